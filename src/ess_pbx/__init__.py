@@ -1,0 +1,1 @@
+"""ess-pbx: the engine of a 112 emergency call centre."""

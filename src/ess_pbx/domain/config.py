@@ -1,0 +1,129 @@
+"""What a region decides about its centre: data, checked when it is loaded, never code.
+
+These are the shapes that settings files are read into (``ess_pbx.settings``) and that the core
+decides by. Durations are seconds unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from datetime import time
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+Identifier = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+Extension = Annotated[str, Meta(pattern=r"^[0-9]{2,8}$")]
+Number = Annotated[str, Meta(pattern=r"^\+?[0-9]{2,20}$")]
+PromptName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
+LanguageCode = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+Title = Annotated[str, Meta(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\"<>;\\]*$")]
+Key = Annotated[str, Meta(pattern=r"^[0-9*#]$")]
+Seconds = Annotated[float, Meta(gt=0, le=86400)]
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every settings shape: immutable, and an unknown field is an error."""
+
+
+class Queue(Shape, frozen=True, kw_only=True):
+    """A line of waiting callers. Its operators are all on shift unless some are named."""
+
+    id: Identifier
+    name: Title
+    operators: tuple[Extension, ...] = ()
+
+
+class Category(Shape, frozen=True, kw_only=True):
+    """A kind of emergency and the queue that takes it."""
+
+    id: Identifier
+    name: Title
+    queue: Identifier
+
+
+class Shift(Shape, frozen=True, kw_only=True):
+    """A daily period of duty in the centre's local time; ``ends`` <= ``starts`` runs past midnight.
+
+    Equal times mean the whole day.
+    """
+
+    id: Identifier
+    name: Title
+    starts: time
+    ends: time
+    operators: tuple[Extension, ...]
+
+
+class Operator(Shape, frozen=True, kw_only=True):
+    """A person who takes calls, known by the extension of their phone."""
+
+    extension: Extension
+    name: Title
+
+
+class Agency(Shape, frozen=True, kw_only=True):
+    """An instansi that calls are passed to; ``code`` is what operators dial (110, 119, ...)."""
+
+    id: Identifier
+    name: Title
+    code: Annotated[str, Meta(pattern=r"^[0-9]{3,4}$")]
+    contact: Annotated[str, Meta(pattern=r"^sip:[^@\s;,&|]+@[A-Za-z0-9.:\[\]-]+$")]
+    categories: tuple[Identifier, ...] = ()
+
+
+class Choice(Shape, frozen=True, kw_only=True):
+    """What a key, or pressing nothing, does in a menu: it goes on to a menu, or to a queue."""
+
+    category: Identifier | None = None
+    queue: Identifier | None = None
+    priority: Annotated[int, Meta(ge=0, le=9)] | None = None
+    language: LanguageCode | None = None
+    menu: Identifier | None = None
+
+
+class Menu(Shape, frozen=True, kw_only=True):
+    """Prompts that play one after another, and what each key does, from the first prompt on."""
+
+    prompts: tuple[PromptName, ...] = ()
+    keys: dict[Key, Choice] = {}
+    otherwise: Choice
+    timeout: Seconds = 4.0
+
+
+class Policy(Shape, frozen=True, kw_only=True):
+    """How the centre treats callers and operators."""
+
+    ring: Seconds = 12.0
+    """How long an operator's phone rings before the offer passes on (RONA)."""
+    rona_pause: Seconds = 5.0
+    """How long an operator who missed an offer is passed over, when others are there or not."""
+    wrap_up: Annotated[float, Meta(ge=0, le=3600)] = 20.0
+    """Time for the report after a call, before the next offer."""
+    agency_ring: Seconds = 45.0
+    """How long an agency's phone rings before the consult fails."""
+    comfort: Seconds = 20.0
+    """Waiting callers hear the comfort announcement this often."""
+    default_priority: Annotated[int, Meta(ge=0, le=9)] = 5
+
+
+class Centre(Shape, frozen=True, kw_only=True):
+    """A pusat: its people, queues, menus and policy."""
+
+    id: Identifier
+    name: Title
+    time_zone: Annotated[str, Meta(min_length=1)] = "Asia/Jakarta"
+    language: LanguageCode = "id"
+    greeting: PromptName | None = "selamat-datang"
+    """Played on arrival; a caller to a centre without a menu hears it while queued."""
+    first_menu: Identifier | None = None
+    """The menu a caller enters after the greeting; without one, the caller is queued on arrival."""
+    default_queue: Identifier
+    default_category: Identifier
+    policy: Policy = Policy()
+    queues: tuple[Queue, ...]
+    categories: tuple[Category, ...]
+    shifts: tuple[Shift, ...]
+    operators: tuple[Operator, ...]
+    agencies: tuple[Agency, ...] = ()
+    menus: dict[Identifier, Menu] = {}

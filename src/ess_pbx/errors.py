@@ -1,0 +1,81 @@
+"""The one tree of errors.
+
+::
+
+    EssPbxError
+    ├── SettingsError        a settings, menu or prompt file is wrong (exit code 2)
+    ├── RuntimeMissingError  a program ess-pbx drives is absent or too old
+    ├── PortTakenError       a port that was asked for is in use
+    ├── AriError             a request to Asterisk failed
+    │   ├── AriTimeoutError  no answer in time
+    │   └── AriRefusedError  Asterisk answered with an error status
+    └── PromptError          a prompt cannot be found or spoken
+
+Each carries a stable ``code`` (for logs, the API and documentation), an HTTP status for the API,
+and a message that says what was wrong, where, what was expected and what to do.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class EssPbxError(Exception):
+    """Base of every error that ess-pbx raises on purpose."""
+
+    code: ClassVar[str] = "error"
+    http_status: ClassVar[int] = 500
+
+
+class SettingsError(EssPbxError):
+    """A settings, menu or prompt file is wrong; nothing was started."""
+
+    code = "settings"
+    http_status = 422
+
+
+class RuntimeMissingError(EssPbxError):
+    """A program that ess-pbx drives is absent or too old."""
+
+    code = "runtime-missing"
+    http_status = 503
+
+
+class PortTakenError(EssPbxError):
+    """A port that was asked for is in use by another program."""
+
+    code = "port-taken"
+    http_status = 503
+
+
+class AriError(EssPbxError):
+    """A request to Asterisk failed."""
+
+    code = "ari"
+    http_status = 502
+
+
+class AriTimeoutError(AriError):
+    """Asterisk did not answer a request in time; whether it was carried out is not known."""
+
+    code = "ari-timeout"
+    http_status = 504
+
+
+class AriRefusedError(AriError):
+    """Asterisk answered a request with an error status."""
+
+    code = "ari-refused"
+
+    def __init__(self, method: str, uri: str, status: int, reason: str) -> None:
+        super().__init__(f"{method} {uri}: Asterisk answered {status} {reason}".rstrip())
+        self.method = method
+        self.uri = uri
+        self.status = status
+        self.reason = reason
+
+
+class PromptError(EssPbxError):
+    """A prompt cannot be found or spoken."""
+
+    code = "prompt"
