@@ -1,0 +1,110 @@
+"""Asterisk's events in the core's words. What the core has no word for becomes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from ess_pbx.ari import models
+from ess_pbx.domain.events import (
+    Arrived,
+    CallEvent,
+    CentreEvent,
+    KeyPressed,
+    LegAnswered,
+    LegGone,
+    LegRang,
+    PhoneLost,
+    PhoneReachable,
+    PlaybackBegan,
+    PlaybackEnded,
+)
+from ess_pbx.domain.ids import CallId, LegId, PlaybackId, call_of, is_caller
+from ess_pbx.settings.model import Settings, Trunk
+from ess_pbx.sip.numbers import is_entry_number, parse_caller
+
+EVENTS = (
+    "CallBroadcast",
+    "StasisStart",
+    "ChannelStateChange",
+    "ChannelDestroyed",
+    "ChannelDtmfReceived",
+    "PlaybackStarted",
+    "PlaybackFinished",
+    "EndpointStateChange",
+)
+"""The events that are asked of Asterisk; each has its line in ``Translator.translate``."""
+
+CALLED_VARIABLE = "ESS_CALLED"
+"""Channel variable in which the dialplan leaves the number that was dialled."""
+
+
+class Translator:
+    """Translates for the centre and trunks of some settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._trunks = {trunk.id: trunk for trunk in settings.trunks}
+        self._phones = {operator.extension for operator in settings.centre.operators}
+
+    def translate(self, event: models.Event) -> Sequence[CallEvent | CentreEvent]:
+        """The core's events for one of Asterisk's, in order."""
+        match event:
+            case models.StasisStart(channel=channel) if is_caller(channel.id):
+                return [self._arrived(channel)]
+            case models.StasisStart(channel=channel):
+                return [LegAnswered(call_of(channel.id), LegId(channel.id))]
+            case models.ChannelStateChange(channel=channel) if channel.state == "Ringing":
+                return [LegRang(call_of(channel.id), LegId(channel.id))]
+            case models.ChannelStateChange(channel=channel) if channel.state == "Up" and is_caller(
+                channel.id
+            ):
+                return [LegAnswered(call_of(channel.id), LegId(channel.id))]
+            case models.ChannelDestroyed(channel=channel, cause=cause):
+                return [LegGone(call_of(channel.id), LegId(channel.id), cause)]
+            case models.ChannelDtmfReceived(channel=channel, digit=digit):
+                return [KeyPressed(call_of(channel.id), LegId(channel.id), digit)]
+            case models.PlaybackStarted(playback=playback):
+                return [PlaybackBegan(call_of(playback.id), PlaybackId(playback.id))]
+            case models.PlaybackFinished(playback=playback):
+                return [PlaybackEnded(call_of(playback.id), PlaybackId(playback.id))]
+            case models.EndpointStateChange(endpoint=endpoint):
+                return self.phone(endpoint)
+        return []
+
+    def phone(self, endpoint: models.Endpoint) -> list[CentreEvent]:
+        """What an endpoint's state says about an operator's phone, if it is one."""
+        if endpoint.technology != "PJSIP" or endpoint.resource not in self._phones:
+            return []
+        if endpoint.state == "online":
+            return [PhoneReachable(endpoint.resource)]
+        return [PhoneLost(endpoint.resource)]
+
+    def _arrived(self, channel: models.Channel) -> Arrived:
+        settings = self._settings
+        trunk = self._trunks.get(endpoint_of(channel.name))
+        called = str((channel.channelvars or {}).get(CALLED_VARIABLE) or "")
+        caller = parse_caller(
+            channel.caller.number, country=settings.country, area_code=settings.area_code
+        )
+        return Arrived(
+            CallId(channel.id),
+            caller_raw=channel.caller.number,
+            caller_e164=caller.e164,
+            caller_display=caller.display,
+            called=called,
+            trunk=trunk.id if trunk is not None else None,
+            known_number=trunk is None or is_entry(called, trunk),
+            node=settings.asterisk.node,
+            invited_at=datetime.fromisoformat(channel.creationtime).timestamp(),
+        )
+
+
+def is_entry(called: str, trunk: Trunk) -> bool:
+    """Whether a trunk may deliver this number."""
+    return is_entry_number(called, trunk.entry_numbers)
+
+
+def endpoint_of(channel_name: str) -> str:
+    """The endpoint in a channel's name: ``PJSIP/telco-a-0000002f`` → ``telco-a``."""
+    return channel_name.partition("/")[2].rpartition("-")[0]

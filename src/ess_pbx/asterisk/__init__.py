@@ -1,0 +1,1 @@
+"""Asterisk as a program: its configuration rendered from settings, its process run."""

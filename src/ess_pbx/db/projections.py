@@ -1,0 +1,262 @@
+"""What each kind of fact changes in the tables: pure, fact in, changes out.
+
+Every change may be applied again without harm, and facts may come in any order: times keep the
+first value that they were given, and a call's result is set once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from math import isfinite
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import msgspec
+from sqlalchemy import Table
+
+from ess_pbx.db.tables import agents, calls, legs, recordings
+from ess_pbx.domain.facts import JSON, Fact, FactKind
+
+Values: TypeAlias = dict[str, Any]
+
+LONGEST = 500
+"""Characters of a text column; an index entry of PostgreSQL holds 2704 bytes. The fact's own data
+is kept whole in call_events."""
+
+
+class Upsert(msgspec.Struct, frozen=True):
+    """The row with ``key`` gets ``once`` where it is still empty, and ``latest``; it is made if
+    there is none. With ``unless``, nothing changes once that column is set.
+    """
+
+    table: Table
+    key: Values
+    once: Values = {}
+    latest: Values = {}
+    unless: str | None = None
+
+
+class Fill(msgspec.Struct, frozen=True):
+    """Rows that match get ``once`` where they are still empty."""
+
+    table: Table
+    match: Values
+    once: Values
+
+
+Change: TypeAlias = Upsert | Fill
+
+
+def changes(fact: Fact) -> Iterator[Change]:
+    """What ``fact`` changes beside its own row in call_events; nothing for a kind unknown here."""
+    projection = PROJECTIONS.get(fact.kind)
+    if projection is not None:
+        yield from projection(fact)
+
+
+def moment(seconds: JSON) -> datetime | None:
+    """Epoch seconds as an aware UTC time; None for what is no time."""
+    if not isinstance(seconds, int | float) or not isfinite(seconds):
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def text(value: JSON) -> str | None:
+    """As text for a column, which both databases can hold and index; None stays None."""
+    return None if value is None else _printable(str(value))[:LONGEST]
+
+
+def clean(value: JSON) -> Any:
+    """The same document, holding only what both databases can hold."""
+    if isinstance(value, str):
+        return _printable(value)
+    if isinstance(value, Mapping):
+        return {_printable(key): clean(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [clean(item) for item in value]
+    return value
+
+
+def _printable(value: str) -> str:
+    return value.replace("\0", "\ufffd")  # PostgreSQL's text has no NUL
+
+
+def _whole(value: JSON, bits: int = 31) -> int | None:
+    number = isinstance(value, int) or (isinstance(value, float) and isfinite(value))
+    whole = int(value) if number else None  # type: ignore[arg-type]
+    return whole if whole is not None and abs(whole) < 2**bits else None
+
+
+def _real(value: JSON) -> float | None:
+    return float(value) if isinstance(value, int | float) and isfinite(value) else None
+
+
+def _call(fact: Fact, once: Values, latest: Values | None = None) -> Iterator[Upsert]:
+    if fact.call is not None:
+        known = {name: value for name, value in (latest or {}).items() if value is not None}
+        yield Upsert(calls, {"id": text(fact.call)}, {"centre": text(fact.centre), **once}, known)
+
+
+def _leg(fact: Fact, leg: JSON, **once: Any) -> Iterator[Upsert]:
+    if fact.call is not None and leg is not None:
+        yield Upsert(legs, {"id": text(leg)}, once={"call": text(fact.call), **once})
+
+
+def _call_arrived(fact: Fact) -> Iterator[Change]:
+    data = fact.data
+    invited = moment(data.get("invited_at")) or moment(fact.at)
+    names = ("caller_raw", "caller_e164", "caller_display", "called", "trunk", "channel", "node")
+    yield from _call(
+        fact, {"invited_at": invited, **{name: text(data.get(name)) for name in names}}
+    )
+    caller = text(data.get("caller_e164")) or text(data.get("caller_raw"))
+    yield from _leg(fact, data.get("channel"), role="caller", party=caller, started_at=invited)
+
+
+def _call_answered(fact: Fact) -> Iterator[Change]:
+    at = moment(fact.at)
+    yield from _call(fact, {"answered_at": at})
+    if fact.call is not None:
+        yield Fill(legs, {"call": text(fact.call), "role": "caller"}, {"answered_at": at})
+
+
+def _classified(fact: Fact) -> Iterator[Change]:
+    data = fact.data
+    latest = {name: text(data.get(name)) for name in ("category", "queue", "language")}
+    yield from _call(fact, {}, {**latest, "priority": _whole(data.get("priority"))})
+
+
+def _queued(fact: Fact) -> Iterator[Change]:
+    data = fact.data
+    latest = {"queue": text(data.get("queue")), "priority": _whole(data.get("priority"))}
+    yield from _call(fact, {"queued_at": moment(fact.at)}, latest)
+
+
+def _leg_step(role: str, column: str) -> Callable[[Fact], Iterator[Change]]:
+    key = "agent" if role == "operator" else "agency"
+
+    def step(fact: Fact) -> Iterator[Change]:
+        party = text(fact.data.get(key))
+        once = {"role": role, "party": party, column: moment(fact.at)}
+        yield from _leg(fact, fact.data.get("leg"), **once)
+
+    return step
+
+
+def _came_to_nothing(fact: Fact) -> Iterator[Change]:
+    yield from _leg(fact, fact.data.get("leg"), cause=text(fact.data.get("reason")))
+
+
+def _operator_answered(fact: Fact) -> Iterator[Change]:
+    at, agent = moment(fact.at), text(fact.data.get("agent"))
+    once = {"operator_answered_at": at, "operator_answered_ms": _whole(fact.ms, 63)}
+    yield from _call(fact, once, {"operator": agent})
+    yield from _leg(fact, fact.data.get("leg"), role="operator", party=agent, answered_at=at)
+
+
+def _agency_answered(fact: Fact) -> Iterator[Change]:
+    at, agency = moment(fact.at), text(fact.data.get("agency"))
+    once = {"agency_answered_at": at, "agency_answered_ms": _whole(fact.ms, 63)}
+    yield from _call(fact, once, {"agency": agency})
+    yield from _leg(fact, fact.data.get("leg"), role="agency", party=agency, answered_at=at)
+
+
+def _leg_ended(fact: Fact) -> Iterator[Change]:
+    data = fact.data
+    yield from _leg(
+        fact,
+        data.get("leg"),
+        role=text(data.get("role")),
+        party=text(data.get("party")),
+        ended_at=moment(fact.at),
+        cause=text(data.get("cause")),
+    )
+
+
+def _recording(fact: Fact, once: Values, latest: Values) -> Iterator[Change]:
+    recording = text(fact.data.get("recording"))
+    if fact.call is not None and recording is not None:
+        yield Upsert(recordings, {"id": recording}, {"call": text(fact.call), **once}, latest)
+
+
+def _recording_started(fact: Fact) -> Iterator[Change]:
+    path, at = text(fact.data.get("path")), moment(fact.at)
+    yield from _recording(fact, {"state": "started", "path": path, "started_at": at}, {})
+
+
+def _recording_finished(fact: Fact) -> Iterator[Change]:
+    data = fact.data
+    latest = {
+        "state": "finished",
+        "path": text(data.get("path")),
+        "seconds": _real(data.get("seconds")),
+        "sample_rate": _whole(data.get("sample_rate")),
+        "channels": _whole(data.get("channels")),
+        "sha256": text(data.get("sha256")),
+        "rms_dbov": clean(data.get("rms_dbov")),
+        "bytes": _whole(data.get("bytes"), 63),
+    }
+    yield from _recording(fact, {"finished_at": moment(fact.at)}, latest)
+
+
+def _recording_failed(fact: Fact) -> Iterator[Change]:
+    reason, at = text(fact.data.get("reason")), moment(fact.at)
+    yield from _recording(fact, {"finished_at": at}, {"state": "failed", "reason": reason})
+
+
+def _call_ended(fact: Fact) -> Iterator[Change]:
+    if fact.call is None:
+        return
+    data = fact.data
+    yield Upsert(
+        calls,
+        {"id": text(fact.call)},
+        once={"centre": text(fact.centre)},
+        latest={
+            "result": text(data.get("result")) or "indeterminate",
+            "reason": text(data.get("reason")),
+            "channel_cause": _whole(data.get("channel_cause")),
+            "ended_by": text(data.get("ended_by")),
+            "ended_at": moment(fact.at),
+            "ended_ms": _whole(fact.ms, 63),
+        },
+        unless="result",
+    )
+
+
+def _agent_state(fact: Fact) -> Iterator[Change]:
+    data = fact.data
+    agent = text(data.get("agent"))
+    if agent is not None:
+        latest = {name: text(data.get(name)) for name in ("status", "state", "call")}
+        key = {"centre": text(fact.centre), "extension": agent}
+        yield Upsert(agents, key, latest={**latest, "state_at": moment(fact.at)})
+
+
+PROJECTIONS: Mapping[str, Callable[[Fact], Iterator[Change]]] = MappingProxyType(
+    {
+        FactKind.CALL_ARRIVED: _call_arrived,
+        FactKind.CALL_ANSWERED: _call_answered,
+        FactKind.CLASSIFIED: _classified,
+        FactKind.QUEUED: _queued,
+        FactKind.OFFERED: _leg_step("operator", "started_at"),
+        FactKind.OPERATOR_RUNG: _leg_step("operator", "rung_at"),
+        FactKind.OFFER_MISSED: _came_to_nothing,
+        FactKind.OPERATOR_ANSWERED: _operator_answered,
+        FactKind.CONSULT_STARTED: _leg_step("agency", "started_at"),
+        FactKind.AGENCY_RUNG: _leg_step("agency", "rung_at"),
+        FactKind.AGENCY_ANSWERED: _agency_answered,
+        FactKind.CONSULT_FAILED: _came_to_nothing,
+        FactKind.LEG_ENDED: _leg_ended,
+        FactKind.RECORDING_STARTED: _recording_started,
+        FactKind.RECORDING_FINISHED: _recording_finished,
+        FactKind.RECORDING_FAILED: _recording_failed,
+        FactKind.CALL_ENDED: _call_ended,
+        FactKind.AGENT_STATE: _agent_state,
+    }
+)
+"""The other kinds are told by call_events alone."""

@@ -1,0 +1,75 @@
+"""Questions that the command line, the demo and the console ask of the tables."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import msgspec
+from sqlalchemy import Select, Table, func, nulls_last, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from ess_pbx.db.tables import call_events, calls, legs, metadata, recordings
+
+Row: TypeAlias = dict[str, Any]
+"""Column name to value; times are aware and in UTC, None is what is not known."""
+
+
+class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the database holds of one call."""
+
+    call: Row
+    legs: list[Row]
+    events: list[Row]
+    recordings: list[Row]
+
+
+async def call_with_everything(engine: AsyncEngine, call_id: str) -> CallRecord | None:
+    """The call with its legs, events and recordings in order of time; None when unknown."""
+    async with engine.connect() as connection:
+        found = await _rows(connection, select(calls).where(calls.c.id == call_id))
+        if not found:
+            return None
+        # Order by the monotonic clock: the wall clock may have jumped during the call.
+        events = _of(call_events, call_id).order_by(
+            nulls_last(call_events.c.ms), call_events.c.position, call_events.c.id
+        )
+        return CallRecord(
+            call=found[0],
+            legs=await _rows(connection, _by_start(legs, call_id)),
+            events=await _rows(connection, events),
+            recordings=await _rows(connection, _by_start(recordings, call_id)),
+        )
+
+
+async def recent_calls(
+    engine: AsyncEngine, limit: int = 50, centre: str | None = None
+) -> list[Row]:
+    """The newest calls first, of one centre or of all."""
+    query = select(calls).order_by(nulls_last(calls.c.invited_at.desc()), calls.c.id).limit(limit)
+    if centre is not None:
+        query = query.where(calls.c.centre == centre)
+    async with engine.connect() as connection:
+        return await _rows(connection, query)
+
+
+async def table_counts(engine: AsyncEngine) -> dict[str, int]:
+    """How many rows each table holds."""
+    async with engine.connect() as connection:
+        return {
+            table.name: (
+                await connection.execute(select(func.count()).select_from(table))
+            ).scalar_one()
+            for table in metadata.sorted_tables
+        }
+
+
+def _of(table: Table, call_id: str) -> Select[Any]:
+    return select(table).where(table.c.call == call_id)
+
+
+def _by_start(table: Table, call_id: str) -> Select[Any]:
+    return _of(table, call_id).order_by(nulls_last(table.c.started_at), table.c.id)
+
+
+async def _rows(connection: AsyncConnection, query: Select[Any]) -> list[Row]:
+    return [dict(row) for row in (await connection.execute(query)).mappings()]

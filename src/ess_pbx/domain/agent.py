@@ -1,0 +1,128 @@
+"""An operator as the queue sees them.
+
+Status and state are two things (as in FreeSWITCH's mod_callcenter): whether the operator is here
+at all (on duty, phone reachable), and what they are doing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ess_pbx.domain.ids import CallId
+
+
+class AgentState(StrEnum):
+    """What an operator is doing."""
+
+    IDLE = "idle"
+    OFFERED = "offered"
+    TALKING = "talking"
+    WRAP_UP = "wrap-up"
+    PAUSED = "paused"
+    """Passed over for a while after an offer that was not answered (RONA)."""
+
+
+class AgentEvent(StrEnum):
+    """What changes that."""
+
+    OFFER = "offer"
+    WITHDRAW = "withdraw"
+    MISS = "miss"
+    TAKE = "take"
+    RELEASE = "release"
+    WRAPPED_UP = "wrapped-up"
+    PAUSE_OVER = "pause-over"
+
+
+class Verdict(StrEnum):
+    """An event that does not change the state."""
+
+    IGNORED = "ignored"
+    ILLEGAL = "illegal"
+
+
+_S, _E, _V = AgentState, AgentEvent, Verdict
+
+TABLE: Mapping[AgentState, Mapping[AgentEvent, AgentState | Verdict]] = {
+    _S.IDLE: {
+        _E.OFFER: _S.OFFERED,
+        _E.WITHDRAW: _V.ILLEGAL,
+        _E.MISS: _V.ILLEGAL,
+        _E.TAKE: _V.ILLEGAL,
+        _E.RELEASE: _V.ILLEGAL,
+        _E.WRAPPED_UP: _V.IGNORED,
+        _E.PAUSE_OVER: _V.IGNORED,
+    },
+    _S.OFFERED: {
+        _E.OFFER: _V.ILLEGAL,
+        _E.WITHDRAW: _S.IDLE,
+        _E.MISS: _S.PAUSED,
+        _E.TAKE: _S.TALKING,
+        _E.RELEASE: _V.ILLEGAL,
+        _E.WRAPPED_UP: _V.IGNORED,
+        _E.PAUSE_OVER: _V.IGNORED,
+    },
+    _S.TALKING: {
+        _E.OFFER: _V.ILLEGAL,
+        _E.WITHDRAW: _V.ILLEGAL,
+        _E.MISS: _V.ILLEGAL,
+        _E.TAKE: _V.ILLEGAL,
+        _E.RELEASE: _S.WRAP_UP,
+        _E.WRAPPED_UP: _V.IGNORED,
+        _E.PAUSE_OVER: _V.IGNORED,
+    },
+    _S.WRAP_UP: {
+        _E.OFFER: _V.ILLEGAL,
+        _E.WITHDRAW: _V.ILLEGAL,
+        _E.MISS: _V.ILLEGAL,
+        _E.TAKE: _V.ILLEGAL,
+        _E.RELEASE: _V.ILLEGAL,
+        _E.WRAPPED_UP: _S.IDLE,
+        _E.PAUSE_OVER: _V.IGNORED,
+    },
+    _S.PAUSED: {
+        _E.OFFER: _V.ILLEGAL,
+        _E.WITHDRAW: _V.ILLEGAL,
+        _E.MISS: _V.ILLEGAL,
+        _E.TAKE: _V.ILLEGAL,
+        _E.RELEASE: _V.ILLEGAL,
+        _E.WRAPPED_UP: _V.IGNORED,
+        _E.PAUSE_OVER: _S.IDLE,
+    },
+}
+
+
+@dataclass(slots=True)
+class Seat:
+    """One operator's place in the centre; only the ACD changes it."""
+
+    extension: str
+    queues: tuple[str, ...]
+    """Queues whose calls this operator is offered."""
+    state: AgentState = AgentState.IDLE
+    on_duty: bool = False
+    reachable: bool = False
+    idle_since: float = 0.0
+    """Monotonic seconds; the longest idle is offered the next call."""
+    call: CallId | None = None
+    """The call offered to or taken by this operator."""
+
+    @property
+    def present(self) -> bool:
+        """Whether calls can reach this operator at all."""
+        return self.on_duty and self.reachable
+
+    @property
+    def free(self) -> bool:
+        """Whether this operator can be offered a call now."""
+        return self.present and self.state is AgentState.IDLE
+
+    def apply(self, event: AgentEvent) -> bool:
+        """Move along the table; returns whether the event was legal and changed the state."""
+        outcome = TABLE[self.state][event]
+        if isinstance(outcome, Verdict):
+            return False
+        self.state = outcome
+        return True

@@ -1,0 +1,94 @@
+"""The whole centre as one deterministic machine: events in, effects out.
+
+It holds the calls and the ACD and lets them speak to each other: what a call asks of the queue is
+answered here and now, in order, and only what concerns the world outside comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ess_pbx.domain.acd import Acd, Decision
+from ess_pbx.domain.call import Call
+from ess_pbx.domain.config import Centre
+from ess_pbx.domain.effects import (
+    EngineEffect,
+    Forget,
+    Illegal,
+    JoinQueue,
+    LeaveQueue,
+    OfferMissed,
+    OfferTaken,
+    ReleaseAgent,
+)
+from ess_pbx.domain.events import (
+    AgentTimerFired,
+    Arrived,
+    CallEvent,
+    CentreEvent,
+    ClockRead,
+    OfferMade,
+    OperatorsMissing,
+    PhoneLost,
+    PhoneReachable,
+)
+from ess_pbx.domain.ids import CallId
+from ess_pbx.domain.shift import on_duty
+from ess_pbx.domain.transitions import decide
+
+
+class CallCentre:
+    """The calls, operators and queues of one pusat."""
+
+    def __init__(self, config: Centre) -> None:
+        self.config = config
+        self.acd = Acd(config)
+        self.calls: dict[CallId, Call] = {}
+
+    def decide(self, event: CallEvent | CentreEvent, now: float) -> list[EngineEffect]:
+        """What is to be done about an event at ``now`` (monotonic seconds), in order."""
+        effects: list[EngineEffect] = []
+        match event:
+            case CallEvent():
+                self._call(event, now, effects)
+            case PhoneReachable(agent):
+                self._follow(self.acd.set_reachable(agent, True, now), now, effects)
+            case PhoneLost(agent):
+                self._follow(self.acd.set_reachable(agent, False, now), now, effects)
+            case ClockRead(local):
+                duty = on_duty(self.config.shifts, local)
+                self._follow(self.acd.set_on_duty(duty, now), now, effects)
+            case AgentTimerFired(timer):
+                self._follow(self.acd.timer_fired(timer, now), now, effects)
+        return effects
+
+    def _call(self, event: CallEvent, now: float, effects: list[EngineEffect]) -> None:
+        call = self.calls.get(event.call)
+        if call is None:
+            if not isinstance(event, Arrived):
+                effects.append(Illegal(event.call, "unknown", type(event).__name__))
+                if isinstance(event, OfferMade):
+                    missed = OfferMissed(event.call, event.agent, "the call is not known")
+                    self._follow(self.acd.apply(missed, now), now, effects)
+                return
+            call = Call(event.call, now)
+        after, wanted = decide(call, event, now, self.config)
+        self.calls[event.call] = after
+        for effect in wanted:
+            match effect:
+                case JoinQueue() | LeaveQueue() | OfferTaken() | OfferMissed() | ReleaseAgent():
+                    self._follow(self.acd.apply(effect, now), now, effects)
+                case Forget(gone):
+                    self.calls.pop(gone, None)
+                    effects.append(effect)
+                case _:
+                    effects.append(effect)
+
+    def _follow(
+        self, decisions: Sequence[Decision], now: float, effects: list[EngineEffect]
+    ) -> None:
+        for decision in decisions:
+            if isinstance(decision, OfferMade | OperatorsMissing):
+                self._call(decision, now, effects)
+            else:
+                effects.append(decision)

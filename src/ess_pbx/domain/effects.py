@@ -1,0 +1,224 @@
+"""What the core wants done: data that the engine carries out, in the order given.
+
+Effects addressed to Asterisk become exactly one ARI request each. ``QueueEffect`` s never leave the
+core: they are what a call asks of the ACD.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from ess_pbx.domain.events import TimerId
+from ess_pbx.domain.facts import JSON, FactKind
+from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId
+
+
+class Role(StrEnum):
+    """What a leg is in its call."""
+
+    CALLER = "caller"
+    OPERATOR = "operator"
+    AGENCY = "agency"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer the caller."""
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End a leg."""
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class Originate:
+    """Ring a phone. ``address`` is an extension for an operator, a SIP URI for an agency."""
+
+    call: CallId
+    leg: LegId
+    role: Role
+    address: str
+    number: str
+    name: str
+    """Number and name that the phone shows."""
+    timeout: float
+    """Seconds after which Asterisk itself gives up; the core's own timer is shorter."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateBridge:
+    """Make the call's bridge."""
+
+    bridge: BridgeId
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Put legs into a bridge, where they hear each other."""
+
+    bridge: BridgeId
+    legs: tuple[LegId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Take a leg out of a bridge; it goes on, alone."""
+
+    bridge: BridgeId
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class DestroyBridge:
+    """Delete a bridge that is empty."""
+
+    bridge: BridgeId
+
+
+@dataclass(frozen=True, slots=True)
+class PlayPrompt:
+    """Play a prompt of the catalogue to a leg, or into a bridge."""
+
+    target: LegId | BridgeId
+    in_bridge: bool
+    playback: PlaybackId
+    prompt: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlayTone:
+    """Play a tone of the country's indications (``ring``) into a bridge until it is stopped."""
+
+    bridge: BridgeId
+    playback: PlaybackId
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopPlayback:
+    """Stop a prompt or tone."""
+
+    playback: PlaybackId
+
+
+@dataclass(frozen=True, slots=True)
+class StartMusic:
+    """Play waiting music to a leg."""
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class StopMusic:
+    """End waiting music."""
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class ArmTimer:
+    """Send ``TimerFired`` or ``AgentTimerFired`` after some seconds; replaces one of this name."""
+
+    timer: TimerId
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTimer:
+    """Forget a timer."""
+
+    timer: TimerId
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Write a fact into the journal."""
+
+    call: CallId | None
+    kind: FactKind
+    data: dict[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """The call is over and nothing of it is left in Asterisk."""
+
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True)
+class Illegal:
+    """An event that cannot happen in this state did; it is logged and changes nothing."""
+
+    call: CallId
+    state: str
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class JoinQueue:
+    """Queue the call; waiting time counts from ``since`` (monotonic seconds)."""
+
+    call: CallId
+    queue: str
+    priority: int
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveQueue:
+    """The call no longer wants an operator; an offer in flight is withdrawn."""
+
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True)
+class OfferTaken:
+    """The operator who was offered the call answered."""
+
+    call: CallId
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfferMissed:
+    """The operator who was offered the call did not answer (RONA), refused or could not be rung."""
+
+    call: CallId
+    agent: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseAgent:
+    """The operator's part in the call is over; wrap-up begins."""
+
+    call: CallId
+    agent: str
+
+
+AsteriskEffect: TypeAlias = (
+    Answer
+    | HangUp
+    | Originate
+    | CreateBridge
+    | Join
+    | Part
+    | DestroyBridge
+    | PlayPrompt
+    | PlayTone
+    | StopPlayback
+    | StartMusic
+    | StopMusic
+)
+QueueEffect: TypeAlias = JoinQueue | LeaveQueue | OfferTaken | OfferMissed | ReleaseAgent
+EngineEffect: TypeAlias = AsteriskEffect | ArmTimer | CancelTimer | Record | Forget | Illegal
+Effect: TypeAlias = EngineEffect | QueueEffect

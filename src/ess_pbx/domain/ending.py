@@ -1,0 +1,107 @@
+"""The end of a call: idempotent, one termination, everything released."""
+
+from __future__ import annotations
+
+from ess_pbx.domain import hearing
+from ess_pbx.domain.call import Phase, Result, Termination, Turn
+from ess_pbx.domain.effects import (
+    ArmTimer,
+    CancelTimer,
+    DestroyBridge,
+    Forget,
+    HangUp,
+    LeaveQueue,
+    ReleaseAgent,
+    Role,
+    StopPlayback,
+)
+from ess_pbx.domain.events import CallEvent, LegAnswered, LegGone, TimerId
+from ess_pbx.domain.facts import FactKind
+from ess_pbx.domain.ids import CallId
+
+RELEASE_CHECK = 5.0
+"""Seconds after which legs that should be gone are hung up once more."""
+
+_TIMERS = ("menu", "comfort", "ring", "agency")
+
+
+def timer(call: CallId, kind: str) -> TimerId:
+    """A timer of a call; a call has at most one of each kind."""
+    return TimerId(call, kind)
+
+
+def end(turn: Turn, result: Result, reason: str, ended_by: Role | None) -> None:
+    """Release everything and give the call its termination; a second call changes nothing."""
+    call = turn.call
+    if call.phase is Phase.ENDED:
+        return
+    hearing.quiet(turn)
+    stop_operator_sound(turn)
+    for kind in _TIMERS:
+        turn.do(CancelTimer(timer(call.id, kind)))
+    turn.do(LeaveQueue(call.id))
+    if call.operator is not None:
+        turn.do(ReleaseAgent(call.id, call.operator.agent))
+    for leg in call.legs:
+        turn.do(HangUp(leg))
+    turn.set(
+        phase=Phase.ENDED,
+        offer=None,
+        operator=None,
+        agency=None,
+        termination=Termination(result, reason, ended_by),
+    )
+    turn.record(FactKind.CALL_ENDED, result=result, reason=reason, ended_by=ended_by)
+    turn.do(ArmTimer(timer(call.id, "release"), RELEASE_CHECK))
+    _forget_when_empty(turn)
+
+
+def caller_left(turn: Turn, event: LegGone) -> None:
+    """The caller hung up before a human answered."""
+    turn.drop_leg(event.leg, event.cause)
+    end(turn, Result.CLIENT, "abandoned", Role.CALLER)
+
+
+def stop_operator_sound(turn: Turn) -> None:
+    """Stop the tone or prompt that the operator hears alone."""
+    if turn.call.operator_hears is not None:
+        turn.do(StopPlayback(turn.call.operator_hears))
+        turn.set(operator_hears=None)
+
+
+def leg_gone(turn: Turn, event: LegGone) -> None:
+    """A leg of an ended call went; after the last one the bridge goes, and the call."""
+    turn.drop_leg(event.leg, event.cause)
+    _forget_when_empty(turn)
+
+
+def hang_up_stranger(turn: Turn, event: LegAnswered) -> None:
+    """A phone whose offer was withdrawn was picked up in that moment; our own parties stay."""
+    call = turn.call
+    sides = (call.offer, call.operator, call.agency)
+    if event.leg != call.caller and all(event.leg != side.leg for side in sides if side):
+        turn.do(HangUp(event.leg))
+
+
+def answered_too_late(turn: Turn, event: LegAnswered) -> None:
+    """A phone was picked up in the moment the call ended."""
+    turn.do(HangUp(event.leg))
+
+
+def release_overdue(turn: Turn, _: CallEvent) -> None:
+    """Legs that should be gone still are there: hang them up again."""
+    for leg in turn.call.legs:
+        turn.do(HangUp(leg))
+    turn.do(ArmTimer(timer(turn.call.id, "release"), RELEASE_CHECK))
+
+
+def _forget_when_empty(turn: Turn) -> None:
+    call = turn.call
+    if call.legs:
+        return
+    turn.do(CancelTimer(timer(call.id, "release")))
+    if call.bridged:
+        # Empty first: deleting bridges with channels in them has crashed (asterisk#1201).
+        turn.do(DestroyBridge(call.bridge))
+        turn.set(bridged=False)
+    turn.do(Forget(call.id))

@@ -1,0 +1,153 @@
+"""What happens to a centre: facts from outside, fed to the core one at a time, in order.
+
+Events of a call come from Asterisk (through ``ess_pbx.ari.translate``), from timers that the core
+armed, and from the queue (``OfferMade``). Nothing here says what is to be done about them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ess_pbx.domain.ids import CallId, LegId, PlaybackId
+
+
+@dataclass(frozen=True, slots=True)
+class TimerId:
+    """Names a timer: whose it is (a call or an extension), what for, and which of several."""
+
+    owner: str
+    kind: str
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallEvent:
+    """Something happened to one call."""
+
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived(CallEvent):
+    """A call to 112 was claimed. Numbers are as the core's clients show them, never parsed here."""
+
+    caller_raw: str
+    caller_e164: str | None
+    caller_display: str
+    called: str
+    trunk: str | None
+    known_number: bool = True
+    node: str = ""
+    invited_at: float = 0.0
+    """Wall clock of the INVITE, seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegRang(CallEvent):
+    """The phone at the far end of a leg rings (SIP 180)."""
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class LegAnswered(CallEvent):
+    """A leg is up: for the caller's, our 200 is out; for others, the far end picked up."""
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class LegGone(CallEvent):
+    """A leg ended or was never made; ``cause`` is the Q.850 cause (16 normal clearing)."""
+
+    leg: LegId
+    cause: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPressed(CallEvent):
+    """A key (RFC 4733 or INFO): one of ``0123456789*#ABCD``."""
+
+    leg: LegId
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackBegan(CallEvent):
+    """A prompt or tone is being heard."""
+
+    playback: PlaybackId
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackEnded(CallEvent):
+    """A prompt or tone ended, was stopped, or could not be played."""
+
+    playback: PlaybackId
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired(CallEvent):
+    """A timer of this call ran out."""
+
+    timer: TimerId
+
+
+@dataclass(frozen=True, slots=True)
+class OfferMade(CallEvent):
+    """The queue chose an operator for this call."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorsMissing(CallEvent):
+    """The call waits and no operator at all could be offered it: none on shift can be reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class CentreEvent:
+    """Something happened to the centre rather than to one call."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneReachable(CentreEvent):
+    """An operator's softphone is registered and answers."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneLost(CentreEvent):
+    """An operator's softphone is not registered, or no longer answers."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClockRead(CentreEvent):
+    """The wall clock in the centre's own time zone: who is on duty is decided by it."""
+
+    local: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTimerFired(CentreEvent):
+    """A timer of an operator (wrap-up, pause after a missed offer) ran out."""
+
+    timer: TimerId
+
+
+CALL_EVENTS: tuple[type[CallEvent], ...] = (
+    Arrived,
+    LegRang,
+    LegAnswered,
+    LegGone,
+    KeyPressed,
+    PlaybackBegan,
+    PlaybackEnded,
+    TimerFired,
+    OfferMade,
+    OperatorsMissing,
+)

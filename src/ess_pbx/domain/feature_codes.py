@@ -1,0 +1,43 @@
+"""Feature codes: what an operator asks for on the keys of any phone, during a call.
+
+``*<code>#`` where the code is an agency's (three or four digits: a consult with it) or one of:
+``*2#`` back to the caller, ``*3#`` conference, ``*4#`` leave the call to caller and agency.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+LONGEST = 5
+"""Keys after which a code that was never closed is forgotten."""
+
+
+class Command(StrEnum):
+    """What a code of one digit asks for."""
+
+    BACK_TO_CALLER = "2"
+    CONFERENCE = "3"
+    LEAVE = "4"
+
+
+@dataclass(frozen=True, slots=True)
+class Consult:
+    """Bring in the agency of this code."""
+
+    code: str
+
+
+def dial(keys: str, key: str) -> tuple[str, Command | Consult | None]:
+    """Add a key to those pressed so far; returns what is kept, and a code once it is complete."""
+    if key == "*":
+        return "*", None
+    if not keys:
+        return "", None
+    if key != "#":
+        kept = keys + key
+        return (kept, None) if len(kept) <= LONGEST else ("", None)
+    code = keys[1:]
+    if code in {command.value for command in Command}:
+        return "", Command(code)
+    return "", Consult(code) if len(code) >= 3 else None

@@ -1,0 +1,60 @@
+"""What a caller hears while no human talks to them: announcements, then music, never silence."""
+
+from __future__ import annotations
+
+from ess_pbx.domain.call import Phase, Turn
+from ess_pbx.domain.effects import PlayPrompt, StartMusic, StopMusic, StopPlayback
+from ess_pbx.domain.events import PlaybackBegan, PlaybackEnded
+from ess_pbx.domain.facts import FactKind
+
+
+def announce(turn: Turn, *prompts: str) -> None:
+    """Play prompts to the caller after those already waiting to be heard."""
+    turn.set(announcements=turn.call.announcements + prompts)
+    if turn.call.playing is None:
+        play_next(turn)
+
+
+def play_next(turn: Turn) -> bool:
+    """Start the next announcement, or music when a waiting caller has heard them all.
+
+    Returns whether an announcement was started.
+    """
+    call = turn.call
+    if call.announcements:
+        if call.music:
+            turn.do(StopMusic(call.caller))
+        playback = turn.new_playback()
+        prompt, *later = call.announcements
+        turn.set(announcements=tuple(later), playing=playback, prompt=prompt, music=False)
+        turn.do(PlayPrompt(call.caller, False, playback, prompt, call.language))
+        return True
+    turn.set(playing=None, prompt="")
+    if call.phase is not Phase.IVR and not call.music:
+        turn.set(music=True)
+        turn.do(StartMusic(call.caller))
+    return False
+
+
+def quiet(turn: Turn) -> None:
+    """Stop all that the caller hears: a human, or a menu's next step, comes."""
+    call = turn.call
+    if call.playing is not None:
+        turn.do(StopPlayback(call.playing))
+    if call.music:
+        turn.do(StopMusic(call.caller))
+    turn.set(announcements=(), playing=None, prompt="", music=False)
+
+
+def began(turn: Turn, event: PlaybackBegan) -> None:
+    """A prompt is heard; the first greeting is a figure of the call."""
+    call = turn.call
+    if event.playback == call.playing and not call.greeted:
+        turn.set(greeted=True)
+        turn.record(FactKind.GREETING_STARTED, prompt=call.prompt)
+
+
+def ended(turn: Turn, event: PlaybackEnded) -> None:
+    """A prompt ended: go on with the next, or with music."""
+    if event.playback == turn.call.playing:
+        play_next(turn)

@@ -1,0 +1,54 @@
+"""Identifiers, chosen before Asterisk is asked, so that a repeated request does no harm.
+
+A call is named by the unique id of its caller's channel, ``<node>-<epoch>.<n>``: Asterisk and the
+engine know it without telling each other. All else that belongs to the call carries that name
+before a ``~`` (unreserved in a URI, RFC 3986 §2.3), so that whoever meets a channel, bridge or
+playback in Asterisk knows the call it belongs to.
+"""
+
+from __future__ import annotations
+
+from typing import NewType
+
+CallId = NewType("CallId", str)
+LegId = NewType("LegId", str)
+"""A channel in Asterisk; the caller's leg bears the call's own id."""
+BridgeId = NewType("BridgeId", str)
+PlaybackId = NewType("PlaybackId", str)
+
+_MARK = "~"
+
+
+def caller_leg(call: CallId) -> LegId:
+    """The caller's own channel."""
+    return LegId(call)
+
+
+def operator_leg(call: CallId, number: int) -> LegId:
+    """The channel to an operator's phone; ``number`` counts the call's legs."""
+    return LegId(f"{call}{_MARK}op{number}")
+
+
+def agency_leg(call: CallId, number: int) -> LegId:
+    """The channel to an agency; ``number`` counts the call's legs."""
+    return LegId(f"{call}{_MARK}ag{number}")
+
+
+def bridge_of(call: CallId) -> BridgeId:
+    """The one bridge of a call; who is not to be heard is taken out of it."""
+    return BridgeId(f"{call}{_MARK}br")
+
+
+def playback(call: CallId, number: int) -> PlaybackId:
+    """One prompt or tone being played; ``number`` counts the call's playbacks."""
+    return PlaybackId(f"{call}{_MARK}pb{number}")
+
+
+def call_of(identifier: str) -> CallId:
+    """The call that a leg, bridge or playback belongs to."""
+    return CallId(identifier.partition(_MARK)[0])
+
+
+def is_caller(leg: str) -> bool:
+    """Whether the channel is a caller's, rather than one that the engine originated."""
+    return _MARK not in leg

@@ -1,0 +1,1 @@
+"""The shell around the core: it carries effects out and feeds what happened back as events."""

@@ -1,0 +1,145 @@
+"""The one loop: events into the core in order, its effects out, facts into the journal."""
+
+from __future__ import annotations
+
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from ess_pbx.domain.call_centre import CallCentre
+from ess_pbx.domain.effects import (
+    ArmTimer,
+    CancelTimer,
+    EngineEffect,
+    Forget,
+    Illegal,
+    Record,
+)
+from ess_pbx.domain.events import (
+    AgentTimerFired,
+    Arrived,
+    CallEvent,
+    CentreEvent,
+    TimerFired,
+    TimerId,
+)
+from ess_pbx.domain.facts import JSON, Fact, FactKind
+from ess_pbx.domain.ids import CallId
+from ess_pbx.engine.clock import Clock
+from ess_pbx.engine.executor import Executor
+from ess_pbx.engine.journal import Journal
+from ess_pbx.engine.timers import Timers
+
+ALARMS = frozenset({FactKind.ALARM_RAISED, FactKind.ALARM_CLEARED, FactKind.RECORDING_FAILED})
+LONGEST_ORIGINS = 10_000
+
+
+class Dispatcher:
+    """Feeds a ``CallCentre`` and carries out what it decides. Never waits, never raises into ARI.
+
+    ``on_over`` is told of each call of which nothing is left in Asterisk.
+    """
+
+    def __init__(
+        self,
+        core: CallCentre,
+        journal: Journal,
+        clock: Clock,
+        on_over: Callable[[CallId], None],
+        on_fact: Callable[[Fact], None] | None = None,
+    ) -> None:
+        self.core = core
+        self.timers = Timers(self._timer_fired)
+        self.executor: Executor | None = None
+        self._journal = journal
+        self._clock = clock
+        self._on_over = on_over
+        self._on_fact = on_fact
+        self._queue: deque[CallEvent | CentreEvent] = deque()
+        self._working = False
+        self._boot = uuid.uuid4().hex
+        self._facts = 0
+        self._invited: dict[CallId, float] = {}
+        self._log = structlog.get_logger(__name__)
+
+    def feed(self, event: CallEvent | CentreEvent) -> None:
+        """Decide an event; one fed from within a decision waits for its end."""
+        self._queue.append(event)
+        if self._working:
+            return
+        self._working = True
+        try:
+            while self._queue:
+                self._decide(self._queue.popleft())
+        finally:
+            self._working = False
+
+    def record(self, call: CallId | None, kind: FactKind, data: Mapping[str, JSON]) -> None:
+        """Write a fact into the journal and the log."""
+        self._facts += 1
+        fact = Fact(
+            id=f"{self._boot}-{self._facts}",
+            centre=self.core.config.id,
+            call=call,
+            kind=kind,
+            at=self._clock.wall(),
+            ms=self._since_invite(call),
+            data=data,
+        )
+        self._journal.append(fact)
+        log = self._log.warning if kind in ALARMS else self._log.info
+        log(kind.value, call=call, ms=fact.ms, **{_field(name): data[name] for name in data})
+        if self._on_fact is not None:
+            self._on_fact(fact)
+
+    def _decide(self, event: CallEvent | CentreEvent) -> None:
+        if isinstance(event, Arrived):
+            self._remember_invite(event)
+        try:
+            effects = self.core.decide(event, self._clock.monotonic())
+        except Exception:
+            # A defect in the core must cost at most this event, not the centre.
+            self._log.exception("core.failed", event=type(event).__name__)
+            return
+        for effect in effects:
+            self._carry_out(effect)
+
+    def _carry_out(self, effect: EngineEffect) -> None:
+        match effect:
+            case Record(call, kind, data):
+                self.record(call, kind, data)
+            case ArmTimer(timer, seconds):
+                self.timers.arm(timer, seconds)
+            case CancelTimer(timer):
+                self.timers.cancel(timer)
+            case Forget(call):
+                self._on_over(call)
+            case Illegal(call, state, name):
+                self._log.warning("event.illegal", call=call, state=state, event_type=name)
+            case _ if self.executor is not None:
+                self.executor.carry_out(effect)
+
+    def _timer_fired(self, timer: TimerId) -> None:
+        if timer.owner in self.core.acd.seats:
+            self.feed(AgentTimerFired(timer))
+        else:
+            self.feed(TimerFired(CallId(timer.owner), timer))
+
+    def _remember_invite(self, event: Arrived) -> None:
+        # The INVITE was before the engine knew; how long before, only the wall clock can say.
+        late = max(0.0, self._clock.wall() - event.invited_at)
+        self._invited[event.call] = self._clock.monotonic() - late
+        if len(self._invited) > LONGEST_ORIGINS:
+            del self._invited[next(iter(self._invited))]
+
+    def _since_invite(self, call: CallId | None) -> int | None:
+        if call is None or call not in self._invited:
+            return None
+        return round((self._clock.monotonic() - self._invited[call]) * 1000)
+
+
+def _field(name: str) -> str:
+    """A fact's key as a log field; ``call`` is the log's own."""
+    return "agent_call" if name == "call" else name

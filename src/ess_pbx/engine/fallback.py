@@ -1,0 +1,28 @@
+"""The phones that ring when no engine answers: a file that the dialplan reads by itself.
+
+``FILE()`` in ``[emergency]`` makes a ``Dial()`` of it. It outlives both the engine and Asterisk.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+FILE_NAME = "fallback-phones"
+
+
+def dial_string(on_duty: Iterable[str], everyone: Iterable[str]) -> str:
+    """What ``Dial()`` rings: the phones on duty, or every phone when nobody is."""
+    return "&".join(f"PJSIP/{extension}" for extension in sorted(on_duty) or sorted(everyone))
+
+
+def write(path: Path, on_duty: Iterable[str], everyone: Iterable[str]) -> None:
+    """Replace the list; a reader sees the old one or the new one, never half of one."""
+    fresh = path.with_suffix(".new")
+    with fresh.open("w") as file:
+        # No line feed at the end: it would become part of the dial string.
+        file.write(dial_string(on_duty, everyone))
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)

@@ -1,0 +1,63 @@
+"""After a connection was lost: what Asterisk holds against what the engine believes.
+
+Asterisk replays no missed events (docs/decisions/0002), so on every
+connect the engine lists and compares. Legs it knows that are gone are reported gone. Callers that
+no call knows are sent back into the dialplan, which offers them to an engine again and meanwhile
+rings the phones on duty; operators' and agencies' legs that no call knows are hung up. Who talks
+in a bridge that the engine does not know is left alone: never is a caller dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from ess_pbx.domain.call import Call
+from ess_pbx.domain.events import LegGone
+from ess_pbx.domain.ids import CallId, LegId, call_of, is_caller
+
+UNKNOWN_CAUSE = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """What to do so that belief and Asterisk agree."""
+
+    gone: tuple[LegGone, ...]
+    back_to_dialplan: tuple[str, ...]
+    hang_up: tuple[str, ...]
+
+
+def reconcile(
+    calls: Mapping[CallId, Call],
+    channels: Iterable[str],
+    ours: Iterable[str],
+    bridged: Collection[str],
+) -> Reconciliation:
+    """Compare.
+
+    ``channels`` are all of Asterisk's, ``ours`` those in the engine's application and ``bridged``
+    those in any bridge, each by channel id.
+    """
+    existing = set(channels)
+    gone = tuple(
+        LegGone(call.id, leg, UNKNOWN_CAUSE)
+        for call in calls.values()
+        for leg in call.legs
+        if leg not in existing
+    )
+    strangers = [
+        channel
+        for channel in ours
+        if channel in existing and channel not in bridged and not _known(calls, channel)
+    ]
+    return Reconciliation(
+        gone=gone,
+        back_to_dialplan=tuple(channel for channel in strangers if is_caller(channel)),
+        hang_up=tuple(channel for channel in strangers if not is_caller(channel)),
+    )
+
+
+def _known(calls: Mapping[CallId, Call], channel: str) -> bool:
+    call = calls.get(call_of(channel))
+    return call is not None and LegId(channel) in call.legs

@@ -1,0 +1,258 @@
+"""The engine as a whole: core, journal, database and the line to Asterisk, started and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import msgspec
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ess_pbx.ari import models
+from ess_pbx.ari.connection import AriConnection
+from ess_pbx.ari.translate import EVENTS, Translator
+from ess_pbx.asterisk.render import AsteriskFolders
+from ess_pbx.db import migrate
+from ess_pbx.db.configuration import sync_centre
+from ess_pbx.db.connect import create_engine
+from ess_pbx.db.projector import Projector
+from ess_pbx.domain.call_centre import CallCentre
+from ess_pbx.domain.events import ClockRead
+from ess_pbx.domain.facts import Fact, FactKind
+from ess_pbx.domain.ids import CallId
+from ess_pbx.domain.shift import on_duty
+from ess_pbx.engine import fallback, recordings
+from ess_pbx.engine.clock import Clock, SystemClock
+from ess_pbx.engine.dispatcher import Dispatcher
+from ess_pbx.engine.executor import APP, Executor
+from ess_pbx.engine.journal import Journal
+from ess_pbx.engine.reconcile import reconcile
+from ess_pbx.errors import AriError
+from ess_pbx.settings.credentials import Credentials
+from ess_pbx.settings.model import Settings
+
+CLOCK_SECONDS = 5.0
+"""How often the wall clock is read: shifts change, and the clock may be set."""
+DRAIN_SECONDS = 10.0
+
+
+class Engine:
+    """One engine for one centre on one Asterisk. ``on_fact`` hears every fact as it is written."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        credentials: Credentials,
+        folders: AsteriskFolders,
+        *,
+        clock: Clock | None = None,
+        on_fact: Callable[[Fact], None] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.core = CallCentre(settings.centre)
+        self._folders = folders
+        self._clock = clock or SystemClock()
+        self._zone = ZoneInfo(settings.centre.time_zone)
+        self._translator = Translator(settings)
+        self._on_fact = on_fact
+        self._log = structlog.get_logger(__name__)
+        self._duty: frozenset[str] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._clock_task: asyncio.Task[None] | None = None
+        self._projector_task: asyncio.Task[None] | None = None
+        self._database: AsyncEngine | None = None
+        self._stopped = False
+        self.ari = AriConnection(
+            settings.asterisk.ari_host,
+            settings.asterisk.ari_port,
+            APP,
+            APP,
+            credentials.ari_password,
+            on_event=self._on_event,
+            on_connected=self._on_connected,
+            on_disconnected=self._on_disconnected,
+            allowed_events=EVENTS,
+        )
+
+    async def start(self, timeout: float = 15.0) -> None:  # noqa: ASYNC109 - for Asterisk only
+        """Start all; returns when calls are taken.
+
+        The database is not waited for: facts are in the journal until it is there. Raises AriError
+        when Asterisk does not answer within ``timeout`` seconds.
+        """
+        settings = self.settings
+        self.journal = Journal(settings.folders.state / "journal", on_trouble=self._journal_trouble)
+        self.dispatcher = Dispatcher(
+            self.core, self.journal, self._clock, self._call_over, self._on_fact
+        )
+        self.dispatcher.executor = Executor(self.ari, self._folders.prompts, self.dispatcher.feed)
+        self._database = create_engine(settings.database.url)
+        self.projector = Projector(
+            self.journal,
+            self._database,
+            prepare=self._prepare_database,
+            on_trouble=lambda reason: self._log.error("database.trouble", reason=reason),
+            on_recovered=lambda: self._log.info("database.recovered"),
+        )
+        self._projector_task = asyncio.create_task(self.projector.run(), name="projector")
+        self._read_clock()
+        self._clock_task = asyncio.create_task(self._watch_clock(), name="clock")
+        await self.ari.start()
+        await self.ari.wait_connected(timeout)
+
+    async def stop(self) -> None:
+        """Stop all. Calls in Asterisk go on; what was decided is in the journal and database."""
+        if self._stopped:
+            return
+        self._stopped = True
+        await self.ari.close()
+        if self._clock_task is not None:
+            self._clock_task.cancel()
+        if not hasattr(self, "dispatcher"):
+            return
+        self.dispatcher.timers.cancel_all()
+        await self.settled()
+        await self.journal.close()
+        if self._projector_task is not None:
+            # A closed journal lets the projector finish; a database that is away does not.
+            done, _ = await asyncio.wait([self._projector_task], timeout=DRAIN_SECONDS)
+            if not done:
+                self._log.warning("database.behind", facts=self.projector.lag)
+                self._projector_task.cancel()
+        tasks = [task for task in (self._clock_task, self._projector_task) if task is not None]
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._database is not None:
+            await self._database.dispose()
+
+    async def settled(self) -> None:
+        """Wait until the recordings of calls that are over are finished."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def stored(self, within: float) -> None:
+        """Wait until all facts so far are in the database; raises TimeoutError."""
+        await self.settled()
+        sequence = self.journal.durable + self.journal.waiting
+        await asyncio.wait_for(self.projector.reached(sequence), within)
+
+    @property
+    def tasks_left(self) -> int:
+        """Timers and background work that belong to calls."""
+        return len(self._tasks) + len(self.dispatcher.timers)
+
+    async def _prepare_database(self, database: AsyncEngine) -> None:
+        await asyncio.to_thread(migrate.upgrade, self.settings.database.url)
+        await sync_centre(database, self.settings.centre, self.settings.trunks)
+
+    def _on_event(self, event: models.Event) -> None:
+        if isinstance(event, models.CallBroadcast):
+            # The dialplan offers a call to every engine; the first to claim it has it.
+            query = {"channelId": event.channel.id, "application": APP}
+            claim = self.ari.send("POST", "events/claim", query=query)
+            claim.add_done_callback(lambda done: self._claimed(event.channel.id, done))
+            return
+        for translated in self._translator.translate(event):
+            self.dispatcher.feed(translated)
+
+    def _claimed(self, channel: str, done: asyncio.Future[object]) -> None:
+        if not done.cancelled() and (error := done.exception()) is not None:
+            self._log.info("call.not_claimed", call=channel, error=str(error))
+
+    async def _on_connected(self) -> None:
+        self._log.info("asterisk.connected")
+        try:
+            await self.ari.subscribe("endpoint:PJSIP")
+            found = await self.ari.call("GET", "endpoints/PJSIP")
+            for endpoint in msgspec.convert(found, list[models.Endpoint]):
+                for event in self._translator.phone(endpoint):
+                    self.dispatcher.feed(event)
+            await self._reconcile()
+        except AriError as error:
+            # The line broke again; the next connection starts over.
+            self._log.warning("asterisk.not_reconciled", error=str(error))
+
+    async def _reconcile(self) -> None:
+        channels = msgspec.convert(await self.ari.call("GET", "channels"), list[models.Channel])
+        bridges = msgspec.convert(await self.ari.call("GET", "bridges"), list[models.Bridge])
+        application = msgspec.convert(
+            await self.ari.call("GET", f"applications/{APP}"), models.Application
+        )
+        outcome = reconcile(
+            self.core.calls,
+            [channel.id for channel in channels],
+            application.channel_ids,
+            {channel for bridge in bridges for channel in bridge.channels},
+        )
+        for event in outcome.gone:
+            self.dispatcher.feed(event)
+        for channel in outcome.back_to_dialplan:
+            where = {"context": "emergency", "extension": "112", "label": "offer"}
+            self.ari.send("POST", f"channels/{channel}/continue", query=where)
+        for channel in outcome.hang_up:
+            self.ari.send("DELETE", f"channels/{channel}")
+        if outcome.gone or outcome.back_to_dialplan or outcome.hang_up:
+            self._log.warning(
+                "asterisk.reconciled",
+                gone=len(outcome.gone),
+                back_to_dialplan=outcome.back_to_dialplan,
+                hung_up=outcome.hang_up,
+            )
+
+    def _on_disconnected(self, reason: str) -> None:
+        self._log.error("asterisk.disconnected", reason=reason)
+
+    def _journal_trouble(self, reason: str) -> None:
+        self._log.error("journal.trouble", reason=reason)
+
+    async def _watch_clock(self) -> None:
+        while True:
+            await asyncio.sleep(CLOCK_SECONDS)
+            self._read_clock()
+
+    def _read_clock(self) -> None:
+        local = datetime.fromtimestamp(self._clock.wall(), self._zone)
+        duty = on_duty(self.settings.centre.shifts, local)
+        if duty != self._duty:
+            self._duty = duty
+            self._log.info("shift.on_duty", operators=sorted(duty))
+            everyone = [operator.extension for operator in self.settings.centre.operators]
+            with contextlib.suppress(OSError):
+                fallback.write(self._folders.fallback, duty, everyone)
+        self.dispatcher.feed(ClockRead(local))
+
+    def _call_over(self, call: CallId) -> None:
+        task = asyncio.create_task(self._finish_recording(call), name=f"recording-{call}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _finish_recording(self, call: CallId) -> None:
+        folder = self.settings.folders.recordings
+        try:
+            recording = await recordings.finish(folder, call)
+        except recordings.RecordingError as error:
+            self.dispatcher.record(
+                call, FactKind.RECORDING_FAILED, {"recording": call, "reason": str(error)}
+            )
+            return
+        if recording is None:
+            # Nothing was ever heard: the caller left before the answer.
+            self._log.info("recording.none", call=call)
+            return
+        self.dispatcher.record(
+            call,
+            FactKind.RECORDING_FINISHED,
+            {
+                "recording": call,
+                "path": str(recording.path),
+                "seconds": recording.seconds,
+                "sample_rate": recording.sample_rate,
+                "channels": recording.channels,
+                "sha256": recording.sha256,
+                "rms_dbov": list(recording.rms_dbov),
+                "bytes": recording.bytes,
+            },
+        )

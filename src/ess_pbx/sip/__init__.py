@@ -1,0 +1,1 @@
+"""Pure parsers of what SIP carries: numbers, and later headers and locations."""

@@ -1,0 +1,110 @@
+"""Facts of whole calls, as the engine would write them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ess_pbx.db.tables import metadata
+from ess_pbx.domain.facts import Fact, FactKind
+
+STARTED = 1_750_000_000.0
+K = FactKind
+
+
+def a_fact(
+    number: int, kind: str = K.ANNOUNCED, call: str | None = "call-1", /, **data: Any
+) -> Fact:
+    return Fact(
+        id=f"boot-{number}",
+        centre="cilegon",
+        call=call,
+        kind=kind,
+        at=STARTED + number,
+        ms=None if call is None else number * 1000,
+        data=data,
+    )
+
+
+def a_whole_call(call: str = "call-1", first: int = 1) -> list[Fact]:
+    """One call with a missed offer, an agency that fails, one that answers, and a recording."""
+    op1, op2 = {"agent": "2001", "leg": f"{call}-op1"}, {"agent": "2002", "leg": f"{call}-op2"}
+    busy, ambulance = f"{call}-ag1", f"{call}-ag2"
+    recording, path = f"{call}-rec", f"2025/06/{call}.wav"
+    story: list[tuple[FactKind, dict[str, Any]]] = [
+        (
+            K.CALL_ARRIVED,
+            {
+                "caller_raw": "08123456789",
+                "caller_e164": "+628123456789",
+                "caller_display": None,
+                "called": "112",
+                "trunk": "telkom",
+                "channel": f"{call}-in",
+                "node": "pbx1",
+                "invited_at": STARTED + first - 0.25,
+            },
+        ),
+        (K.AGENT_STATE, {"agent": "2001", "status": "available", "state": "waiting", "call": None}),
+        (K.CALL_ANSWERED, {}),
+        (K.GREETING_STARTED, {}),
+        (K.MENU_ENTERED, {"menu": "utama"}),
+        (K.KEY_PRESSED, {"key": "1", "menu": "utama"}),
+        (K.CLASSIFIED, {"category": "medis", "queue": "darurat", "priority": 3}),
+        (K.RECORDING_STARTED, {"recording": recording, "path": path}),
+        (K.QUEUED, {"queue": "darurat", "priority": 3, "position": 1}),
+        (K.NO_OPERATOR, {"queue": "darurat"}),
+        (K.ALARM_RAISED, {"alarm": "no-operator", "detail": "darurat"}),
+        (K.ANNOUNCED, {"prompt": "mohon-tunggu"}),
+        (K.ALARM_CLEARED, {"alarm": "no-operator"}),
+        (K.OFFERED, op1),
+        (K.OPERATOR_RUNG, op1),
+        (K.OFFER_MISSED, {**op1, "reason": "no-answer"}),
+        (K.OFFERED, op2),
+        (K.OPERATOR_RUNG, op2),
+        (K.OPERATOR_ANSWERED, op2),
+        (K.CONSULT_STARTED, {"agency": "damkar", "agent": "2002", "leg": busy}),
+        (K.CONSULT_FAILED, {"agency": "damkar", "leg": busy, "reason": "busy"}),
+        (K.BACK_TO_CALLER, {}),
+        (K.CONSULT_STARTED, {"agency": "psc119", "agent": "2002", "leg": ambulance}),
+        (K.AGENCY_RUNG, {"agency": "psc119", "leg": ambulance}),
+        (K.AGENCY_ANSWERED, {"agency": "psc119", "leg": ambulance}),
+        (K.CONFERENCE, {}),
+        (K.OPERATOR_LEFT, {"agent": "2002"}),
+        (K.LEG_ENDED, {"leg": op2["leg"], "role": "operator", "party": "2002", "cause": 16}),
+        (K.LEG_ENDED, {"leg": f"{call}-in", "role": "caller", "party": None, "cause": 16}),
+        (
+            K.RECORDING_FINISHED,
+            {
+                "recording": recording,
+                "path": path,
+                "seconds": 22.5,
+                "sample_rate": 8000,
+                "channels": 2,
+                "sha256": "ab" * 32,
+                "rms_dbov": [-21.5, -19.0],
+                "bytes": 720_044,
+            },
+        ),
+        (K.RECORDING_FAILED, {"recording": f"{call}-rec2", "reason": "disk full"}),
+        (
+            K.CALL_ENDED,
+            {"result": "success", "reason": "hangup", "channel_cause": 16, "ended_by": "caller"},
+        ),
+    ]
+    return [
+        a_fact(first + n, kind, None if kind.startswith(("agent", "alarm")) else call, **data)
+        for n, (kind, data) in enumerate(story)
+    ]
+
+
+async def everything(engine: AsyncEngine, *, without: tuple[str, ...] = ()) -> dict[str, list[Any]]:
+    """All rows of all tables."""
+    async with engine.connect() as connection:
+        return {
+            table.name: sorted(map(tuple, await connection.execute(select(table))), key=repr)
+            for table in metadata.sorted_tables
+            if table.name not in without
+        }

@@ -1,0 +1,332 @@
+"""Facts reach the tables exactly once, whatever stops on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ess_pbx.db import projector as projector_module
+from ess_pbx.db.projections import PROJECTIONS
+from ess_pbx.db.projector import Projector, project
+from ess_pbx.db.queries import call_with_everything, table_counts
+from ess_pbx.db.tables import agents, call_events, calls
+from ess_pbx.domain.facts import FIELDS, Fact, FactKind, fields_differ
+from ess_pbx.engine.journal import Journal
+
+from .story import STARTED, K, a_fact, a_whole_call, everything
+
+
+@pytest.fixture
+async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
+    journal = Journal(tmp_path / "journal")
+    yield journal
+    await journal.close()
+
+
+@asynccontextmanager
+async def running(projector: Projector) -> AsyncIterator[Projector]:
+    task = asyncio.create_task(projector.run())
+    try:
+        yield projector
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def append(journal: Journal, facts: list[Fact]) -> int:
+    return [journal.append(fact) for fact in facts][-1]
+
+
+async def carried_over(
+    journal: Journal, engine: AsyncEngine, facts: list[Fact], **options: Any
+) -> None:
+    last = append(journal, facts)
+    async with running(Projector(journal, engine, **options)) as projector:
+        await asyncio.wait_for(projector.reached(last), 10)
+
+
+async def count_of_events(engine: AsyncEngine) -> int:
+    async with engine.connect() as connection:
+        return (await connection.execute(select(func.count(call_events.c.id)))).scalar_one()
+
+
+def at(number: int) -> datetime:
+    return datetime.fromtimestamp(STARTED + number, UTC)
+
+
+def test_the_story_tells_every_kind_of_fact_with_exactly_its_fields() -> None:
+    story = a_whole_call()
+    assert {fact.kind for fact in story} == set(FactKind) == set(FIELDS)
+    assert [fields_differ(fact) for fact in story] == [None] * len(story)
+    assert set(PROJECTIONS) <= set(FactKind)
+
+
+def test_fields_that_differ_are_named() -> None:
+    assert fields_differ(a_fact(1, K.QUEUED, queue="a", place=1)) == (
+        "queued: missing ['position', 'priority'], unknown ['place']"
+    )
+    assert "kind 'teleported' is unknown" in str(fields_differ(a_fact(1, "teleported")))
+
+
+async def test_a_whole_call_is_told_by_its_rows(journal: Journal, engine: AsyncEngine) -> None:
+    await carried_over(journal, engine, a_whole_call())
+    record = await call_with_everything(engine, "call-1")
+    assert record is not None
+    told = record.call
+    assert (told["caller_e164"], told["called"], told["trunk"]) == (
+        "+628123456789",
+        "112",
+        "telkom",
+    )
+    assert (told["category"], told["queue"], told["priority"]) == ("medis", "darurat", 3)
+    assert (told["operator"], told["agency"]) == ("2002", "psc119")
+    assert (told["result"], told["reason"], told["ended_by"]) == ("success", "hangup", "caller")
+    assert told["invited_at"] == datetime.fromtimestamp(STARTED + 0.75, UTC)
+    assert (told["operator_answered_ms"], told["ended_at"]) == (19_000, at(32))
+    legs = {leg["id"].removeprefix("call-1-"): leg for leg in record.legs}
+    assert {name: (leg["role"], leg["party"], leg["cause"]) for name, leg in legs.items()} == {
+        "in": ("caller", "+628123456789", "16"),
+        "op1": ("operator", "2001", "no-answer"),
+        "op2": ("operator", "2002", "16"),
+        "ag1": ("agency", "damkar", "busy"),
+        "ag2": ("agency", "psc119", None),
+    }
+    assert (legs["in"]["answered_at"], legs["op2"]["rung_at"]) == (at(3), at(18))
+    assert (legs["op2"]["answered_at"], legs["op2"]["ended_at"]) == (at(19), at(28))
+    finished, failed = record.recordings
+    assert (finished["state"], finished["rms_dbov"], finished["bytes"]) == (
+        "finished",
+        [-21.5, -19.0],
+        720_044,
+    )
+    assert (failed["state"], failed["reason"]) == ("failed", "disk full")
+    assert [event["kind"] for event in record.events] == [
+        fact.kind for fact in a_whole_call() if fact.call
+    ]
+    assert await count_of_events(engine) == len(a_whole_call())
+    async with engine.connect() as connection:
+        agent = (await connection.execute(select(agents))).one()
+    assert (agent.extension, agent.status, agent.state, agent.state_at) == (
+        "2001",
+        "available",
+        "waiting",
+        at(2),
+    )
+
+
+async def test_the_same_facts_again_change_nothing(journal: Journal, engine: AsyncEngine) -> None:
+    story = a_whole_call()
+    await carried_over(journal, engine, story)
+    before = await everything(engine)
+    async with engine.begin() as connection:
+        await project(connection, list(enumerate(story, 1)), journal.id)
+        await project(connection, list(enumerate(story + story, 100)), "another journal")
+    assert await everything(engine) == before
+
+
+async def test_every_change_may_be_applied_again(journal: Journal, engine: AsyncEngine) -> None:
+    story = a_whole_call()
+    await carried_over(journal, engine, story)
+    before = await everything(engine, without=("call_events",))
+    again = [Fact(**{**fact_fields(fact), "id": f"again-{fact.id}"}) for fact in story]
+    async with engine.begin() as connection:
+        await project(connection, list(enumerate(again, 100)), journal.id)
+    assert await everything(engine, without=("call_events",)) == before
+
+
+async def test_a_call_has_one_terminal_record_the_first(
+    journal: Journal, engine: AsyncEngine
+) -> None:
+    ends = [
+        a_fact(1, K.CALL_ENDED, result="success", reason=None, channel_cause=16, ended_by=None),
+        a_fact(2, K.CALL_ENDED, result="server", reason="x", channel_cause=0, ended_by="engine"),
+    ]
+    await carried_over(journal, engine, ends)
+    record = await call_with_everything(engine, "call-1")
+    assert record is not None
+    told = [record.call[name] for name in ("result", "reason", "ended_by", "ended_at", "ended_ms")]
+    assert told == ["success", None, None, at(1), 1000]
+    assert len(record.events) == 2
+
+
+async def test_a_call_whose_arrival_was_lost_is_kept(journal: Journal, engine: AsyncEngine) -> None:
+    await carried_over(journal, engine, a_whole_call()[5:])
+    record = await call_with_everything(engine, "call-1")
+    assert record is not None
+    assert (record.call["caller_raw"], record.call["operator"]) == (None, "2002")
+    assert record.call["result"] == "success"
+
+
+async def test_odd_values_and_kinds_of_a_newer_engine_are_kept(
+    journal: Journal, engine: AsyncEngine
+) -> None:
+    troubles: list[str] = []
+    odd = [
+        a_fact(1, K.CALL_ARRIVED, caller_raw="a\0b", caller_e164="9" * 9000, channel="c\0"),
+        a_fact(2, K.QUEUED, queue=["q"], priority="first", position=None),
+        a_fact(3, K.CLASSIFIED, priority=2**40),
+        a_fact(4, K.CALL_ARRIVED, "call-2", invited_at=1e300),
+        a_fact(5, "teleported", to={"x\0": ["\0", 1.5, None]}),
+        a_fact(6, K.RECORDING_FINISHED, recording="r", rms_dbov=None, seconds="long"),
+        a_fact(7, K.CALL_ENDED, result=None),
+    ]
+    await carried_over(journal, engine, odd, on_trouble=troubles.append)
+    record = await call_with_everything(engine, "call-1")
+    assert record is not None
+    assert troubles == []
+    assert len(record.events) == 6
+    assert record.events[3]["data"] == {"to": {"x\ufffd": ["\ufffd", 1.5, None]}}
+    assert (record.call["caller_raw"], record.call["result"]) == ("a\ufffdb", "indeterminate")
+
+
+async def test_a_fact_that_the_database_cannot_hold_is_told_and_the_others_go_in(
+    journal: Journal, engine: AsyncEngine
+) -> None:
+    troubles: list[str] = []
+    facts = a_whole_call()
+    too_big = Fact(id="big", centre="cilegon", call="c", kind=K.QUEUED, at=1.0, ms=2**63)
+    await carried_over(
+        journal, engine, [*facts[:9], too_big, *facts[9:]], on_trouble=troubles.append
+    )
+    assert await count_of_events(engine) == len(facts)
+    assert len(troubles) == 1
+    assert "fact big (queued), record 10 of journal" in troubles[0]
+
+
+async def test_after_a_crash_between_batches_it_goes_on_without_gap_or_repeat(
+    journal: Journal, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projector_module, "BATCH", 7)
+    facts = [fact for n in range(10) for fact in a_whole_call(f"call-{n}", 1 + 100 * n)]
+    last = append(journal, facts)
+    stopped_at = []
+    for share in (5, 3, 2):
+        async with running(Projector(journal, engine)) as projector:
+            await asyncio.wait_for(projector.reached(last // share), 10)
+        stopped_at.append(projector.position)
+    async with running(Projector(journal, engine)) as projector:
+        await asyncio.wait_for(projector.reached(last), 10)
+        assert projector.lag == 0
+    assert stopped_at[0] < last
+    counts = await table_counts(engine)
+    assert (counts["call_events"], counts["calls"]) == (len(facts), 10)
+    assert (counts["legs"], counts["recordings"]) == (50, 20)
+
+
+async def test_facts_and_position_are_stored_together_or_not_at_all(
+    journal: Journal, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = append(journal, a_whole_call())
+    refused = asyncio.Event()
+    store_position = projector_module._store_position
+
+    async def refuse(*_: Any) -> None:
+        refused.set()
+        raise ConnectionResetError("gone")
+
+    monkeypatch.setattr(projector_module, "_store_position", refuse)
+    async with running(Projector(journal, engine, backoff_seconds=[0.01])) as projector:
+        await asyncio.wait_for(refused.wait(), 10)
+        assert set((await table_counts(engine)).values()) == {0}
+        assert projector.lag > 0
+        monkeypatch.setattr(projector_module, "_store_position", store_position)
+        await asyncio.wait_for(projector.reached(last), 10)
+    assert await count_of_events(engine) == last
+
+
+async def test_facts_appended_while_it_runs_are_followed(
+    journal: Journal, engine: AsyncEngine
+) -> None:
+    async with running(Projector(journal, engine)) as projector:
+        for fact in a_whole_call():
+            await asyncio.wait_for(projector.reached(journal.append(fact)), 10)
+    assert await count_of_events(engine) == len(a_whole_call())
+
+
+async def test_closing_the_journal_ends_it_once_all_is_stored(
+    journal: Journal, engine: AsyncEngine
+) -> None:
+    projector = Projector(journal, engine)
+    task = asyncio.create_task(projector.run())
+    append(journal, a_whole_call())
+    await journal.close()
+    await asyncio.wait_for(task, 10)
+    assert await count_of_events(engine) == len(a_whole_call())
+
+
+async def test_a_journal_that_lost_its_end_is_compared_again_and_nothing_new_is_missed(
+    tmp_path: Path, engine: AsyncEngine
+) -> None:
+    troubles: list[str] = []
+    journal = Journal(tmp_path / "journal")
+    await carried_over(journal, engine, [a_fact(n) for n in range(1, 11)])
+    await journal.close()
+    path = tmp_path / "journal" / "facts-00000000000000000001.log"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:6]))
+    shorter = Journal(tmp_path / "journal")
+    new = [a_fact(n) for n in range(11, 16)]
+    await carried_over(shorter, engine, new, on_trouble=troubles.append)
+    await shorter.close()
+    assert await count_of_events(engine) == 15
+    assert "record 10 is not fact boot-10 any more" in troubles[0]
+
+
+async def test_a_damaged_last_record_does_not_make_it_spin_or_stop(
+    tmp_path: Path, engine: AsyncEngine
+) -> None:
+    journal = Journal(tmp_path / "journal")
+    append(journal, [a_fact(n) for n in range(1, 4)])
+    await journal.flushed(3)
+    path = tmp_path / "journal" / "facts-00000000000000000001.log"
+    path.write_bytes(path.read_bytes().replace(b'"boot-3"', b'"boot-8"'))
+    async with running(Projector(journal, engine)) as projector:
+        await asyncio.wait_for(projector.reached(2), 10)
+        await asyncio.wait_for(projector.reached(journal.append(a_fact(4))), 10)
+    await journal.close()
+    assert await count_of_events(engine) == 3
+
+
+async def test_preparing_is_tried_until_it_succeeds_and_then_not_again(
+    journal: Journal, engine: AsyncEngine
+) -> None:
+    tries: list[AsyncEngine] = []
+
+    async def prepare(given: AsyncEngine) -> None:
+        tries.append(given)
+        if len(tries) < 3:
+            raise OSError("no database yet")
+
+    told: list[str] = []
+    recovered: Callable[[], None] = lambda: told.append("recovered")  # noqa: E731
+    await carried_over(
+        journal,
+        engine,
+        a_whole_call(),
+        prepare=prepare,
+        backoff_seconds=[0.01],
+        on_trouble=told.append,
+        on_recovered=recovered,
+    )
+    assert len(tries) == 3
+    assert len(told) == 2
+    assert "no database yet" in told[0]
+    assert told[1] == "recovered"
+
+
+def fact_fields(fact: Fact) -> dict[str, Any]:
+    return {name: getattr(fact, name) for name in fact.__struct_fields__}
+
+
+async def test_times_come_back_aware_and_in_utc(journal: Journal, engine: AsyncEngine) -> None:
+    await carried_over(journal, engine, a_whole_call())
+    async with engine.connect() as connection:
+        invited = (await connection.execute(select(calls.c.invited_at))).scalar_one()
+    assert invited.tzinfo is UTC

@@ -1,0 +1,99 @@
+"""What ``./ess`` says before it sets anything up, and when it cannot."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of the wrapper alone, so that anything it sets up would be seen."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    shutil.copy(CHECKOUT / "ess", folder / "ess")
+    return folder
+
+
+def ess(checkout: Path, *words: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
+    bash = shutil.which("bash")
+    assert bash is not None
+    return subprocess.run(
+        [bash, str(checkout / "ess"), *words],
+        env={**os.environ, "PATH": path if path is not None else os.environ["PATH"]},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def given_programs(folder: Path, programs: dict[str, str]) -> str:
+    folder.mkdir()
+    for name, body in programs.items():
+        program = folder / name
+        program.write_text(f"#!/bin/sh\n{body}\n")
+        program.chmod(0o755)
+    for name in ("cat", "sha256sum", "grep", "tail", "mktemp", "rm"):
+        real = shutil.which(name)
+        assert real is not None
+        (folder / name).symlink_to(real)
+    return str(folder)
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["-h"], ["help"]])
+def test_usage_is_told_without_setting_anything_up(checkout: Path, words: list[str]) -> None:
+    done = ess(checkout, *words)
+
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage: ./ess COMMAND")
+    assert done.stderr == ""
+    assert [file.name for file in checkout.iterdir()] == ["ess"]
+
+
+def test_an_unknown_command_is_named_with_the_usage_and_exit_code_2(checkout: Path) -> None:
+    done = ess(checkout, "dmeo")
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith('ess: unknown command "dmeo"\n')
+    assert "usage: ./ess COMMAND" in done.stderr
+    assert [file.name for file in checkout.iterdir()] == ["ess"]
+
+
+def test_without_a_python_new_enough_it_says_what_to_install(
+    checkout: Path, tmp_path: Path
+) -> None:
+    path = given_programs(tmp_path / "bin", {"python3": "exit 1"})
+
+    done = ess(checkout, "demo", "--json", path=path)
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "ess: this machine lacks: python3 python3-venv" in done.stderr
+    assert "apt-get install python3 python3-venv" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may install")
+def test_as_root_it_installs_what_is_lacking_and_quotes_apt_when_that_fails(
+    checkout: Path, tmp_path: Path
+) -> None:
+    apt = f'echo "$@" >> {tmp_path}/asked; echo "E: no network"; [ "$2" = update ]'
+    path = given_programs(tmp_path / "bin", {"python3": "exit 1", "apt-get": apt})
+
+    done = ess(checkout, "demo", path=path)
+
+    assert done.returncode == 1
+    assert "E: no network" in done.stderr
+    assert "could not install python3 python3-venv" in done.stderr
+    assert (tmp_path / "asked").read_text().splitlines() == [
+        "-q update",
+        "-q install --yes --no-install-recommends python3 python3-venv",
+    ]
