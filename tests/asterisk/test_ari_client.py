@@ -91,6 +91,16 @@ class PrivateAsterisk:
             self._process.wait()
             self._process = None
 
+    def freeze(self) -> None:
+        """As ``kill -STOP``."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """As ``kill -CONT``."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def store_recording(self, name: str, seconds: int) -> bytes:
         """Put a recording where Asterisk keeps them; its bytes."""
         file = self._folder / "spool" / "recording" / f"{name}.wav"
@@ -193,12 +203,21 @@ async def eventually(condition: Callable[[], object], seconds: float = 10) -> No
             await asyncio.sleep(0.005)
 
 
+async def stays_connected(ari: AriConnection, seconds: float) -> None:
+    since = time.monotonic()
+    async with asyncio.timeout(10):
+        while time.monotonic() - since < seconds:
+            if not ari.connected:
+                since = time.monotonic()
+            await asyncio.sleep(0.005)
+
+
 async def originate(ari: AriConnection, channel_id: str) -> Channel:
     answer = await ari.call(
         "POST",
         "channels",
         query={
-            **{"endpoint": "Local/hold@default", "app": "ess", "appArgs": "leg,7"},
+            **{"endpoint": "Local/hold@default", "app": ari.app, "appArgs": "leg,7"},
             **{"channelId": channel_id, "otherChannelId": f"{channel_id}-other"},
         },
         body={"variables": {"ESS_CALL": "c1"}},
@@ -359,6 +378,33 @@ async def test_a_killed_asterisk_that_comes_back_is_connected_to_again(
         await eventually(lambda: heard.started("leg-9"))
 
     assert heard.story == ["connected", "disconnected", "connected"]
+
+
+@pytest.mark.parametrize("attempts_while_frozen", [1, 3])
+async def test_a_frozen_asterisk_is_noticed_and_connected_to_again_for_good(
+    asterisk: PrivateAsterisk, monkeypatch: pytest.MonkeyPatch, attempts_while_frozen: int
+) -> None:
+    monkeypatch.setattr("ess_pbx.ari.connection.HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr("ess_pbx.ari.connection.HEARTBEAT_TIMEOUT", 0.25)
+    monkeypatch.setattr("ess_pbx.ari.connection.CONNECT_SECONDS", 0.2)
+    heard = Heard()
+    with capture_logs() as logs:
+        async with given_connected(asterisk, heard, "frozen") as ari:
+            asterisk.freeze()
+            try:
+                await eventually(
+                    lambda: sum("failed" in e["event"] for e in logs) > attempts_while_frozen
+                )
+            finally:
+                asterisk.thaw()
+            # Asterisk now lets the given-up sockets live and die, which may cost us ours once more.
+            await stays_connected(ari, seconds=0.7)
+            channel_id = f"thawed-{attempts_while_frozen}"
+            await originate(ari, channel_id)
+            await eventually(lambda: heard.started(channel_id))
+
+    assert "replaced" not in heard.story
+    assert heard.story[:2] == ["connected", "disconnected"]
 
 
 async def test_the_median_request_takes_less_than_a_tenth_of_a_second_on_both_ways(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +19,8 @@ from ess_pbx.runtime import Runtime, unprivileged
 _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 _USER = "ess"
+# A test run that is killed must not leave a server behind; SIGQUIT is its immediate shutdown.
+_DIES_WITH_ITS_PARENT = ("setpriv", "--pdeathsig=QUIT", "--") if shutil.which("setpriv") else ()
 
 
 class PostgresServer:
@@ -62,7 +65,12 @@ class PostgresServer:
         settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                unprivileged([*self._runtime.command("postgres"), "-D", str(data), *settings]),
+                unprivileged(
+                    [
+                        *_DIES_WITH_ITS_PARENT,
+                        *(*self._runtime.command("postgres"), "-D", str(data), *settings),
+                    ]
+                ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -13,6 +13,7 @@ import pytest
 import structlog
 
 from ess_pbx import log
+from ess_pbx.settings.credentials import Credentials
 from ess_pbx.settings.model import Database
 from ess_pbx.sip.numbers import parse_caller
 
@@ -187,6 +188,7 @@ def test_a_place_is_hidden_above_debug() -> None:
         {"sent": 'Digest username="x"', "detail": "password=hunter2&x=1"},
         {"url": "postgresql://ess:hunter2@127.0.0.1/ess"},
         {"database": Database(url="postgresql+psycopg://ess:hunter2@127.0.0.1/ess")},
+        {"made": Credentials(ari_password="hunter2", operators={"1001": "hunter2"})},
         {"error": OSError("cannot connect to postgresql://ess:hunter2@h/x")},
     ],
 )

@@ -5,7 +5,9 @@
 - Requests run one after another in Asterisk's thread for the socket, so a stall there stalls all.
   The rule of the bypass: once a socket request went unanswered in time, ``call`` sends GET and
   DELETE over HTTP until the socket answers anything again or was replaced by a new one.
-- The socket counts as dead when two pings in a row, a second apart, bring no pong.
+- The heartbeat is a REST request each second, not a WebSocket ping: an Asterisk that was frozen may
+  end a socket that we gave up long ago, and with it unregister the application of the new one,
+  which still pongs but answers no request and brings no event.
 - Missed events are not replayed by Asterisk: list and reconcile in ``on_connected``.
 """
 
@@ -24,9 +26,10 @@ from yarl import URL
 
 from ess_pbx.ari import protocol as wire
 from ess_pbx.ari.backoff import Backoff
-from ess_pbx.ari.bypass import AriHttp, failure_text, no_answer
+from ess_pbx.ari.bypass import AriHttp, failure_text
 from ess_pbx.ari.models import ApplicationReplaced, Event
-from ess_pbx.ari.protocol import Answer, AriProtocol, Garbage, Late, Query, Response, UnknownEvent
+from ess_pbx.ari.pending import PendingRequests, new_answer
+from ess_pbx.ari.protocol import Answer, Query
 from ess_pbx.errors import AriError, AriRefusedError, AriTimeoutError
 
 OnEvent: TypeAlias = Callable[[Event], Awaitable[None] | None]
@@ -34,9 +37,11 @@ OnConnected: TypeAlias = Callable[[], Awaitable[None] | None]
 OnDisconnected: TypeAlias = Callable[[str], Awaitable[None] | None]
 OnReplaced: TypeAlias = Callable[[], Awaitable[None] | None]
 
-PING_SECONDS = 1.0
-MISSED_PINGS = 2
+HEARTBEAT_SECONDS = 1.0
+HEARTBEAT_TIMEOUT = 2.0
 CONNECT_SECONDS = 3.0
+GHOST_SECONDS = 10.0
+"""So long after giving up a socket, what replaces us may be that one, come to life at last."""
 LARGEST_FRAME = 64 * 2**20
 """Bytes. ``GET channels`` of some thousand channels is one frame of several MB."""
 
@@ -82,26 +87,21 @@ class AriConnection:
         self._on_connected = on_connected
         self._on_disconnected = on_disconnected
         self._on_replaced = on_replaced
-        self._clock = clock
         self._backoff = backoff or Backoff()
         self._log = structlog.get_logger(__name__).bind(app=app, host=host, port=port)
 
-        self._protocol = AriProtocol()
-        self._futures: dict[str, asyncio.Future[Answer]] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_due = 0.0
-        self._outgoing: asyncio.Queue[tuple[WSMsgType, str | bytes]] | None = None
+        self._clock = clock
+        self._pending = PendingRequests(clock, self._log)
+        self._outgoing: asyncio.Queue[str] | None = None
         self._deliveries: asyncio.Queue[tuple[Callable[..., Any], tuple[Any, ...]]] = (
             asyncio.Queue()
         )
         self._early: list[Event] = []
         self._ready = asyncio.Event()
-        self._stalled = False
-        self._missed_pings = 0
+        self._ghost_until = clock()
         self._stopped = False
         self._closed = False
         self._last_failure = "not started"
-        self._unknown_types: set[str] = set()
         self._session: aiohttp.ClientSession | None = None
         self._http: AriHttp | None = None
         self._tasks: tuple[asyncio.Task[None], ...] = ()
@@ -151,7 +151,7 @@ class AriConnection:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-        self._give_up_pending("the connection was closed")
+        self._pending.give_up("the connection was closed")
         if self._session is not None:
             await self._session.close()
         if self._http is not None:
@@ -180,7 +180,7 @@ class AriConnection:
         Raises AriRefusedError for an error status, AriTimeoutError after ``timeout`` seconds,
         AriError when not connected or cut off. GET and DELETE may take the bypass (see the module).
         """
-        if self._stalled and method in _BYPASS_METHODS:
+        if self._pending.stalled and method in _BYPASS_METHODS:
             return await self.http(method, uri, query=query, body=body, timeout=timeout)
         return await self.send(method, uri, query=query, body=body, timeout=timeout)
 
@@ -198,7 +198,7 @@ class AriConnection:
         Always over the socket. The future may be ignored; its failure is logged.
         """
         if not self.connected:
-            future = _future()
+            future = new_answer()
             future.set_exception(
                 AriError(f"{method} {uri}: not connected to Asterisk ({self._last_failure})")
             )
@@ -209,12 +209,8 @@ class AriConnection:
         self, method: str, uri: str, query: Query | None, body: object, timeout: float
     ) -> asyncio.Future[Answer]:
         assert self._outgoing is not None  # noqa: S101 - callers looked
-        request = self._protocol.request(
-            method, uri, query=query, body=body, now=self._clock(), timeout=timeout
-        )
-        future = self._futures[request.id] = _future()
-        self._outgoing.put_nowait((WSMsgType.TEXT, request.frame))
-        self._arm_timer()
+        frame, future = self._pending.begin(method, uri, query, body, timeout)
+        self._outgoing.put_nowait(frame)
         return future
 
     async def subscribe(self, event_source: str) -> None:
@@ -251,76 +247,21 @@ class AriConnection:
             raise AriError("the ARI connection is not open; start() it, and not after close()")
         return self._http
 
-    # -- answers ---------------------------------------------------------------------------------
-
-    def _take(self, received: wire.Received) -> None:
-        match received:
-            case Response(request=request):
-                self._stalled = False
-                self._settle(request, received.refusal() or received.body)
-            case Late(request_id=request_id, status=status):
-                self._stalled = False
-                self._log.info("ari.late_answer", request_id=request_id, status=status)
-            case Garbage(type=type_, error=error, request=request):
-                self._log.error("ari.garbage", type=type_, error=error)
-                if request is not None:
-                    self._settle(request, AriError(f"{request.method} {request.uri}: {error}"))
-            case UnknownEvent(type=type_):
-                if type_ not in self._unknown_types and len(self._unknown_types) < 100:
-                    self._unknown_types.add(type_)
-                    self._log.warning("ari.unknown_event", type=type_)
-            case ApplicationReplaced(application=self.app):
-                self._stopped = True
-                self._log.error("ari.replaced")
-                self._deliver(self._on_replaced)
-            case _ if self.connected:
-                self._deliver(self._on_event, received)
-            case _:
-                self._early.append(received)
-
-    def _settle(self, request: wire.Request, outcome: Answer | AriError) -> None:
-        future = self._futures.pop(request.id, None)
-        if isinstance(outcome, AriTimeoutError):
-            self._log.warning("ari.request_timeout", method=request.method, uri=request.uri)
-        elif isinstance(outcome, AriError):
-            self._log.info("ari.request_failed", code=outcome.code, error=str(outcome))
-        if future is None or future.done():
-            return
-        if isinstance(outcome, AriError):
-            future.set_exception(outcome)
-        else:
-            future.set_result(outcome)
-
-    def _arm_timer(self) -> None:
-        due = self._protocol.next_deadline()
-        if due is None or (self._timer is not None and self._timer_due <= due):
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        delay = max(0.001, due - self._clock())
-        self._timer, self._timer_due = asyncio.get_running_loop().call_later(delay, self._ring), due
-
-    def _ring(self) -> None:
-        self._timer = None
-        for request in self._protocol.expired(self._clock()):
-            self._stalled = True
-            self._settle(request, no_answer(request.method, request.uri, request.timeout))
-        self._arm_timer()
-
-    def _give_up_pending(self, reason: str) -> None:
-        for request in self._protocol.connection_lost():
-            self._settle(
-                request,
-                AriError(
-                    f"{request.method} {request.uri}: {reason} before the answer came; "
-                    "whether it was carried out is not known"
-                ),
-            )
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
     # -- events ----------------------------------------------------------------------------------
+
+    def _take(self, event: Event) -> None:
+        if self.connected:
+            self._deliver(self._on_event, event)
+        else:
+            self._early.append(event)
+
+    def _replaced(self) -> str:
+        if self._clock() < self._ghost_until:
+            return "replaced, perhaps by a socket of our own that we had given up"
+        self._stopped = True
+        self._log.error("ari.replaced")
+        self._deliver(self._on_replaced)
+        return "another program took the application over"
 
     def _deliver(self, handler: Callable[..., Any] | None, *arguments: object) -> None:
         if handler is not None:
@@ -358,15 +299,14 @@ class AriConnection:
                 socket = await session.ws_connect(
                     self._base / "events",
                     params={"app": self.app, "subscribeAll": "false"},
-                    autoping=False,
                     max_msg_size=LARGEST_FRAME,
                     timeout=aiohttp.ClientWSTimeout(ws_close=0.2),
                 )
         except (aiohttp.ClientError, OSError) as error:
+            if isinstance(error, TimeoutError):
+                self._ghost_until = self._clock() + GHOST_SECONDS
             return False, failure_text(error)
         self._outgoing = asyncio.Queue()
-        self._stalled = False
-        self._missed_pings = 0
         tasks = [
             asyncio.create_task(step)
             for step in (self._read(socket), self._write(socket, self._outgoing), self._watch())
@@ -383,7 +323,7 @@ class AriConnection:
             self._last_failure = reason
             for task in tasks:
                 task.cancel()
-            self._give_up_pending(reason)
+            self._pending.give_up(reason)
             if was_connected:
                 self._deliver(self._on_disconnected, reason)
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -392,14 +332,13 @@ class AriConnection:
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> str:
         async for message in socket:
-            if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                self._take(self._protocol.receive(message.data, self._clock()))
-            elif message.type is WSMsgType.PONG:
-                self._missed_pings = 0
-            elif message.type is WSMsgType.PING and self._outgoing is not None:
-                self._outgoing.put_nowait((WSMsgType.PONG, message.data))
-            if self._stopped:
-                return "another program took the application over"
+            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                continue
+            event = self._pending.receive(message.data)
+            if isinstance(event, ApplicationReplaced) and event.application == self.app:
+                return self._replaced()
+            if event is not None:
+                self._take(event)
         return f"Asterisk closed the socket (code {socket.close_code})"
 
     def _end_of(self, task: asyncio.Task[str]) -> str:
@@ -411,17 +350,13 @@ class AriConnection:
         return failure_text(error)
 
     @staticmethod
-    async def _write(
-        socket: aiohttp.ClientWebSocketResponse,
-        outgoing: asyncio.Queue[tuple[WSMsgType, str | bytes]],
-    ) -> str:
+    async def _write(socket: aiohttp.ClientWebSocketResponse, outgoing: asyncio.Queue[str]) -> str:
         while True:
-            kind, payload = await outgoing.get()
-            await socket.send_frame(payload.encode() if isinstance(payload, str) else payload, kind)
+            await socket.send_str(await outgoing.get())
 
     async def _watch(self) -> str:
-        """Set the filter, open for business, then ping until the pongs stay away."""
-        await self._set_filter()
+        """Set the filter, open for business, then watch that requests are answered."""
+        await self._probe("PUT", wire.path("applications", self.app, "eventFilter"), self._filter)
         self._backoff.reset()
         self._ready.set()
         self._log.info("ari.connected")
@@ -429,23 +364,16 @@ class AriConnection:
         for event in self._early:
             self._deliver(self._on_event, event)
         self._early.clear()
-        while self._outgoing is not None and self._missed_pings < MISSED_PINGS:
-            self._missed_pings += 1
-            self._outgoing.put_nowait((WSMsgType.PING, b""))
-            await asyncio.sleep(PING_SECONDS)
-        return f"no pong to {MISSED_PINGS} pings"
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            await self._probe("GET", "asterisk/ping")
 
-    async def _set_filter(self) -> None:
-        uri = wire.path("applications", self.app, "eventFilter")
+    async def _probe(self, method: str, uri: str, body: object = None) -> None:
+        """A request of our own. A refusal is logged: a lesser harm than a centre without a line."""
         try:
-            await self._send("PUT", uri, None, self._filter, wire.REQUEST_TIMEOUT)
+            await self._send(method, uri, None, body, HEARTBEAT_TIMEOUT)
         except AriRefusedError as error:
-            # More events than wanted is a smaller harm than no centre.
-            self._log.error("ari.filter_refused", error=str(error))
-
-
-def _future() -> asyncio.Future[Answer]:
-    future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-    # Who sends without waiting may drop the future; asyncio would complain about its error.
-    future.add_done_callback(lambda done: done.cancelled() or done.exception())
-    return future
+            self._log.error("ari.probe_refused", error=str(error))
+        except AriTimeoutError:
+            self._ghost_until = self._clock() + GHOST_SECONDS
+            raise

@@ -28,12 +28,19 @@ EVENTS = (
     "StasisStart",
     "ChannelStateChange",
     "ChannelDestroyed",
+    "ChannelHangupRequest",
+    "StasisEnd",
     "ChannelDtmfReceived",
     "PlaybackStarted",
     "PlaybackFinished",
-    "EndpointStateChange",
+    "DeviceStateChanged",
 )
 """The events that are asked of Asterisk; each has its line in ``Translator.translate``."""
+
+UNREACHABLE = frozenset({"UNAVAILABLE", "INVALID", "UNKNOWN"})
+"""Device states of a phone that is not registered or does not answer its qualify (OPTIONS)."""
+
+NORMAL_CLEARING, UNKNOWN_CAUSE = 16, 0
 
 CALLED_VARIABLE = "ESS_CALLED"
 """Channel variable in which the dialplan leaves the number that was dialled."""
@@ -46,6 +53,7 @@ class Translator:
         self._settings = settings
         self._trunks = {trunk.id: trunk for trunk in settings.trunks}
         self._phones = {operator.extension for operator in settings.centre.operators}
+        self._causes: dict[str, int] = {}
 
     def translate(self, event: models.Event) -> Sequence[CallEvent | CentreEvent]:
         """The core's events for one of Asterisk's, in order."""
@@ -62,23 +70,38 @@ class Translator:
                 return [LegAnswered(call_of(channel.id), LegId(channel.id))]
             case models.ChannelDestroyed(channel=channel, cause=cause):
                 return [LegGone(call_of(channel.id), LegId(channel.id), cause)]
+            case models.ChannelHangupRequest(channel=channel) if is_caller(channel.id):
+                self._causes[channel.id] = event.cause or NORMAL_CLEARING
+            case models.StasisEnd(channel=channel) if is_caller(channel.id):
+                # Asterisk sends ChannelDestroyed only for the channels that were originated.
+                cause = self._causes.pop(channel.id, UNKNOWN_CAUSE)
+                return [LegGone(call_of(channel.id), LegId(channel.id), cause)]
             case models.ChannelDtmfReceived(channel=channel, digit=digit):
                 return [KeyPressed(call_of(channel.id), LegId(channel.id), digit)]
             case models.PlaybackStarted(playback=playback):
                 return [PlaybackBegan(call_of(playback.id), PlaybackId(playback.id))]
             case models.PlaybackFinished(playback=playback):
                 return [PlaybackEnded(call_of(playback.id), PlaybackId(playback.id))]
-            case models.EndpointStateChange(endpoint=endpoint):
-                return self.phone(endpoint)
+            case models.DeviceStateChanged(device_state=device):
+                return self.phone(device)
         return []
 
-    def phone(self, endpoint: models.Endpoint) -> list[CentreEvent]:
-        """What an endpoint's state says about an operator's phone, if it is one."""
-        if endpoint.technology != "PJSIP" or endpoint.resource not in self._phones:
+    def phone(self, device: models.DeviceState) -> list[CentreEvent]:
+        """What a device's state says about an operator's phone, if it is one."""
+        technology, _, extension = device.name.partition("/")
+        if technology != "PJSIP" or extension not in self._phones:
             return []
-        if endpoint.state == "online":
-            return [PhoneReachable(endpoint.resource)]
-        return [PhoneLost(endpoint.resource)]
+        if device.state in UNREACHABLE:
+            return [PhoneLost(extension)]
+        return [PhoneReachable(extension)]
+
+    @property
+    def phones(self) -> list[str]:
+        """The device states of operators' phones, as Asterisk names them.
+
+        Not the endpoints: whoever subscribes to an endpoint gets each event of its channels twice.
+        """
+        return [f"PJSIP/{extension}" for extension in sorted(self._phones)]
 
     def _arrived(self, channel: models.Channel) -> Arrived:
         settings = self._settings
@@ -93,6 +116,7 @@ class Translator:
             caller_e164=caller.e164,
             caller_display=caller.display,
             called=called,
+            callable=caller.callable,
             trunk=trunk.id if trunk is not None else None,
             known_number=trunk is None or is_entry(called, trunk),
             node=settings.asterisk.node,

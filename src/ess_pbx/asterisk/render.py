@@ -25,7 +25,7 @@ MODULES = (
     *("res_stasis_recording", "res_stasis_snoop", "res_stasis_device_state"),
     *("res_ari", "res_ari_model", "res_ari_applications", "res_ari_asterisk", "res_ari_bridges"),
     *("res_ari_channels", "res_ari_endpoints", "res_ari_events", "res_ari_playbacks"),
-    "res_ari_recordings",
+    *("res_ari_recordings", "res_ari_device_states"),
     *("app_stasis", "app_stasis_broadcast", "app_mixmonitor", "app_dial", "app_playback"),
     *("pbx_config", "func_env", "func_logic", "func_strings", "res_musiconhold"),
     *("res_rtp_asterisk", "res_pjproject", "res_pjsip", "res_pjsip_session"),

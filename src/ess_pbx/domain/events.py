@@ -37,6 +37,8 @@ class Arrived(CallEvent):
     caller_display: str
     called: str
     trunk: str | None
+    callable: bool = False
+    """Whether the caller's number may be called back."""
     known_number: bool = True
     node: str = ""
     invited_at: float = 0.0

@@ -41,7 +41,7 @@ def arrived(turn: Turn, event: Arrived) -> None:
         )
     turn.set(
         number=event.caller_e164 or event.caller_display,
-        callable=event.caller_e164 is not None,
+        callable=event.callable,
         called=event.called,
         language=centre.language,
         category=centre.default_category,

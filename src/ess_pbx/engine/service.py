@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -158,17 +160,18 @@ class Engine:
         for translated in self._translator.translate(event):
             self.dispatcher.feed(translated)
 
-    def _claimed(self, channel: str, done: asyncio.Future[object]) -> None:
+    def _claimed(self, channel: str, done: asyncio.Future[Any]) -> None:
         if not done.cancelled() and (error := done.exception()) is not None:
             self._log.info("call.not_claimed", call=channel, error=str(error))
 
     async def _on_connected(self) -> None:
         self._log.info("asterisk.connected")
         try:
-            await self.ari.subscribe("endpoint:PJSIP")
-            found = await self.ari.call("GET", "endpoints/PJSIP")
-            for endpoint in msgspec.convert(found, list[models.Endpoint]):
-                for event in self._translator.phone(endpoint):
+            phones = self._translator.phones
+            await self.ari.subscribe(",".join(f"deviceState:{phone}" for phone in phones))
+            for phone in phones:
+                found = await self.ari.call("GET", f"deviceStates/{quote(phone, safe='')}")
+                for event in self._translator.phone(msgspec.convert(found, models.DeviceState)):
                     self.dispatcher.feed(event)
             await self._reconcile()
         except AriError as error:

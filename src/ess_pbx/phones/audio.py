@@ -11,8 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import soundfile  # type: ignore[import-untyped]
-import soxr  # type: ignore[import-untyped]
+import soundfile
+import soxr
 from numpy.typing import NDArray
 
 from ess_pbx.phones import PhoneError

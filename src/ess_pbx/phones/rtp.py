@@ -148,8 +148,7 @@ class RtpParty(Listener, asyncio.DatagramProtocol):
         RtpPacer.of(asyncio.get_running_loop()).remove(self)
         self._transport.close()
         self._transport = None
-        if self._steps_done is not None and not self._steps_done.done():
-            self._steps_done.cancel()
+        self._end_steps()
 
     def send_to(self, host: str, port: int) -> None:
         """Send there, whoever else sends here; unless told, to where the first packet is from."""
@@ -158,6 +157,7 @@ class RtpParty(Listener, asyncio.DatagramProtocol):
     def send_nowhere(self) -> None:
         """The call is over: send no more, and learn nothing from packets that are still coming."""
         self.remote, self._learns = None, False
+        self._end_steps()
 
     def play(self, source: Source) -> None:
         """Send this from the next packet on."""
@@ -166,7 +166,8 @@ class RtpParty(Listener, asyncio.DatagramProtocol):
     async def press(self, digits: str, *, held_ms: int = 160, pause_ms: int = 100) -> None:
         """Send keys as telephone-events in place of the audio; returns when the last is sent.
 
-        Raises PhoneError for an unknown key, or when it is not known where to send.
+        Raises PhoneError for an unknown key, when it is not known where to send, or when the call
+        ends before all keys are out.
         """
         if self._transport is None or self.remote is None:
             raise PhoneError(f"{digits!r} cannot be pressed: no call, so nowhere to send it to")
@@ -273,8 +274,20 @@ class RtpParty(Listener, asyncio.DatagramProtocol):
             self._send(TELEPHONE_EVENT, pressed_at, step.event.pack(), marker=step.marker)
         if not self._steps:
             self._talkspurt = True
-            if self._steps_done is not None and not self._steps_done.done():
-                self._steps_done.set_result(None)
+            self._end_steps()
+
+    def _end_steps(self) -> None:
+        """Whoever pressed keys goes on; keys that are not out by now are lost."""
+        lost = [s.event.key for s in self._steps if s.event is not None and not s.event.end]
+        self._steps = []
+        if self._steps_done is None or self._steps_done.done():
+            return
+        if lost:
+            self._steps_done.set_exception(
+                PhoneError(f"the call ended before {lost[-1]!r} was sent whole")
+            )
+        else:
+            self._steps_done.set_result(None)
 
     def _send(self, payload_type: int, timestamp: int, payload: bytes, *, marker: bool) -> None:
         self._sequence = (self._sequence + 1) & 0xFFFF

@@ -8,7 +8,6 @@ field, where ``msgspec.convert`` would stop at the first wrong one.
 from __future__ import annotations
 
 import difflib
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -279,8 +278,6 @@ def holds_invalid(value: object) -> bool:
 def _read_plain(raw: object, kind: Any, path: FieldPath, problems: Problems) -> Any:
     if isinstance(raw, str) and any(ord(char) < 32 for char in raw):
         # "$" in a pattern lets a last line feed pass, and it would end up in Asterisk's files.
-        return _wrong(raw, kind, path, problems)
-    if isinstance(raw, float) and not math.isfinite(raw):
         return _wrong(raw, kind, path, problems)
     if kind is Path:
         return Path(raw) if isinstance(raw, str) and raw else _wrong(raw, kind, path, problems)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from aiohttp import WSMsgType, web
+from aiohttp import web
 from structlog.testing import capture_logs
 
 from ess_pbx.ari.backoff import Backoff
@@ -35,8 +35,8 @@ class ScriptedAsterisk:
         self.handshakes: list[web.Request] = []
         self.requests: list[dict[str, Any]] = []
         self.http_requests: list[str] = []
-        self.pongs = True
-        self.pings = 0
+        self.alive = True
+        self.heartbeats = 0
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -77,20 +77,19 @@ class ScriptedAsterisk:
 
     async def _events(self, request: web.Request) -> web.WebSocketResponse:
         self.handshakes.append(request)
-        socket = web.WebSocketResponse(autoping=False)
+        socket = web.WebSocketResponse()
         await socket.prepare(request)
         self.socket = socket
         async for message in socket:
-            if message.type is WSMsgType.PING:
-                self.pings += 1
-                if self.pongs:
-                    await socket.pong()
-            elif message.type is WSMsgType.TEXT:
-                asked = json.loads(message.data)
+            asked = json.loads(message.data)
+            if asked["uri"] == "asterisk/ping":
+                self.heartbeats += 1
+                answer = ok(asked) if self.alive else None
+            else:
                 self.requests.append(asked)
                 answer = self.script(asked)
-                if answer is not None:
-                    await self.answer(asked["request_id"], **answer)
+            if answer is not None:
+                await self.answer(asked["request_id"], **answer)
         return socket
 
     async def _http(self, request: web.Request) -> web.Response:
@@ -155,6 +154,11 @@ async def eventually(condition: Callable[[], object], seconds: float = 5) -> Non
             await asyncio.sleep(0.002)
 
 
+def given_quick_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ess_pbx.ari.connection.HEARTBEAT_SECONDS", 0.02)
+    monkeypatch.setattr("ess_pbx.ari.connection.HEARTBEAT_TIMEOUT", 0.2)
+
+
 def user_event(name: str) -> dict[str, Any]:
     return {
         **{"type": "ChannelUserevent", "eventname": name, "userevent": {}},
@@ -203,7 +207,7 @@ class TestConnecting:
             async with given_connected(asterisk) as ari:
                 assert await ari.call("GET", "channels") is None
 
-        assert "ari.filter_refused" in [entry["event"] for entry in logs]
+        assert "ari.probe_refused" in [entry["event"] for entry in logs]
 
     async def test_the_password_is_in_the_header_and_nowhere_else(
         self, asterisk: ScriptedAsterisk, caplog: pytest.LogCaptureFixture
@@ -228,7 +232,7 @@ class TestConnecting:
         said = [str(request.url), repr(logs), caplog.text, *asterisk.http_requests]
         said += [repr(refused.value), repr(unreachable.value)]
         assert not [text for text in said for secret in secrets if secret in text]
-        assert unreachable.value.__suppress_context__
+        assert unreachable.value.__cause__ is None
 
     async def test_no_connection_is_told_with_the_reason(self, asterisk: ScriptedAsterisk) -> None:
         async with given_connection(asterisk, Heard(), prefix="/elsewhere") as ari:
@@ -276,19 +280,38 @@ class TestReconnecting:
         assert [type(outcome) for outcome in outcomes] == [AriError] * 3
         assert "not known" in str(outcomes[0])
 
-    async def test_a_socket_that_no_longer_pongs_is_given_up(
+    async def test_a_socket_that_pongs_but_answers_nothing_is_given_up(
         self, asterisk: ScriptedAsterisk, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("ess_pbx.ari.connection.PING_SECONDS", 0.02)
+        given_quick_heartbeats(monkeypatch)
         heard = Heard()
         async with given_connected(asterisk, heard):
-            await eventually(lambda: asterisk.pings > 5)
+            await eventually(lambda: asterisk.heartbeats > 5)
             assert len(asterisk.handshakes) == 1
-            asterisk.pongs = False
+            asterisk.alive = False
             await eventually(lambda: len(asterisk.handshakes) > 1)
-            asterisk.pongs = True
+            asterisk.alive = True
 
         assert heard.story[:2] == ["connected", "disconnected"]
+
+    async def test_a_given_up_socket_of_our_own_that_replaces_us_does_not_stop_us(
+        self, asterisk: ScriptedAsterisk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        given_quick_heartbeats(monkeypatch)
+        heard = Heard()
+        async with given_connected(asterisk, heard) as ari:
+            asterisk.alive = False
+            await eventually(lambda: heard.story == ["connected", "disconnected"])
+            asterisk.alive = True
+            await ari.wait_connected(5)
+            handshakes = len(asterisk.handshakes)
+            await asterisk.say(
+                {"type": "ApplicationReplaced", "application": "ess", "timestamp": "t"}
+            )
+            await eventually(lambda: len(asterisk.handshakes) > handshakes)
+            await ari.wait_connected(5)
+
+        assert "replaced" not in heard.story
 
     async def test_after_application_replaced_it_stops_for_good(
         self, asterisk: ScriptedAsterisk
@@ -400,8 +423,9 @@ class TestBypass:
             with pytest.raises(AriTimeoutError):
                 await ari.call("POST", "channels/1/answer", timeout=0.05)
             asterisk.script = ok
-            await asterisk.answer(stuck["request_id"])
-            assert await ari.call("POST", "channels/1/ring") == {}
+            with capture_logs() as logs:
+                await asterisk.answer(stuck["request_id"])
+                await eventually(lambda: "ari.late_answer" in [entry["event"] for entry in logs])
             assert await ari.call("GET", "channels") == {}
 
         assert asterisk.http_requests == ["GET /ari/channels?a=b+c", "DELETE /ari/channels/a%2Fb"]

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile  # type: ignore[import-untyped]
+import soundfile
 
 from ess_pbx.phones import PhoneError, audio
 

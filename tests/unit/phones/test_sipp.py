@@ -193,11 +193,11 @@ async def test_a_call_that_must_be_refused_succeeds_when_it_is(tmp_path: Path) -
         await line.callers.finished(within=5)
 
 
-async def test_a_call_that_must_be_refused_fails_with_sipps_words_when_it_is_answered(
+async def test_a_call_that_must_be_refused_fails_with_sipps_words_when_it_rings(
     tmp_path: Path,
 ) -> None:
     async with Line(tmp_path, caller="uac-invite-expect-refused") as line:
-        with pytest.raises(PhoneError, match=r"unexpected message.*200 OK"):
+        with pytest.raises(PhoneError, match=r"unexpected message.*180 Ringing"):
             await line.callers.finished(within=5)
         with pytest.raises(PhoneError, match="uac-invite-expect-refused ended with 1"):
             await line.call.ended(within=5)

@@ -32,6 +32,7 @@ LOCAL = "+62254201234"
         ("006281234567890", MOBILE),
         ("\u200e+62\u00a0812\u20113456\u20117890\u202c", MOBILE),
         ("０８１２３４５６７８９０", MOBILE),
+        ("＋６２８１２３４５６７８９０", MOBILE),
         ("٠٨١٢٣٤٥٦٧٨٩٠", MOBILE),
         ("tel:+62-812-3456-7890", MOBILE),
         ("tel:081234567890;phone-context=+62", MOBILE),
@@ -58,6 +59,11 @@ def test_a_number_is_read_in_any_form(raw: str, e164: str) -> None:
 
     assert (caller.e164, caller.callable, caller.reason) == (e164, True, None)
     assert caller.raw == raw
+
+
+def test_the_context_of_a_tel_uri_says_where_its_number_is() -> None:
+    assert parse_caller("tel:201234;phone-context=+62254").e164 == LOCAL
+    assert parse_caller("tel:201234;phone-context=+62254", area_code="021").e164 == LOCAL
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,124 @@
+"""A centre brought up on this machine: all that must be there made, Asterisk and engine started."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from ess_pbx.asterisk.render import AsteriskFolders, prompts_folder, render
+from ess_pbx.asterisk.server import AsteriskServer, require_free_ports
+from ess_pbx.domain import transfer, waiting
+from ess_pbx.domain.config import Centre
+from ess_pbx.domain.facts import Fact
+from ess_pbx.engine import fallback
+from ess_pbx.engine.service import Engine
+from ess_pbx.errors import PromptError
+from ess_pbx.prompts.build import build_prompts, missing_prompts
+from ess_pbx.prompts.synthesis import EspeakSynthesiser
+from ess_pbx.runtime import Runtime
+from ess_pbx.settings.credentials import Credentials, load_credentials
+from ess_pbx.settings.model import Settings
+
+FALLBACK_PROMPT = "gangguan"
+"""What the dialplan plays when no engine claims a call."""
+
+Progress = Callable[[str], None]
+
+
+def _silent(_: str) -> None:
+    pass
+
+
+class Installation:
+    """One centre: ``prepare`` makes what it needs, ``start`` and ``stop`` run it.
+
+    Nothing is started before everything is known to be right.
+    """
+
+    def __init__(self, settings: Settings, progress: Progress = _silent) -> None:
+        self.settings = settings
+        self.progress = progress
+        self.runtime = Runtime.find()
+        self.folders = AsteriskFolders.of(settings, self.runtime)
+        self.asterisk = AsteriskServer(self.runtime, self.folders)
+        self.credentials: Credentials | None = None
+        self.engine: Engine | None = None
+
+    def prepare(self) -> Credentials:
+        """Check Asterisk's version, make passwords, prompts and Asterisk's configuration.
+
+        Raises RuntimeMissingError, SettingsError or PromptError; nothing runs yet.
+        """
+        settings = self.settings
+        version = ".".join(map(str, self.runtime.require_asterisk()))
+        self.progress(f"Asterisk {version}")
+        settings.folders.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        extensions = [operator.extension for operator in settings.centre.operators]
+        self.credentials = load_credentials(settings.folders.state, extensions)
+        target = prompts_folder(settings)
+        built = build_prompts(settings.folders.prompts, target, EspeakSynthesiser.find())
+        self.progress(f"prompts: {len(built.prompts)} ready, {len(built.built)} new")
+        require_prompts(settings.centre, target)
+        render(settings, self.credentials, self.folders)
+        fallback.write(self.folders.fallback, (), extensions)
+        return self.credentials
+
+    async def start(self, on_fact: Callable[[Fact], None] | None = None) -> Engine:
+        """Prepare, then start Asterisk and the engine.
+
+        Raises what ``prepare`` raises, PortTakenError, or AriError; nothing is left running then.
+        """
+        credentials = await asyncio.to_thread(self.prepare)
+        require_free_ports(self.settings.asterisk)
+        await self.asterisk.start()
+        self.progress(f"Asterisk is up (pid {self.asterisk.pid})")
+        self.engine = Engine(self.settings, credentials, self.folders, on_fact=on_fact)
+        try:
+            await self.engine.start()
+        except BaseException:
+            await self.stop()
+            raise
+        self.progress("engine connected")
+        return self.engine
+
+    async def stop(self) -> None:
+        """End engine and Asterisk; a second call does nothing."""
+        if self.engine is not None:
+            await self.engine.stop()
+        await self.asterisk.stop()
+
+
+def spoken_prompts(centre: Centre) -> Iterator[str]:
+    """Every prompt that a caller or operator of the centre can come to hear."""
+    yield from (waiting.WAIT_PROMPT, waiting.COMFORT_PROMPT, waiting.NO_OPERATOR_PROMPT)
+    yield from (transfer.HOLD_PROMPT, transfer.FAILED_PROMPT, FALLBACK_PROMPT)
+    if centre.greeting is not None:
+        yield centre.greeting
+    for menu in centre.menus.values():
+        yield from menu.prompts
+
+
+def languages(centre: Centre) -> Iterable[str]:
+    """The centre's language and those a menu can set."""
+    found = {centre.language}
+    for menu in centre.menus.values():
+        for choice in (menu.otherwise, *menu.keys.values()):
+            if choice.language is not None:
+                found.add(choice.language)
+    return sorted(found)
+
+
+def require_prompts(centre: Centre, target: Path) -> None:
+    """Raise PromptError, naming each, when a prompt cannot be played in some language."""
+    lacking = [
+        f"{language}/{name}"
+        for language in languages(centre)
+        for name in missing_prompts(target, dict.fromkeys(spoken_prompts(centre)), language)
+    ]
+    if lacking:
+        raise PromptError(
+            f"{target}: prompts are missing: {', '.join(lacking)}; expected each in the catalogue "
+            "(ivr_prompts/<language>.yaml) or as a studio WAV beside it, then "
+            "'ess-pbx prompts build'"
+        )
