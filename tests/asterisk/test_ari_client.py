@@ -392,8 +392,13 @@ async def test_a_frozen_asterisk_is_noticed_and_connected_to_again_for_good(
         async with given_connected(asterisk, heard, "frozen") as ari:
             asterisk.freeze()
             try:
+                await eventually(lambda: heard.story[-1] == "disconnected")
+                before = len(logs)
                 await eventually(
-                    lambda: sum("failed" in e["event"] for e in logs) > attempts_while_frozen
+                    lambda: (
+                        [entry["event"] for entry in logs[before:]].count("ari.connect_failed")
+                        >= attempts_while_frozen
+                    )
                 )
             finally:
                 asterisk.thaw()

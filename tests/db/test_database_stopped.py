@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ess_pbx.db import migrate
 from ess_pbx.db.connect import create_engine
@@ -37,13 +36,23 @@ def server(folder: Path) -> Iterator[PostgresServer]:
         yield server
 
 
-async def write_calls(journal: Journal, first: int) -> int:
-    last = 0
-    for number in range(first, first + CALLS):
-        for fact in a_whole_call(f"call-{number}", 1 + 100 * number):
-            last = journal.append(fact)
-        await asyncio.sleep(0)
-    return last
+class Traffic:
+    """Calls that go on, whatever the database does."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self.calls = 0
+        self.last = 0
+
+    async def run(self) -> None:
+        while True:
+            for fact in a_whole_call(f"call-{self.calls}", 1 + 100 * self.calls):
+                self.last = self._journal.append(fact)
+            self.calls += 1
+            await asyncio.sleep(0.005)
+
+    async def goes_on(self) -> None:
+        await self._journal.flushed(self.last + CALLS * len(a_whole_call()))
 
 
 async def test_stopped_in_the_middle_and_started_again_nothing_is_lost_or_twice(
@@ -51,7 +60,7 @@ async def test_stopped_in_the_middle_and_started_again_nothing_is_lost_or_twice(
 ) -> None:
     url = server.create_database("ess")
     migrate.upgrade(url)
-    engine: AsyncEngine = create_engine(url)
+    engine = create_engine(url)
     troubles: list[str] = []
     in_trouble, recovered = asyncio.Event(), asyncio.Event()
 
@@ -67,31 +76,35 @@ async def test_stopped_in_the_middle_and_started_again_nothing_is_lost_or_twice(
         on_recovered=recovered.set,
         backoff_seconds=[0.05],
     )
-    task = asyncio.create_task(projector.run())
+    traffic = Traffic(journal)
+    tasks = [asyncio.create_task(projector.run()), asyncio.create_task(traffic.run())]
     try:
-        await write_calls(journal, 0)
         await asyncio.wait_for(projector.reached(300), 20)
         await asyncio.to_thread(server.stop)
         await asyncio.wait_for(in_trouble.wait(), 20)
         stopped_at = projector.position
-        last = await write_calls(journal, CALLS)
-        await asyncio.wait_for(journal.flushed(last), 5)
-        assert projector.lag == last - stopped_at > 0
+        await asyncio.wait_for(traffic.goes_on(), 20)
+        assert projector.lag >= CALLS
+        assert projector.position == stopped_at
         assert not recovered.is_set()
 
         port = server.port
         monkeypatch.setattr(postgres, "_free_port", lambda: port)
         await asyncio.to_thread(server.start, folder)
-        await asyncio.wait_for(projector.reached(last), 30)
-        await asyncio.wait_for(recovered.wait(), 5)
-        assert not task.done()
+        await asyncio.wait_for(recovered.wait(), 20)
+        await asyncio.wait_for(traffic.goes_on(), 20)
+        tasks[1].cancel()
+        await asyncio.wait_for(projector.reached(traffic.last), 20)
+        assert not tasks[0].done()
         counts = await table_counts(engine)
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await journal.close()
         await engine.dispose()
-    assert counts["call_events"] == last == 2 * CALLS * len(a_whole_call())
-    assert counts["calls"] == 2 * CALLS
+    assert counts["call_events"] == traffic.last == traffic.calls * len(a_whole_call())
+    assert counts["calls"] == traffic.calls
+    assert counts["legs"] == traffic.calls * 5
     assert len(troubles) == 1
     assert "facts wait in the journal" in troubles[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from ess_pbx.db import migrate
 from ess_pbx.db import projector as projector_module
 from ess_pbx.db.projections import PROJECTIONS
 from ess_pbx.db.projector import Projector, project
@@ -129,6 +131,7 @@ async def test_the_same_facts_again_change_nothing(journal: Journal, engine: Asy
     async with engine.begin() as connection:
         await project(connection, list(enumerate(story, 1)), journal.id)
         await project(connection, list(enumerate(story + story, 100)), "another journal")
+        await project(connection, list(enumerate(story[:10], 1)), journal.id)
     assert await everything(engine) == before
 
 
@@ -140,6 +143,34 @@ async def test_every_change_may_be_applied_again(journal: Journal, engine: Async
     async with engine.begin() as connection:
         await project(connection, list(enumerate(again, 100)), journal.id)
     assert await everything(engine, without=("call_events",)) == before
+
+
+async def test_batches_of_any_size_leave_the_same_rows(
+    tmp_path: Path, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls_of_two = [a_whole_call("one"), a_whole_call("two", 500)]
+    facts = [fact for pair in zip(*calls_of_two, strict=True) for fact in pair]
+    facts += [a_fact(900, K.QUEUED, "one", queue="umum", priority=9, position=4)]
+    facts += [a_fact(901, K.AGENT_STATE, None, agent="2001", status="on-break", state=None)]
+    arrivals, others = facts[:6], facts[6:]
+    random.Random(112).shuffle(others)
+    facts = arrivals + others
+    told = []
+    for size in (1, 3, 1000):
+        monkeypatch.setattr(projector_module, "BATCH", size)
+        journal = Journal(tmp_path / str(size))
+        await carried_over(journal, engine, facts)
+        await journal.close()
+        told.append(await everything(engine, without=("projection", "call_events")))
+        migrate.downgrade(empty_url_of(engine), "base")
+        migrate.upgrade(empty_url_of(engine))
+        await engine.dispose()
+    assert told[0] == told[1] == told[2]
+    assert len(told[0]["calls"]) == 2
+
+
+def empty_url_of(engine: AsyncEngine) -> str:
+    return engine.url.render_as_string(hide_password=False)
 
 
 async def test_a_call_has_one_terminal_record_the_first(
@@ -170,7 +201,13 @@ async def test_odd_values_and_kinds_of_a_newer_engine_are_kept(
 ) -> None:
     troubles: list[str] = []
     odd = [
-        a_fact(1, K.CALL_ARRIVED, caller_raw="a\0b", caller_e164="9" * 9000, channel="c\0"),
+        a_fact(
+            1,
+            K.CALL_ARRIVED,
+            caller_raw="a\0b",
+            caller_e164=random.Random(1).randbytes(4500).hex(),
+            channel="c\0",
+        ),
         a_fact(2, K.QUEUED, queue=["q"], priority="first", position=None),
         a_fact(3, K.CLASSIFIED, priority=2**40),
         a_fact(4, K.CALL_ARRIVED, "call-2", invited_at=1e300),

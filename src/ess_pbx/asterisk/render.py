@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +18,8 @@ from ess_pbx.settings.model import Settings
 
 CLAIM_MS = 200
 """How long the dialplan waits for an engine before it rings the operators itself."""
+
+LONGEST_SOCKET_PATH = 107
 
 MADE_BY = "Rendered by ess-pbx from its settings and templates; changes here are lost."
 
@@ -72,7 +77,7 @@ class AsteriskFolders:
             etc=home / "etc",
             varlib=home / "lib",
             spool=home / "spool",
-            run=home / "run",
+            run=_run_folder(home),
             log=state / "log",
             modules=runtime.modules_dir(),
             data=runtime.data_dir("asterisk"),
@@ -80,6 +85,15 @@ class AsteriskFolders:
             recordings=settings.folders.recordings,
             fallback=state / fallback.FILE_NAME,
         )
+
+
+def _run_folder(home: Path) -> Path:
+    """Where the control socket lies: a UNIX socket's path has at most 107 bytes (unix(7))."""
+    run = home / "run"
+    if len(os.fsencode(run / "asterisk.ctl")) <= LONGEST_SOCKET_PATH:
+        return run
+    name = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"ess-pbx-{os.getuid()}-{name}"
 
 
 def prompts_folder(settings: Settings) -> Path:

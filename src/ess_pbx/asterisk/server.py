@@ -48,13 +48,6 @@ class AsteriskServer:
 
         Raises RuntimeMissingError, naming the log, when it does not come up.
         """
-        # Its control socket is a UNIX address of at most 107 bytes, so the path must be short.
-        control = self.folders.run / "asterisk.ctl"
-        if len(os.fsencode(control)) > 107:
-            raise RuntimeMissingError(
-                f"{control}: longer than the 107 bytes that a UNIX socket's path may have; "
-                "choose a state folder with a shorter path ([folders] state)"
-            )
         output = self.folders.log / "asterisk.out"
         with output.open("wb") as file:
             self._process = await asyncio.create_subprocess_exec(

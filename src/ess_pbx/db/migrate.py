@@ -6,6 +6,7 @@ All functions block; call them in a thread (``asyncio.to_thread``) from a loop.
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,9 @@ from ess_pbx.db.connect import DatabaseError, create_sync_engine, parse_url
 
 # Any number, the same for every engine: two that start together must not migrate at once.
 _ADVISORY_LOCK = 112_000_112
+
+# Alembic keeps what it works on in a global of the process.
+_one_at_a_time = threading.Lock()
 
 
 class DatabaseUnreachableError(DatabaseError):
@@ -72,7 +76,7 @@ def configuration(connection: Connection | None = None) -> Config:
 
 
 def _migrate(url: str, action: Callable[[Config], None]) -> None:
-    with _transaction(url) as connection:
+    with _one_at_a_time, _transaction(url) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(
                 text("SELECT pg_advisory_xact_lock(:number)"), {"number": _ADVISORY_LOCK}

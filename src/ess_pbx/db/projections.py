@@ -1,12 +1,13 @@
 """What each kind of fact changes in the tables: pure, fact in, changes out.
 
-Every change may be applied again without harm, and facts may come in any order: times keep the
-first value that they were given, and a call's result is set once.
+Every change may be applied again without harm. Times keep the first value that they were given,
+and a call's result is set once; what may change again, such as a call's queue, is as the latest
+fact says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from math import isfinite
 from types import MappingProxyType
@@ -53,6 +54,36 @@ def changes(fact: Fact) -> Iterator[Change]:
     projection = PROJECTIONS.get(fact.kind)
     if projection is not None:
         yield from projection(fact)
+
+
+def fold(all_changes: Iterable[Change]) -> list[Change]:
+    """Fewer changes that leave the same rows as ``all_changes`` one after another.
+
+    Upserts of a row become one; fills come last, when the rows that they complete are there.
+    """
+    upserts: dict[tuple[Any, ...], Upsert] = {}
+    fills: list[Change] = []
+    for change in all_changes:
+        if isinstance(change, Fill):
+            fills.append(change)
+            continue
+        row = (change.table.name, change.unless, *change.key.values())
+        earlier = upserts.get(row)
+        if earlier is None:
+            upserts[row] = change
+        elif change.unless is None:
+            upserts[row] = _merged(earlier, change)
+    return [*upserts.values(), *fills]
+
+
+def _merged(earlier: Upsert, later: Upsert) -> Upsert:
+    once = {name: value for name, value in earlier.once.items() if name not in later.latest}
+    latest = {**earlier.latest, **later.latest}
+    for name, value in later.once.items():
+        target = latest if name in latest else once
+        if target.get(name) is None:
+            target[name] = value
+    return Upsert(earlier.table, earlier.key, once, latest)
 
 
 def moment(seconds: JSON) -> datetime | None:

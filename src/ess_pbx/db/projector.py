@@ -8,15 +8,23 @@ in the journal.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from sqlalchemy import Table, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ess_pbx.db.projections import Change, Upsert, Values, changes, clean, moment, text
+from ess_pbx.db.projections import (
+    Change,
+    Upsert,
+    Values,
+    changes,
+    clean,
+    fold,
+    moment,
+    text,
+)
+from ess_pbx.db.statements import by_shape, insert_missing, statement
 from ess_pbx.db.tables import call_events, calls, centres, projection
 from ess_pbx.domain.facts import Fact
 from ess_pbx.engine.journal import Journal
@@ -141,17 +149,13 @@ class Projector:
     async def _store_in(
         self, connection: AsyncConnection, records: list[Record], *, one_by_one: bool
     ) -> None:
-        # Another process may project the same journal: the row is locked, and its word counts.
-        at, _ = await _stored_position(connection, self._journal.id)
-        new = [record for record in records if record[0] > at]
-        if not new:
-            return
-        if not one_by_one:
-            await project(connection, new, self._journal.id)
-        else:
-            for record in new:
+        if one_by_one:
+            for record in records:
                 await self._store_alone(connection, record)
-        await _store_position(connection, self._journal.id, new[-1][0], new[-1][1].id)
+        else:
+            await project(connection, records, self._journal.id)
+        sequence, fact = records[-1]
+        await _store_position(connection, self._journal.id, sequence, fact.id)
 
     async def _store_alone(self, connection: AsyncConnection, record: Record) -> None:
         """One fact; if the database cannot hold it, the others still go in."""
@@ -207,18 +211,23 @@ async def project(connection: AsyncConnection, records: Sequence[Record], journa
     if not new:
         return
     facts = [fact for _, fact in new.values()]
+    dialect = connection.dialect.name
     # Rows that others refer to come first: a fact may be of a call whose arrival was lost.
-    for centre in dict.fromkeys(text(fact.centre) for fact in facts):
-        await connection.execute(_insert(connection, centres, {"id": centre}))
+    homes = dict.fromkeys(text(fact.centre) for fact in facts)
     parents = {text(fact.call): text(fact.centre) for fact in facts if fact.call is not None}
-    for call, centre in parents.items():
-        await connection.execute(_insert(connection, calls, {"id": call, "centre": centre}))
-    await connection.execute(
-        _insert(connection, call_events), [_event(*record, journal) for record in new.values()]
-    )
-    for fact in facts:
-        for change in changes(fact):
-            await connection.execute(_statement(connection, change))
+    for table, values in (
+        (centres, [{"id": centre} for centre in homes]),
+        (calls, [{"id": call, "centre": centre} for call, centre in parents.items()]),
+        (call_events, [_event(*record, journal) for record in new.values()]),
+    ):
+        if values:
+            await connection.execute(insert_missing(dialect, table), values)
+    await _execute(connection, fold(change for fact in facts for change in changes(fact)))
+
+
+async def _execute(connection: AsyncConnection, wanted: Iterable[Change]) -> None:
+    for shape, values in by_shape(wanted).items():
+        await connection.execute(statement(connection.dialect.name, shape), values)
 
 
 def _event(sequence: int, fact: Fact, journal: str) -> Values:
@@ -235,34 +244,9 @@ def _event(sequence: int, fact: Fact, journal: str) -> Values:
     }
 
 
-def _insert(connection: AsyncConnection, table: Table, values: Values | None = None) -> Any:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table)
-    return (statement.values(values) if values else statement).on_conflict_do_nothing()
-
-
-def _statement(connection: AsyncConnection, change: Change) -> Any:
-    table = change.table
-    if not isinstance(change, Upsert):
-        matches = (table.c[name] == value for name, value in change.match.items())
-        filled = {name: func.coalesce(table.c[name], v) for name, v in change.once.items()}
-        return update(table).where(*matches).values(filled)
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).values({**change.once, **change.latest, **change.key})
-    new = statement.excluded
-    setting = {
-        **{name: func.coalesce(table.c[name], new[name]) for name in change.once},
-        **{name: new[name] for name in change.latest},
-    }
-    empty = None if change.unless is None else table.c[change.unless].is_(None)
-    return statement.on_conflict_do_update(
-        index_elements=list(change.key), set_=setting, where=empty
-    )
-
-
 async def _stored_position(connection: AsyncConnection, journal: str) -> tuple[int, str | None]:
     query = select(projection.c.position, projection.c.fact).where(projection.c.journal == journal)
-    row = (await connection.execute(query.with_for_update())).one_or_none()
+    row = (await connection.execute(query)).one_or_none()
     return (0, None) if row is None else (row.position, row.fact)
 
 
@@ -270,9 +254,7 @@ async def _store_position(
     connection: AsyncConnection, journal: str, position: int, fact: str | None
 ) -> None:
     row = {"position": position, "fact": text(fact)}
-    await connection.execute(
-        _statement(connection, Upsert(projection, {"journal": journal}, latest=row))
-    )
+    await _execute(connection, [Upsert(projection, {"journal": journal}, latest=row)])
 
 
 def _is_of_the_fact(error: Exception) -> bool:

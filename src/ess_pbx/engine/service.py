@@ -142,6 +142,11 @@ class Engine:
         await asyncio.wait_for(self.projector.reached(sequence), within)
 
     @property
+    def duty(self) -> frozenset[str]:
+        """Extensions of the operators whose shift it is."""
+        return self._duty or frozenset()
+
+    @property
     def tasks_left(self) -> int:
         """Timers and background work that belong to calls."""
         return len(self._tasks) + len(self.dispatcher.timers)

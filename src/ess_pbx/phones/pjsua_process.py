@@ -91,6 +91,8 @@ class PhoneCall(pj.Call):  # type: ignore[misc]
 
     def onCallTransferStatus(self, prm: Any) -> None:  # noqa: N802
         self.phone.tell("transfer", call=self.name, status=int(prm.statusCode))
+        if prm.finalNotify and prm.statusCode // 100 == 2:
+            self.phone.do_hang_up(self.name, 0)  # it is for the one who sent REFER to leave
 
     def play(self, sound: str | None) -> None:
         """Send this WAV file without end; None sends silence."""

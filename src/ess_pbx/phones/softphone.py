@@ -65,6 +65,11 @@ class SoftPhone:
         self._changed = asyncio.Event()
         self._failure: str | None = None
 
+    @property
+    def pid(self) -> int | None:
+        """The phone's process, once started."""
+        return self._process.pid if self._process else None
+
     async def __aenter__(self) -> SoftPhone:
         await self.start()
         return self
@@ -250,12 +255,8 @@ class SoftPhone:
         return call
 
     def _next_call(self, user: str) -> SoftCall | None:
-        for call in self.calls:
-            refused_by_us = call.ended_by == "near"
-            if call.account == user and "incoming" in call.at and not refused_by_us:
-                if call.name not in self._taken:
-                    return call
-        return None
+        new = (c for c in self.calls if c.account == user and c.name not in self._taken)
+        return next((c for c in new if "incoming" in c.at and c.ended_by != "near"), None)
 
     async def _until(self, is_true: Callable[[], bool], complaint: str, within: float) -> None:
         deadline = time.monotonic() + within

@@ -71,7 +71,10 @@ class SoftCall(Listener):
         await self._until(lambda: self.has_media, "taken back", within)
 
     async def transfer(self, uri: str) -> None:
-        """Blind transfer (REFER) to a SIP URI; ``transfer_status`` gets the outcome."""
+        """Blind transfer (REFER) to a SIP URI; once it is done, this phone leaves the call.
+
+        ``transfer_status`` gets the outcome. Raises PhoneError when it cannot be asked for.
+        """
         await self._ask("transfer", call=self.name, uri=uri)
 
     async def play(self, sound: Path | None) -> None:

@@ -6,7 +6,7 @@ Two formats: A-law at 8 kHz as trunks carry it, and 16-bit linear at 16 kHz for 
 from __future__ import annotations
 
 import numpy as np
-import soxr  # type: ignore[import-untyped]
+import soxr
 from numpy.typing import NDArray
 
 from ess_pbx.errors import PromptError

@@ -1,4 +1,5 @@
 """What an installation is told: a TOML file, menus in YAML, and passwords it makes itself.
 
-``load.load_settings`` reads and checks, ``model`` has the shapes, ``credentials`` the passwords.
+``load.load_settings`` loads a file: ``model`` has the shapes, ``reading`` holds a file against a
+shape, ``checks`` its parts against each other. ``credentials`` makes the passwords.
 """

@@ -16,7 +16,7 @@ from yaml.constructor import ConstructorError, SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from ess_pbx.domain.config import Choice, Menu
-from ess_pbx.settings.model import Problems, holds_invalid, read, shown
+from ess_pbx.settings.reading import Problems, holds_invalid, read, shown
 from ess_pbx.settings.toml_lines import Path as FieldPath
 
 
@@ -62,15 +62,6 @@ def read_menus(path: Path, shown_as: str | None = None) -> tuple[dict[str, Menu]
     raw = _value(node, (), problems, lines)
     menus: dict[str, Any] = read(raw, dict[str, Menu], (), problems)
     return {name: menu for name, menu in menus.items() if not holds_invalid(menu)}, problems
-
-
-def prompt_names(catalogue: Path) -> frozenset[str]:
-    """Return the names in a prompt catalogue, the keys of its YAML mapping.
-
-    Raises OSError or ``yaml.YAMLError`` when it cannot be read.
-    """
-    names = yaml.safe_load(catalogue.read_bytes())
-    return frozenset(map(str, names)) if isinstance(names, dict) else frozenset()
 
 
 def check_menus(

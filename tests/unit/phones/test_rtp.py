@@ -145,3 +145,41 @@ async def test_a_port_that_is_taken_is_named() -> None:
     async with RtpParty() as party:
         with pytest.raises(PhoneError, match=f"no RTP port 127.0.0.1:{party.local[1]}"):
             await RtpParty(port=party.local[1]).start()
+
+
+async def test_pressing_keys_into_a_call_that_ends_says_which_key_was_lost(
+    pair: tuple[RtpParty, RtpParty],
+) -> None:
+    a, b = pair
+    pressing = asyncio.create_task(a.press("12"))
+    await until(lambda: len(b.keys_heard) == 1)
+    a.send_nowhere()
+    with pytest.raises(PhoneError, match="ended before '2' was sent"):
+        await asyncio.wait_for(pressing, 1)
+
+
+async def test_a_call_over_is_not_taken_up_again_by_a_late_packet(
+    pair: tuple[RtpParty, RtpParty],
+) -> None:
+    a, b = pair
+    await b.heard_sound(within=2)
+    b.send_nowhere()
+    heard, sent = b.packets_received, b.packets_sent
+    await until(lambda: b.packets_received >= heard + 3)
+    assert b.packets_sent == sent
+    assert a.packets_sent > 0
+
+
+async def test_200_parties_in_one_process_keep_their_pace() -> None:
+    parties = [RtpParty(tone(440)) for _ in range(200)]
+    for party in parties:
+        await party.start()
+    for a, b in zip(parties[::2], parties[1::2], strict=True):
+        a.send_to(*b.local)
+    began = time.monotonic()
+    await until(lambda: parties[0].packets_sent >= 50, within=5)
+    took = time.monotonic() - began
+    assert took < 1.3
+    assert min(p.packets_received for p in parties) >= 40
+    for party in parties:
+        await party.stop()

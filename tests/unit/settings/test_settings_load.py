@@ -10,7 +10,8 @@ import pytest
 
 from ess_pbx.errors import SettingsError
 from ess_pbx.settings.load import load_settings
-from ess_pbx.settings.model import Problem, Settings, render_errors
+from ess_pbx.settings.model import Settings
+from ess_pbx.settings.reading import Problem, render_errors
 
 CHECKOUT = Path(__file__).parents[3]
 SAMPLE = CHECKOUT / "deploy" / "sample" / "centre.toml"
@@ -243,6 +244,25 @@ def test_a_wrong_field_is_named_with_file_line_and_what_was_expected(
 
     start = line if line.startswith("none.yaml") else f"centre.toml:{line}"
     assert any(error.startswith(start) for error in errors), errors
+
+
+def test_a_wrong_prompt_catalogue_is_named_with_file_and_line(given: Given, tmp_path: Path) -> None:
+    path = given(('default_queue = "umum"', 'default_queue = "x"'))
+    (tmp_path / "prompts" / "id.yaml").write_text("menu-utama: Tekan.\nselamat-datang: 112\n")
+
+    own, catalogue = errors_of(path)
+
+    assert own.startswith('centre.toml:6: centre.default_queue: "x"; expected the id of a queue')
+    assert catalogue.startswith(f"{tmp_path}/prompts/id.yaml:2: the text of prompt 'selamat-datang")
+
+
+def test_menus_may_only_play_prompts_of_the_catalogue(given: Given) -> None:
+    path = given()
+    Path("menus.yaml").write_text("utama: {prompts: [hai], otherwise: {queue: umum}}\n")
+
+    (error,) = errors_of(path)
+
+    assert error.startswith('menus.yaml:1: utama.prompts[0]: "hai"; expected a prompt in the cen')
 
 
 def test_every_error_is_reported_in_the_order_of_the_file(given: Given) -> None:

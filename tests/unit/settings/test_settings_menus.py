@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ess_pbx.domain.config import Choice, Menu
-from ess_pbx.settings.menus import Targets, check_menus, prompt_names, read_menus
-from ess_pbx.settings.model import render_errors
+from ess_pbx.settings.menus import Targets, check_menus, read_menus
+from ess_pbx.settings.reading import render_errors
 
 TARGETS = Targets(["umum", "medis"], ["lainnya"], ["menu-utama"], ["id", "en"])
 
@@ -141,10 +141,3 @@ def test_a_menu_that_leads_to_a_wrong_one_is_not_reported_for_it(tmp_path: Path)
     source = "utama:\n  otherwise: {menu: dua}\ndua:\n  otherwise: {}\n  timeout: 0\n"
 
     assert problems_in(tmp_path, source).count("\n") == 0
-
-
-def test_prompt_names_are_the_keys_of_the_catalogue(tmp_path: Path) -> None:
-    catalogue = tmp_path / "id.yaml"
-    catalogue.write_text("# teks\nmenu-utama: >-\n  Tekan satu.\nselamat-datang: Halo.\n")
-
-    assert prompt_names(catalogue) == {"menu-utama", "selamat-datang"}

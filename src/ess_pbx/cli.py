@@ -1,0 +1,246 @@
+"""The command line: ``ess-pbx`` when installed, ``./ess`` in a checkout.
+
+Exit codes: 0 done, 1 it failed and says why, 2 the settings or the command line are wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Coroutine
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+import uvloop
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.table import Table
+
+from ess_pbx import log
+from ess_pbx.errors import EssPbxError, SettingsError
+from ess_pbx.settings.load import load_settings
+from ess_pbx.settings.model import CHECKOUT
+
+app = App(
+    name="ess-pbx",
+    help="The engine of a 112 emergency call centre, on Asterisk.",
+    version_flags=["--version"],
+)
+config = App(name="config", help="Settings of a centre.")
+render = App(name="render", help="Files made from settings.")
+prompts = App(name="prompts", help="What callers hear.")
+bench = App(name="bench", help="Performance, measured beside plain Asterisk in the same run.")
+for group in (config, render, prompts, bench):
+    app.command(group)
+
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False)
+
+SettingsFile = Annotated[Path, Parameter(help="The centre's TOML file.")]
+T = TypeVar("T")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run on uvloop; Ctrl-C cancels the work and lets it clean up."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+class Progress:
+    """Lines with the seconds since the start, on stderr."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+
+    def __call__(self, line: str) -> None:
+        err.print(f"[dim]{time.monotonic() - self._started:6.1f} s[/]  {line}")
+
+
+@app.command
+def demo(
+    *,
+    json: Annotated[bool, Parameter(help="One JSON object on stdout, nothing else.")] = False,
+    folder: Annotated[Path | None, Parameter(help="Where everything of the run goes.")] = None,
+) -> int:
+    """Run one real 112 call on this machine and show its timeline, recording and records."""
+    from ess_pbx.demo.call import Demo
+    from ess_pbx.demo.show import show
+
+    folder = (folder or _run_folder("demo")).resolve()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    demo_run = Demo(folder, Progress())
+    with (folder / "engine.log").open("w") as log_file:
+        log.configure("info", log_file)
+        try:
+            result = run(demo_run.run())
+        except (Exception, KeyboardInterrupt) as error:
+            result = demo_run.result
+            result.error = f"{type(error).__name__}: {error}"
+            if not isinstance(error, EssPbxError):
+                log.get_logger(__name__).exception("demo.failed")
+    if json:
+        sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
+    elif result.ok:
+        show(result, out)
+    if not result.ok:
+        err.print(f"[bold red]The demo failed:[/] {result.error}", markup=True)
+        err.print(f"Logs: {folder}/engine.log, {folder}/log/asterisk.log, SIPp's under {folder}")
+        return 1
+    return 0
+
+
+@app.command
+def up(
+    *,
+    traffic: Annotated[float, Parameter(help="Synthetic callers a minute.")] = 0.0,
+    host: Annotated[str, Parameter(help="Address for SIP phones.")] = "127.0.0.1",
+    folder: Annotated[Path | None, Parameter(help="Where the centre keeps everything.")] = None,
+) -> int:
+    """Keep the sample centre running for real phones until Ctrl-C."""
+    from ess_pbx.demo.up import keep_up
+
+    folder = (folder or CHECKOUT / "var" / "up").resolve()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / "engine.log").open("a") as log_file:
+        log.configure("info", log_file)
+        run(keep_up(folder, host, traffic, Progress(), out))
+    return 0
+
+
+@app.command
+def serve(settings: SettingsFile) -> int:
+    """Run a centre, Asterisk and engine, until it is told to stop (SIGTERM or Ctrl-C)."""
+    from ess_pbx.demo.up import until_stopped
+    from ess_pbx.installation import Installation
+
+    loaded = load_settings(settings)
+    log.configure(loaded.asterisk.log_level)
+
+    async def work() -> None:
+        installation = Installation(loaded, Progress())
+        try:
+            await installation.start()
+            await until_stopped(installation)
+        finally:
+            await installation.stop()
+
+    run(work())
+    return 0
+
+
+@app.command
+def migrate(settings: SettingsFile, *, revision: str = "head") -> int:
+    """Bring the centre's database to the newest form."""
+    from ess_pbx.db import migrate as migrations
+
+    migrations.upgrade(load_settings(settings).database.url, revision)
+    err.print(f"The database is at revision {revision}.")
+    return 0
+
+
+@app.command
+def calls(settings: SettingsFile, *, limit: int = 20) -> int:
+    """Show the latest calls."""
+    from ess_pbx.db.connect import create_engine
+    from ess_pbx.db.queries import recent_calls
+    from ess_pbx.sip.numbers import mask_number
+
+    async def rows() -> list[dict[str, Any]]:
+        database = create_engine(load_settings(settings).database.url)
+        try:
+            return await recent_calls(database, limit)
+        finally:
+            await database.dispose()
+
+    found = run(rows())
+    if not found:
+        err.print("No calls yet.")
+        return 0
+    table = Table("invited", "call", "caller", "category", "operator", "agency", "result", "reason")
+    for row in found:
+        number = mask_number(str(row["caller_e164"] or row["caller_raw"] or ""))
+        named = (row[name] for name in ("category", "operator", "agency", "result", "reason"))
+        table.add_row(
+            f"{row['invited_at']:%Y-%m-%d %H:%M:%S}" if row["invited_at"] else "",
+            str(row["id"]),
+            number,
+            *("" if value is None else str(value) for value in named),
+        )
+    out.print(table)
+    return 0
+
+
+@config.command
+def check(settings: SettingsFile) -> int:
+    """Read a settings file and say what is wrong with it, each with file and line."""
+    loaded = load_settings(settings)
+    for warning in loaded.warnings:
+        err.print(f"[yellow]warning:[/] {warning}")
+    centre = loaded.centre
+    err.print(
+        f"{settings}: good. {centre.name}: {len(loaded.trunks)} trunks, "
+        f"{len(centre.operators)} operators, {len(centre.shifts)} shifts, "
+        f"{len(centre.agencies)} agencies, {len(centre.menus)} menus."
+    )
+    return 0
+
+
+@render.command
+def asterisk(settings: SettingsFile) -> int:
+    """Write Asterisk's configuration and say where."""
+    from ess_pbx.installation import Installation
+
+    installation = Installation(load_settings(settings), Progress())
+    installation.prepare()
+    out.print(str(installation.folders.etc))
+    return 0
+
+
+@prompts.command
+def build(
+    *,
+    source: Annotated[Path, Parameter(help="The catalogue.")] = CHECKOUT / "ivr_prompts",
+    target: Annotated[Path, Parameter(help="Where the sound files go.")] = (
+        CHECKOUT / "var" / "prompts"
+    ),
+) -> int:
+    """Speak the catalogue's texts, or take the studio recordings beside them."""
+    from ess_pbx.prompts.build import build_prompts
+    from ess_pbx.prompts.synthesis import EspeakSynthesiser
+
+    result = build_prompts(source, target, EspeakSynthesiser.find())
+    table = Table("prompt", "seconds", "dBov", "from", "new")
+    for key, prompt in result.prompts.items():
+        new = "yes" if key in result.built else ""
+        table.add_row(key, f"{prompt.seconds:.1f}", f"{prompt.level_dbov:.1f}", prompt.origin, new)
+    out.print(table)
+    err.print(f"{len(result.built)} new, {len(result.removed)} removed, in {target}")
+    return 0
+
+
+def _run_folder(kind: str) -> Path:
+    return CHECKOUT / "var" / kind / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
+
+
+def main() -> int:
+    """Run a command; returns the exit code."""
+    log.configure("warning")
+    try:
+        code = app(result_action="return_value", exit_on_error=True)
+    except SettingsError as error:
+        err.print(str(error), markup=False)
+        return 2
+    except EssPbxError as error:
+        err.print(f"{error.code}: {error}", markup=False)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

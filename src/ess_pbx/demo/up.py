@@ -1,0 +1,124 @@
+"""The sample centre kept running for real phones, with agencies that answer by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec.structs import replace
+from rich.console import Console
+from rich.table import Table
+
+from ess_pbx.demo.stage import loopback, sample
+from ess_pbx.demo.traffic import make_traffic, traffic_trunks
+from ess_pbx.errors import RuntimeMissingError
+from ess_pbx.installation import Installation
+from ess_pbx.phones.rtp import RtpParty, tone
+from ess_pbx.phones.sipp import SippAgency
+from ess_pbx.settings.credentials import Credentials
+from ess_pbx.settings.model import Settings
+
+STANDARD_SIP_PORT = 5060
+AGENCY_LINES = 8
+AGENCY_ANSWERS_AFTER = 3.0
+
+
+async def keep_up(
+    folder: Path, host: str, traffic: float, say: Callable[[str], None], out: Console
+) -> None:
+    """Run until SIGINT or SIGTERM; then stop all of it."""
+    lines = [RtpParty(tone(1200)) for _ in range(AGENCY_LINES)]
+    async with SippAgency(
+        folder / "agency", lines, answer_after=AGENCY_ANSWERS_AFTER, time_limit=30 * 86400
+    ) as agency:
+        settings = loopback(sample(), folder, agencies=agency.local)
+        callers = traffic_trunks() if traffic else ()
+        settings = replace(
+            settings,
+            asterisk=replace(settings.asterisk, sip_host=host, sip_port=_sip_port(host, settings)),
+            trunks=settings.trunks + callers,
+        )
+        installation = Installation(settings, say)
+        background: list[asyncio.Task[None]] = []
+        try:
+            engine = await installation.start()
+            if installation.credentials is not None:
+                _show(settings, installation.credentials, engine.duty, out)
+            if traffic:
+                server = (settings.asterisk.sip_host, settings.asterisk.sip_port)
+                background.append(
+                    asyncio.create_task(
+                        make_traffic(server, callers, traffic, folder / "callers", say)
+                    )
+                )
+                say(f"{traffic:g} synthetic callers a minute")
+            await until_stopped(installation)
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await installation.stop()
+            say("stopped")
+
+
+async def until_stopped(installation: Installation) -> None:
+    """Wait for SIGINT or SIGTERM.
+
+    Raises RuntimeMissingError when Asterisk ends by itself.
+    """
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    asterisk = asyncio.create_task(installation.asterisk.wait())
+    told = asyncio.create_task(stopped.wait())
+    await asyncio.wait((asterisk, told), return_when=asyncio.FIRST_COMPLETED)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.remove_signal_handler(number)
+    if not told.done():
+        told.cancel()
+        raise RuntimeMissingError(
+            f"Asterisk ended by itself with {asterisk.result()}; "
+            f"see {installation.asterisk.log_file}"
+        )
+    asterisk.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asterisk
+
+
+def _sip_port(host: str, settings: Settings) -> int:
+    """The port that phones expect, if nobody has it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((host, STANDARD_SIP_PORT))
+        except OSError:
+            return settings.asterisk.sip_port
+    return STANDARD_SIP_PORT
+
+
+def _show(settings: Settings, credentials: Credentials, duty: frozenset[str], out: Console) -> None:
+    host, port = settings.asterisk.sip_host, settings.asterisk.sip_port
+    phones = Table("extension", "password", "name", "on duty", title=f"SIP server {host}:{port}")
+    for operator in settings.centre.operators:
+        phones.add_row(
+            operator.extension,
+            credentials.operators[operator.extension],
+            operator.name,
+            "now" if operator.extension in duty else "",
+        )
+    out.print(phones)
+    trunks = Table("trunk", "must send from", "to", title="Trunks (UDP)")
+    for trunk in settings.trunks:
+        trunks.add_row(trunk.name, f"{trunk.address}:{trunk.port}", f"112@{host}:{port}")
+    out.print(trunks)
+    codes = ", ".join(f"*{agency.code}# {agency.name}" for agency in settings.centre.agencies)
+    out.print(f"Any registered phone may also call 112. In a call, operators press: {codes};")
+    out.print("then *3# conference, *4# leave, *2# back to the caller.")
+    state = settings.folders.state
+    out.print(f"Recordings: {settings.folders.recordings}")
+    out.print(f"Logs: {state}/engine.log, {state}/log. Database: {settings.database.url}")
+    out.print("Ctrl-C stops all of it.")

@@ -1,0 +1,62 @@
+"""Where an installation keeps things: folders made whole, and the database's URL filled in."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+from ess_pbx.settings.model import Database, Folders
+from ess_pbx.settings.reading import Problems, shown
+
+_PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def place_folders(given: Folders, base: Path, problems: Problems) -> Folders:
+    """Make every folder absolute, from ``base`` where it is relative, noting what cannot be."""
+    recordings = given.state / "recordings" if given.recordings == Path() else given.recordings
+    folders = Folders(
+        state=_whole(given.state, base),
+        recordings=_whole(recordings, base),
+        templates=_whole(given.templates, base),
+        dialplan=_whole(given.dialplan, base),
+        prompts=_whole(given.prompts, base),
+    )
+    for name in ("templates", "dialplan", "prompts"):
+        folder: Path = getattr(folders, name)
+        if not folder.is_dir():
+            problems.add(("folders", name), shown(str(folder)), "a folder that exists")
+    for name in ("state", "recordings"):
+        folder = getattr(folders, name)
+        if folder.exists() and not folder.is_dir():
+            problems.add(("folders", name), shown(str(folder)), "a folder, not a file")
+    return folders
+
+
+def expand_database(url: str, state: Path, base: Path, problems: Problems) -> Database:
+    """Put the environment's values in place of ``${NAME}``, and make an SQLite file's path whole.
+
+    A password that stands in the file itself is noted as wrong, and is not repeated.
+    """
+    path = ("database", "url")
+    if not url:
+        return Database(url=f"sqlite+aiosqlite:///{state / 'ess-pbx.sqlite3'}")
+    secrets = re.findall(r"://[^:/@?]*:(.*)@", url) + re.findall(r"password=([^&]*)", url)
+    if not all(_PLACEHOLDER.fullmatch(secret) for secret in secrets):
+        found = f"{shown(url)}, with its password in the file"
+        problems.add(path, found, "${NAME} in its place, read from the environment")
+        return Database()
+    for name in _PLACEHOLDER.findall(url):
+        if name not in os.environ:
+            problems.add(path, f"${{{name}}}, which is not set", "an environment variable")
+    # Quoted, since a password may hold "@" or "/".
+    url = _PLACEHOLDER.sub(lambda found: quote(os.environ.get(found[1], ""), safe=""), url)
+    relative = re.fullmatch(r"sqlite\+aiosqlite:///(?![/:])([^?]+)(.*)", url)
+    if relative:
+        url = f"sqlite+aiosqlite:///{_whole(Path(relative[1]), base)}{relative[2]}"
+    return Database(url=url)
+
+
+def _whole(path: Path, base: Path) -> Path:
+    return (base / path).resolve()
