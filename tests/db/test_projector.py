@@ -173,9 +173,24 @@ def empty_url_of(engine: AsyncEngine) -> str:
     return engine.url.render_as_string(hide_password=False)
 
 
-async def test_a_call_has_one_terminal_record_the_first(
+async def test_old_facts_again_do_not_take_the_call_back(
     journal: Journal, engine: AsyncEngine
 ) -> None:
+    first = a_fact(1, K.QUEUED, queue="darurat", priority=5, position=1)
+    second = a_fact(2, K.QUEUED, queue="umum", priority=1, position=1)
+    await carried_over(journal, engine, [first, second])
+    async with engine.begin() as connection:
+        await project(connection, [(1, first)], journal.id)
+    record = await call_with_everything(engine, "call-1")
+    assert record is not None
+    assert (record.call["queue"], record.call["priority"]) == ("umum", 1)
+
+
+@pytest.mark.parametrize("batch", [1, 100])
+async def test_a_call_has_one_terminal_record_the_first(
+    journal: Journal, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    monkeypatch.setattr(projector_module, "BATCH", batch)
     ends = [
         a_fact(1, K.CALL_ENDED, result="success", reason=None, channel_cause=16, ended_by=None),
         a_fact(2, K.CALL_ENDED, result="server", reason="x", channel_cause=0, ended_by="engine"),

@@ -78,6 +78,8 @@ class AriConnection:
         backoff: Backoff | None = None,
     ) -> None:
         self.app = app
+        self.requests = 0
+        """How many requests ``send`` was asked for: not the heartbeat's, not those over HTTP."""
         self._base = URL.build(
             scheme="http", host=host, port=port, path=f"{prefix.rstrip('/')}/ari/"
         )
@@ -197,6 +199,7 @@ class AriConnection:
 
         Always over the socket. The future may be ignored; its failure is logged.
         """
+        self.requests += 1
         if not self.connected:
             future = new_answer()
             future.set_exception(

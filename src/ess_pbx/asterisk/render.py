@@ -10,7 +10,6 @@ from pathlib import Path
 
 import jinja2
 
-from ess_pbx.engine import fallback
 from ess_pbx.errors import SettingsError
 from ess_pbx.runtime import Runtime
 from ess_pbx.settings.credentials import Credentials
@@ -37,7 +36,7 @@ MODULES = (
     *("res_pjsip_sdp_rtp", "res_pjsip_caller_id", "res_pjsip_authenticator_digest"),
     *("res_pjsip_endpoint_identifier_ip", "res_pjsip_endpoint_identifier_user"),
     *("res_pjsip_registrar", "res_pjsip_rfc3326", "res_pjsip_dtmf_info", "res_pjsip_nat"),
-    *("res_pjsip_pubsub", "chan_pjsip"),
+    *("res_pjsip_pubsub", "chan_pjsip", "chan_bridge_media"),
     *("bridge_simple", "bridge_softmix", "bridge_holding", "bridge_builtin_features"),
     *("codec_alaw", "codec_ulaw", "codec_resample", "format_pcm", "format_sln", "format_wav"),
     "res_security_log",
@@ -83,7 +82,7 @@ class AsteriskFolders:
             data=runtime.data_dir("asterisk"),
             prompts=prompts_folder(settings),
             recordings=settings.folders.recordings,
-            fallback=state / fallback.FILE_NAME,
+            fallback=state / "fallback-phones",
         )
 
 

@@ -1,50 +1,35 @@
 """INVITE in → INVITE at the operator's phone: the engine beside plain ``Dial()``.
 
 Both go through one Asterisk in one run, turn by turn, so that what disturbs the machine disturbs
-both alike. Calls come one at a time, each after the last is wholly over.
+both alike. Calls come one at a time, each after all of the last is over.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-import shutil
-import socket
-import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import asynccontextmanager
-from datetime import time as time_of_day
+from collections.abc import Sequence
 from pathlib import Path
-from typing import AsyncIterator, ClassVar
 
 import msgspec
-from msgspec.structs import replace
+from rich.console import Console
+from rich.table import Table
 
-from ess_pbx.asterisk.free_ports import free_port
-from ess_pbx.bench.sip_parties import Outcome, Setup
-from ess_pbx.demo.stage import loopback, sample
-from ess_pbx.domain.config import Policy, Shift
+from ess_pbx.bench import BenchError, parties_process
+from ess_pbx.bench.parties_process import PartiesProcess
+from ess_pbx.bench.plain_dial import stage
+from ess_pbx.bench.sip_parties import Setup
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.engine.service import Engine
-from ess_pbx.errors import EssPbxError
-from ess_pbx.installation import Installation
-from ess_pbx.settings.model import Settings
+from ess_pbx.installation import Installation, Progress
 
 WARM_UP = 10
 """Calls of each way that are placed first and not counted."""
 QUIET_SECONDS = 10.0
-PLAIN = "bench-plain"
-"""The trunk, and dialplan context, of the calls that no engine sees."""
 CALLER = "+6281234567890"
-
-Progress = Callable[[str], None]
-
-
-class BenchError(EssPbxError):
-    """A benchmark could not be carried out; no figure is better than a wrong one."""
-
-    code: ClassVar[str] = "bench"
+ENGINE, DIAL = "engine", "dial"
+_POLL = 0.005
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,16 +43,16 @@ class Spread(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, nanoseconds: Sequence[int]) -> Spread:
         """The spread of some durations; there must be one at least."""
-        ordered = sorted(nanoseconds)
+        ordered = [round(each / 1e6, 3) for each in sorted(nanoseconds)]
 
-        def rank(share: float) -> float:
-            return round(ordered[math.ceil(share * len(ordered)) - 1] / 1e6, 3)
+        def rank(percent: int) -> float:
+            return ordered[math.ceil(percent * len(ordered) / 100) - 1]
 
-        return cls(p50=rank(0.5), p95=rank(0.95), min=rank(1e-9), max=rank(1))
+        return cls(p50=rank(50), p95=rank(95), min=ordered[0], max=ordered[-1])
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
-    """One way to the phone. CPU is milliseconds a call, from its INVITE until all is quiet."""
+    """One way to the phone. CPU is milliseconds a call, from its INVITE until all of it is over."""
 
     ring_ms: Spread
     asterisk_cpu_ms: float
@@ -75,86 +60,186 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RingBench(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of one run; ``calls`` of each way."""
+    """The figures of one run, with ``calls`` of each way."""
 
     asterisk_version: str
     event_loop: str
+    """The engine's: ``asyncio`` or ``uvloop``."""
     calls: int
     engine: Way
     dial: Way
     difference_p50_ms: float
     ratio_p50: float
     requests_before_ringing: int
-    """ARI requests up to the one that rings the phone, that one included (most of any call)."""
+    """ARI requests up to the one that rings the phone, that one included; most of any call."""
     requests_per_call: float
-    leftovers: dict[str, int]
+    leftover_channels: int
+    leftover_bridges: int
 
 
-class _Turn(msgspec.Struct, frozen=True):
+class Measured(msgspec.Struct, frozen=True):
+    """One call: nanoseconds until the phone rang, CPU seconds, ARI requests."""
+
     nanoseconds: int
     asterisk_cpu: float
     engine_cpu: float
+    requests_before_ringing: int
     requests: int
 
 
+class _Bench:
+    """A running installation and its two parties."""
+
+    def __init__(self, engine: Engine, asterisk: int, parties: PartiesProcess) -> None:
+        self._engine = engine
+        self._asterisk = asterisk
+        self._parties = parties
+        self.offered_at = 0
+        """The count of requests when the last call was offered to the operator."""
+
+    async def call(self, way: str) -> Measured:
+        """Place one call and wait until all of it is over. Raises BenchError."""
+        engine = self._engine
+        requests = engine.ari.requests
+        self.offered_at = 0
+        cpu, own_cpu = time.clock_gettime(_cpu_clock(self._asterisk)), time.process_time()
+        nanoseconds = await self._parties.ring(way)
+        await self.quiet()
+        if bool(self.offered_at) is not (way == ENGINE):
+            raise BenchError(
+                f"the phone rang for a call by way of {way!r}, yet the engine "
+                f"{'offered' if self.offered_at else 'did not offer'} it; nothing is measured so"
+            )
+        return Measured(
+            nanoseconds,
+            time.clock_gettime(_cpu_clock(self._asterisk)) - cpu,
+            time.process_time() - own_cpu,
+            max(0, self.offered_at - requests),
+            engine.ari.requests - requests,
+        )
+
+    async def quiet(self) -> None:
+        """Wait until no call is left and the operator is free. Raises BenchError."""
+        engine, deadline = self._engine, time.monotonic() + QUIET_SECONDS
+        while (
+            engine.core.calls
+            or engine.tasks_left
+            or engine.projector.lag
+            or not all(seat.free for seat in engine.core.acd.seats.values())
+        ):
+            if time.monotonic() > deadline:
+                raise BenchError(
+                    f"not quiet within {QUIET_SECONDS:.0f} s: {len(engine.core.calls)} calls, "
+                    f"{engine.tasks_left} tasks, {engine.projector.lag} facts not stored; "
+                    f"seats: {[seat.state for seat in engine.core.acd.seats.values()]}"
+                )
+            await asyncio.sleep(_POLL)
+
+
 async def run_ring_bench(calls: int, folder: Path, progress: Progress) -> RingBench:
-    """Measure ``calls`` of each way in an installation of its own, kept in ``folder``.
+    """Measure ``calls`` of each way on an installation of its own in ``folder``, new or empty.
 
     Raises BenchError when a call did not go as it must, and whatever ``Installation.start`` raises.
     """
     if calls < 1:
-        raise BenchError(f"{calls} calls: expected 1 at least")
+        raise BenchError(f"{calls} calls: expected at least 1")
     settings, plain_port = stage(folder)
     installation = Installation(settings, progress)
-    before_ringing: list[int] = []
+    bench: _Bench | None = None
 
     def on_fact(fact: Fact) -> None:
-        if fact.kind is FactKind.OFFERED and installation.engine is not None:
-            before_ringing.append(installation.engine.ari.requests)
+        # This fact is written right after the request that rings the phone.
+        if fact.kind is FactKind.OFFERED and bench is not None:
+            bench.offered_at = engine.ari.requests
 
     engine = await installation.start(on_fact)
     try:
-        extension = settings.centre.operators[0].extension
-        assert installation.credentials is not None  # noqa: S101 - started
-        setup = Setup(
-            server=(settings.asterisk.sip_host, settings.asterisk.sip_port),
-            trunks={"engine": settings.trunks[0].port, "dial": plain_port},
-            number="112",
-            caller=CALLER,
-            extension=extension,
-            password=installation.credentials.operators[extension],
-        )
-        async with Parties.started(setup) as parties:
-            await _until(lambda: engine.core.acd.seats[extension].free, "the operator to be free")
-            turns: dict[str, list[_Turn]] = {"engine": [], "dial": []}
-            earlier: list[int] = []
+        setup = _setup(installation, plain_port)
+        async with parties_process.started(setup) as parties:
+            bench = _Bench(engine, installation.asterisk.pid, parties)
+            await bench.quiet()
+            measured: dict[str, list[Measured]] = {ENGINE: [], DIAL: []}
+            progress(f"{calls} calls each way, after {WARM_UP} that are not counted")
             for number in range(WARM_UP + calls):
-                if number % 50 == WARM_UP:
-                    progress(f"call {number - WARM_UP} of {calls}")
-                for way, measured in turns.items():
-                    if way == "engine":
-                        earlier.append(engine.ari.requests)
-                    turn = await _turn(parties, way, engine, installation.asterisk.pid)
+                for way, done in measured.items():
+                    one = await bench.call(way)
                     if number >= WARM_UP:
-                        measured.append(turn)
-        if len(before_ringing) != len(earlier):
-            raise BenchError(
-                f"the engine offered {len(before_ringing)} of {len(earlier)} calls: the others "
-                f"rang without it (see {settings.folders.state}); nothing was measured"
-            )
-        ringing = [after - before for before, after in zip(earlier, before_ringing, strict=True)]
-        channels, bridges = [await engine.ari.call("GET", what) for what in ("channels", "bridges")]
-        return RingBench(
-            asterisk_version=".".join(map(str, installation.runtime.asterisk_version())),
-            event_loop=type(asyncio.get_running_loop()).__module__.partition(".")[0],
-            calls=calls,
-            engine=_way(turns["engine"]),
-            dial=_way(turns["dial"]),
-            difference_p50_ms=round(_p50(turns["engine"]) - _p50(turns["dial"]), 3),
-            ratio_p50=round(_p50(turns["engine"]) / _p50(turns["dial"]), 2),
-            requests_before_ringing=max(ringing[WARM_UP:]),
-            requests_per_call=round(sum(turn.requests for turn in turns["engine"]) / calls, 1),
-            leftovers={"channels": len(channels or ()), "bridges": len(bridges or ())},
-        )
+                        done.append(one)
+        left = [len(await engine.ari.call("GET", what) or ()) for what in ("channels", "bridges")]
+        version = ".".join(map(str, installation.runtime.asterisk_version()))
+        return _result(version, measured[ENGINE], measured[DIAL], left)
     finally:
         await installation.stop()
+
+
+def _setup(installation: Installation, plain_port: int) -> Setup:
+    settings = installation.settings
+    extension = settings.centre.operators[0].extension
+    assert installation.credentials is not None  # noqa: S101 - it is started
+    return Setup(
+        server=(settings.asterisk.sip_host, settings.asterisk.sip_port),
+        trunks={ENGINE: settings.trunks[0].port, DIAL: plain_port},
+        number="112",
+        caller=CALLER,
+        extension=extension,
+        password=installation.credentials.operators[extension],
+    )
+
+
+def _result(
+    version: str, engine: list[Measured], dial: list[Measured], left: list[int]
+) -> RingBench:
+    ways = [_way(engine), _way(dial)]
+    ours, plain = (way.ring_ms.p50 for way in ways)
+    return RingBench(
+        asterisk_version=version,
+        event_loop=type(asyncio.get_running_loop()).__module__.partition(".")[0],
+        calls=len(engine),
+        engine=ways[0],
+        dial=ways[1],
+        difference_p50_ms=round(ours - plain, 3),
+        ratio_p50=round(ours / plain, 2),
+        requests_before_ringing=max(one.requests_before_ringing for one in engine),
+        requests_per_call=round(sum(one.requests for one in engine) / len(engine), 1),
+        leftover_channels=left[0],
+        leftover_bridges=left[1],
+    )
+
+
+def _way(calls: list[Measured]) -> Way:
+    return Way(
+        ring_ms=Spread.of([one.nanoseconds for one in calls]),
+        asterisk_cpu_ms=round(sum(one.asterisk_cpu for one in calls) * 1000 / len(calls), 2),
+        engine_cpu_ms=round(sum(one.engine_cpu for one in calls) * 1000 / len(calls), 2),
+    )
+
+
+def _cpu_clock(pid: int) -> int:
+    """The clock of another process's CPU time, as clock_getcpuclockid(3) makes it on Linux."""
+    return (~pid << 3) | 2
+
+
+def render(result: RingBench) -> str:
+    """The figures as people read them."""
+    table = Table(title="INVITE in → INVITE at the operator's phone, ms")
+    table.add_column("way")
+    for column in ("p50", "p95", "min", "max", "CPU Asterisk", "CPU engine"):
+        table.add_column(column, justify="right")
+    for name, way in (("ess-pbx", result.engine), ("plain Dial()", result.dial)):
+        ring = way.ring_ms
+        figures = (ring.p50, ring.p95, ring.min, ring.max, way.asterisk_cpu_ms, way.engine_cpu_ms)
+        table.add_row(name, *(f"{figure:.2f}" for figure in figures))
+    console = Console(width=100, no_color=True)
+    with console.capture() as captured:
+        console.print(table)
+    return (
+        f"{captured.get()}"
+        f"p50: ess-pbx {result.difference_p50_ms:+.2f} ms, {result.ratio_p50:.2f} times Dial(); "
+        f"{result.calls} calls each, Asterisk {result.asterisk_version}, engine on "
+        f"{result.event_loop}\n"
+        f"ARI requests: {result.requests_before_ringing} before ringing, "
+        f"{result.requests_per_call:.1f} a call; left over: {result.leftover_channels} channels, "
+        f"{result.leftover_bridges} bridges\n"
+        "CPU is ms a call, from the INVITE until all of the call is over (recording and database "
+        "included)\n"
+    )

@@ -246,9 +246,7 @@ class Parties:
         self._serve(lambda: phone.rung_at, lambda: f"the phone to ring for a call from {trunk}")
         nanoseconds = phone.rung_at - started
         caller.hang_up()
-        self._serve(
-            lambda: caller.over and phone.idle, lambda: f"the end of the call from {trunk}"
-        )
+        self._serve(lambda: caller.over and phone.idle, lambda: f"the end of the call from {trunk}")
         return nanoseconds
 
     def next_line(self, source: int) -> bytes:

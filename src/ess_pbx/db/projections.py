@@ -77,7 +77,7 @@ def fold(all_changes: Iterable[Change]) -> list[Change]:
 
 
 def _merged(earlier: Upsert, later: Upsert) -> Upsert:
-    once = {name: value for name, value in earlier.once.items() if name not in later.latest}
+    once = dict(earlier.once)  # what latest has too counts there
     latest = {**earlier.latest, **later.latest}
     for name, value in later.once.items():
         target = latest if name in latest else once

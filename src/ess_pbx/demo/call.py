@@ -60,6 +60,7 @@ class DemoResult:
     recordings: list[dict[str, JSON]] = field(default_factory=list)
     database: dict[str, int] = field(default_factory=dict)
     leftovers: dict[str, int] = field(default_factory=dict)
+    failed_requests: int = 0
     asterisk_version: str = ""
     folder: str = ""
     error: str | None = None
@@ -226,6 +227,7 @@ class Demo:
             "bridges": len(bridges or ()),
             "tasks": engine.tasks_left,
         }
+        self.result.failed_requests = engine.failed_requests
 
     async def _evidence(self, settings: Settings) -> None:
         """Fill the result from the facts and the database, and hold it against what must be."""
@@ -269,6 +271,9 @@ class Demo:
             "no operator was passed over (RONA)" if not result.missed_by else "",
             f"{len(result.recordings)} recordings, not 1" if len(result.recordings) != 1 else "",
             f"left over: {result.leftovers}" if any(result.leftovers.values()) else "",
+            f"{result.failed_requests} requests failed (see engine.log)"
+            if result.failed_requests
+            else "",
         ]
         if any(wrong):
             raise DemoError("; ".join(part for part in wrong if part))

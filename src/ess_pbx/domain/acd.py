@@ -168,7 +168,11 @@ class Acd:
         return decisions
 
     def _wait(self, entry: Waiting) -> list[Decision]:
-        heapq.heappush(self._calls[entry.queue], (entry.order, entry.call))
+        heap = self._calls[entry.queue]
+        heapq.heappush(heap, (entry.order, entry.call))
+        if len(heap) > 2 * len(self.waiting):
+            heap[:] = [(order, call) for order, call in heap if self._waits(order, call)]
+            heapq.heapify(heap)
         if self._present[entry.queue] > 0:
             return []
         return [*self._raise_alarm(entry.queue), OperatorsMissing(entry.call)]
@@ -202,16 +206,34 @@ class Acd:
             return self._offer(best, seat)
         self._count += 1
         for queue in seat.queues:
-            heapq.heappush(self._idle[queue], (seat.idle_since, self._count, seat.extension))
+            heap = self._idle[queue]
+            heapq.heappush(heap, (seat.idle_since, self._count, seat.extension))
+            # A queue that nobody calls would never meet its stale entries.
+            if len(heap) > 2 * len(self.seats):
+                heap[:] = self._idle_once(heap)
+                heapq.heapify(heap)
         return []
+
+    def _waits(self, order: tuple[int, float, int], call: CallId) -> bool:
+        """Whether a heap's entry still says what is so."""
+        entry = self.waiting.get(call)
+        return entry is not None and entry.offered_to is None and entry.order == order
+
+    def _idle_once(self, heap: list[tuple[float, int, str]]) -> list[tuple[float, int, str]]:
+        """The first true entry of each operator."""
+        first: dict[str, tuple[float, int, str]] = {}
+        for since, number, extension in sorted(heap):
+            seat = self.seats[extension]
+            if seat.free and seat.idle_since == since:
+                first.setdefault(extension, (since, number, extension))
+        return list(first.values())
 
     def _first_waiting(self, queue: str) -> Waiting | None:
         heap = self._calls[queue]
         while heap:
             order, call = heap[0]
-            entry = self.waiting.get(call)
-            if entry is not None and entry.offered_to is None and entry.order == order:
-                return entry
+            if self._waits(order, call):
+                return self.waiting[call]
             heapq.heappop(heap)
         return None
 
@@ -229,6 +251,7 @@ class Acd:
         self, changes: list[tuple[Seat, Callable[[], None]]], now: float
     ) -> list[Decision]:
         came: list[Seat] = []
+        decisions: list[Decision] = []
         for seat, change in changes:
             before = seat.present
             change()
@@ -238,7 +261,8 @@ class Acd:
                 self._present[queue] += 1 if seat.present else -1
             if seat.present:
                 came.append(seat)
-        decisions: list[Decision] = []
+            else:
+                decisions.append(self._state(seat))
         for seat in came:
             if seat.state is AgentState.IDLE:
                 seat.idle_since = now
@@ -252,26 +276,28 @@ class Acd:
         for queue in sorted(self._alarmed):
             if self._present[queue] > 0:
                 self._alarmed.discard(queue)
-                decisions.append(self._alarm(FactKind.ALARM_CLEARED, queue))
-        for queue, heap in self._calls.items():
-            if self._present[queue] == 0 and queue not in self._alarmed and heap:
-                alone = sorted(
-                    (entry for entry in self.waiting.values() if entry.queue == queue),
-                    key=lambda entry: entry.order,
+                decisions.append(
+                    Record(None, FactKind.ALARM_CLEARED, {"alarm": _alarm_name(queue)})
                 )
-                if alone:
-                    decisions += self._raise_alarm(queue)
-                    decisions += [OperatorsMissing(entry.call) for entry in alone]
+        for queue in self._calls:
+            if self._present[queue] > 0 or queue in self._alarmed:
+                continue
+            # One that still rings somewhere may yet be answered; if not, it is told then.
+            alone = sorted(
+                (e for e in self.waiting.values() if e.queue == queue and e.offered_to is None),
+                key=lambda entry: entry.order,
+            )
+            if alone:
+                decisions += self._raise_alarm(queue)
+                decisions += [OperatorsMissing(entry.call) for entry in alone]
         return decisions
 
     def _raise_alarm(self, queue: str) -> list[Decision]:
         if queue in self._alarmed:
             return []
         self._alarmed.add(queue)
-        return [self._alarm(FactKind.ALARM_RAISED, queue)]
-
-    def _alarm(self, kind: FactKind, queue: str) -> Record:
-        return Record(None, kind, {"alarm": f"no-operator:{queue}", "detail": queue})
+        alarm = _alarm_name(queue)
+        return [Record(None, FactKind.ALARM_RAISED, {"alarm": alarm, "detail": queue})]
 
     def _state(self, seat: Seat) -> Record:
         status = "present" if seat.present else "away"
@@ -280,3 +306,7 @@ class Acd:
             FactKind.AGENT_STATE,
             {"agent": seat.extension, "status": status, "state": seat.state, "call": seat.call},
         )
+
+
+def _alarm_name(queue: str) -> str:
+    return f"no-operator:{queue}"

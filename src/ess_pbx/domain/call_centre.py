@@ -68,21 +68,28 @@ class CallCentre:
             if not isinstance(event, Arrived):
                 effects.append(Illegal(event.call, "unknown", type(event).__name__))
                 if isinstance(event, OfferMade):
-                    missed = OfferMissed(event.call, event.agent, "the call is not known")
-                    self._follow(self.acd.apply(missed, now), now, effects)
+                    # Not a missed offer: the queue would offer it to the next operator, for ever.
+                    self._follow(self.acd.apply(LeaveQueue(event.call), now), now, effects)
                 return
             call = Call(event.call, now)
         after, wanted = decide(call, event, now, self.config)
         self.calls[event.call] = after
+        missing: list[Decision] = []
         for effect in wanted:
             match effect:
                 case JoinQueue() | LeaveQueue() | OfferTaken() | OfferMissed() | ReleaseAgent():
-                    self._follow(self.acd.apply(effect, now), now, effects)
+                    decisions = self.acd.apply(effect, now)
+                    # An offer rings at once. That nobody is there changes what the caller hears,
+                    # which this turn may have begun: it is told after it.
+                    missing += [each for each in decisions if isinstance(each, OperatorsMissing)]
+                    rest = [each for each in decisions if not isinstance(each, OperatorsMissing)]
+                    self._follow(rest, now, effects)
                 case Forget(gone):
                     self.calls.pop(gone, None)
                     effects.append(effect)
                 case _:
                     effects.append(effect)
+        self._follow(missing, now, effects)
 
     def _follow(
         self, decisions: Sequence[Decision], now: float, effects: list[EngineEffect]

@@ -30,8 +30,11 @@ def timer(call: CallId, kind: str) -> TimerId:
     return TimerId(call, kind)
 
 
-def end(turn: Turn, result: Result, reason: str, ended_by: Role | None) -> None:
-    """Release everything and give the call its termination; a second call changes nothing."""
+def end(turn: Turn, result: Result, reason: str, ended_by: Role | None, cause: int) -> None:
+    """Release everything and give the call its termination; a second call changes nothing.
+
+    ``cause`` is the Q.850 cause of the leg that went.
+    """
     call = turn.call
     if call.phase is Phase.ENDED:
         return
@@ -39,11 +42,12 @@ def end(turn: Turn, result: Result, reason: str, ended_by: Role | None) -> None:
     stop_operator_sound(turn)
     for kind in _TIMERS:
         turn.do(CancelTimer(timer(call.id, kind)))
+    # Phones first: an operator given back may be rung for the next call in the same moment.
+    for leg in call.legs:
+        turn.do(HangUp(leg))
     turn.do(LeaveQueue(call.id))
     if call.operator is not None:
         turn.do(ReleaseAgent(call.id, call.operator.agent))
-    for leg in call.legs:
-        turn.do(HangUp(leg))
     turn.set(
         phase=Phase.ENDED,
         offer=None,
@@ -51,7 +55,9 @@ def end(turn: Turn, result: Result, reason: str, ended_by: Role | None) -> None:
         agency=None,
         termination=Termination(result, reason, ended_by),
     )
-    turn.record(FactKind.CALL_ENDED, result=result, reason=reason, ended_by=ended_by)
+    turn.record(
+        FactKind.CALL_ENDED, result=result, reason=reason, channel_cause=cause, ended_by=ended_by
+    )
     turn.do(ArmTimer(timer(call.id, "release"), RELEASE_CHECK))
     _forget_when_empty(turn)
 
@@ -59,7 +65,7 @@ def end(turn: Turn, result: Result, reason: str, ended_by: Role | None) -> None:
 def caller_left(turn: Turn, event: LegGone) -> None:
     """The caller hung up before a human answered."""
     turn.drop_leg(event.leg, event.cause)
-    end(turn, Result.CLIENT, "abandoned", Role.CALLER)
+    end(turn, Result.CLIENT, "abandoned", Role.CALLER, event.cause)
 
 
 def stop_operator_sound(turn: Turn) -> None:
@@ -79,7 +85,10 @@ def hang_up_stranger(turn: Turn, event: LegAnswered) -> None:
     """A phone whose offer was withdrawn was picked up in that moment; our own parties stay."""
     call = turn.call
     sides = (call.offer, call.operator, call.agency)
-    if event.leg != call.caller and all(event.leg != side.leg for side in sides if side):
+    if event.leg == call.caller:
+        # An operator who was rung before the caller was answered can be faster than our 200.
+        turn.record(FactKind.CALL_ANSWERED)
+    elif all(event.leg != side.leg for side in sides if side):
         turn.do(HangUp(event.leg))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ess_pbx.domain.call import Phase, Turn
+from ess_pbx.domain.call import Turn
 from ess_pbx.domain.effects import PlayPrompt, StartMusic, StopMusic, StopPlayback
 from ess_pbx.domain.events import PlaybackBegan, PlaybackEnded
 from ess_pbx.domain.facts import FactKind
@@ -16,7 +16,7 @@ def announce(turn: Turn, *prompts: str) -> None:
 
 
 def play_next(turn: Turn) -> bool:
-    """Start the next announcement, or music when a waiting caller has heard them all.
+    """Start the next announcement, or music when the caller has heard them all.
 
     Returns whether an announcement was started.
     """
@@ -30,7 +30,7 @@ def play_next(turn: Turn) -> bool:
         turn.do(PlayPrompt(call.caller, False, playback, prompt, call.language))
         return True
     turn.set(playing=None, prompt="")
-    if call.phase is not Phase.IVR and not call.music:
+    if not call.music:
         turn.set(music=True)
         turn.do(StartMusic(call.caller))
     return False
@@ -51,7 +51,7 @@ def began(turn: Turn, event: PlaybackBegan) -> None:
     call = turn.call
     if event.playback == call.playing and not call.greeted:
         turn.set(greeted=True)
-        turn.record(FactKind.GREETING_STARTED, prompt=call.prompt)
+        turn.record(FactKind.GREETING_STARTED)
 
 
 def ended(turn: Turn, event: PlaybackEnded) -> None:

@@ -6,11 +6,10 @@ from ess_pbx.domain import hearing, waiting
 from ess_pbx.domain.call import Phase, Turn
 from ess_pbx.domain.config import Choice
 from ess_pbx.domain.effects import Answer, ArmTimer, CancelTimer, Role
-from ess_pbx.domain.ending import caller_left, hang_up_stranger, timer
+from ess_pbx.domain.ending import caller_left, timer
 from ess_pbx.domain.events import (
     Arrived,
     KeyPressed,
-    LegAnswered,
     LegGone,
     PlaybackEnded,
     TimerFired,
@@ -65,8 +64,10 @@ def enter_menu(turn: Turn, name: str, *before: str) -> None:
     """Play a menu's prompts, after some others; its keys work from the start."""
     turn.set(phase=Phase.IVR, menu=name)
     turn.record(FactKind.MENU_ENTERED, menu=name)
-    turn.do(ArmTimer(timer(turn.call.id, "menu"), LONGEST_PROMPTS))
-    hearing.announce(turn, *before, *turn.centre.menus[name].prompts)
+    menu = turn.centre.menus[name]
+    hearing.announce(turn, *before, *menu.prompts)
+    speaks = turn.call.playing is not None
+    turn.do(ArmTimer(timer(turn.call.id, "menu"), LONGEST_PROMPTS if speaks else menu.timeout))
 
 
 def key(turn: Turn, event: KeyPressed) -> None:
@@ -88,14 +89,6 @@ def timer_fired(turn: Turn, event: TimerFired) -> None:
     """Nothing was pressed."""
     if event.timer.kind == "menu":
         _choose(turn, turn.centre.menus[turn.call.menu].otherwise)
-
-
-def answered(turn: Turn, event: LegAnswered) -> None:
-    """Our 200 is out."""
-    if event.leg == turn.call.caller:
-        turn.record(FactKind.CALL_ANSWERED)
-    else:
-        hang_up_stranger(turn, event)
 
 
 def gone(turn: Turn, event: LegGone) -> None:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 from ess_pbx.domain import ending, hearing, ivr, talking, transfer, waiting
 from ess_pbx.domain.call import Call, Phase, Turn
 from ess_pbx.domain.config import Centre
-from ess_pbx.domain.effects import Effect, Illegal, OfferMissed
+from ess_pbx.domain.effects import Effect, Illegal, LeaveQueue
 from ess_pbx.domain.events import (
     CALL_EVENTS,
     Arrived,
@@ -54,7 +54,7 @@ def illegal(turn: Turn, event: CallEvent) -> None:
 def unwanted_offer(turn: Turn, event: OfferMade) -> None:
     """The queue offered a call that does not wait: illegal, and the operator is given back."""
     illegal(turn, event)
-    turn.do(OfferMissed(turn.call.id, event.agent, "the call was not waiting"))
+    turn.do(LeaveQueue(turn.call.id))
 
 
 _HUMANS = rules(
@@ -79,7 +79,7 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
     Phase.IVR: rules(
         on(Arrived, illegal),
         on(LegRang, ignored),
-        on(LegAnswered, ivr.answered),
+        on(LegAnswered, ending.hang_up_stranger),
         on(LegGone, ivr.gone),
         on(KeyPressed, ivr.key),
         on(PlaybackBegan, hearing.began),

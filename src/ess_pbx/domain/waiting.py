@@ -67,7 +67,7 @@ def requeue(turn: Turn) -> None:
 def join(turn: Turn) -> None:
     """Queue the call as it stands; its age counts from its arrival."""
     call = turn.call
-    turn.record(FactKind.QUEUED, queue=call.queue, priority=call.priority)
+    turn.record(FactKind.QUEUED, queue=call.queue, priority=call.priority, position=None)
     turn.do(
         JoinQueue(call.id, call.queue, call.priority, call.arrived),
         ArmTimer(timer(call.id, "comfort"), turn.centre.policy.comfort),
@@ -111,9 +111,7 @@ def rang(turn: Turn, event: LegRang) -> None:
 def answered(turn: Turn, event: LegAnswered) -> None:
     """Our 200 is out, or the operator picked up."""
     call = turn.call
-    if event.leg == call.caller:
-        turn.record(FactKind.CALL_ANSWERED)
-    elif call.offer is not None and event.leg == call.offer.leg:
+    if call.offer is not None and event.leg == call.offer.leg:
         _connect(turn, call.offer)
     else:
         hang_up_stranger(turn, event)

@@ -65,6 +65,8 @@ class Executor:
         self._feed = feed
         self._log = structlog.get_logger(__name__)
         self.requests = 0
+        self.failures = 0
+        """Requests that failed and mattered: not the stopping of what had ended by itself."""
 
     def carry_out(self, effect: AsteriskEffect) -> None:
         """Send the effect's request; its failure comes back through ``feed``."""
@@ -123,6 +125,7 @@ class Executor:
                 return  # it ended by itself in the same moment
             case _:
                 pass
+        self.failures += 1
         self._log.warning(
             "effect.failed", effect=type(effect).__name__, error=str(error), gone=gone
         )

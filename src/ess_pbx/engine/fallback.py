@@ -9,8 +9,6 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-FILE_NAME = "fallback-phones"
-
 
 def dial_string(on_duty: Iterable[str], everyone: Iterable[str]) -> str:
     """What ``Dial()`` rings: the phones on duty, or every phone when nobody is."""

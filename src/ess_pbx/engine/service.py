@@ -147,6 +147,12 @@ class Engine:
         return self._duty or frozenset()
 
     @property
+    def failed_requests(self) -> int:
+        """Requests to Asterisk that failed and mattered."""
+        executor = self.dispatcher.executor
+        return 0 if executor is None else executor.failures
+
+    @property
     def tasks_left(self) -> int:
         """Timers and background work that belong to calls."""
         return len(self._tasks) + len(self.dispatcher.timers)

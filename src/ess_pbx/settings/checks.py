@@ -221,12 +221,8 @@ class Checks:
     def _centre(self, table: CentreTable) -> None:
         queues, categories = self._names("queues"), self._names("categories")
         self._known(("centre", "default_queue"), table.default_queue, queues, "the id of a queue")
-        self._known(
-            ("centre", "default_category"),
-            table.default_category,
-            categories,
-            "the id of a category",
-        )
+        category = table.default_category
+        self._known(("centre", "default_category"), category, categories, "the id of a category")
         try:
             zoneinfo.ZoneInfo(table.time_zone)
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):

@@ -1,0 +1,1 @@
+"""Whole calls on the real Asterisk."""

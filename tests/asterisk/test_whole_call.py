@@ -1,0 +1,184 @@
+"""One call from the INVITE to the agency that goes on with the caller, and what remains of it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from ess_pbx.db.queries import CallRecord
+from ess_pbx.demo.stage import operator_tone
+from ess_pbx.domain.facts import FactKind, fields_differ
+from ess_pbx.phones import audio
+
+from .story import (
+    AGENCY_TONE,
+    CALLER_TONE,
+    HEARD_DBOV,
+    NOT_HEARD_DBOV,
+    SOON,
+    GivenCentre,
+    Story,
+)
+
+pytestmark = pytest.mark.asterisk
+
+OPERATOR_TONE = operator_tone("1002")
+TOLD = [
+    FactKind.CALL_ARRIVED,
+    FactKind.MENU_ENTERED,
+    FactKind.CALL_ANSWERED,
+    FactKind.GREETING_STARTED,
+    FactKind.KEY_PRESSED,
+    FactKind.CLASSIFIED,
+    FactKind.QUEUED,
+    FactKind.OFFERED,
+    FactKind.OPERATOR_RUNG,
+    FactKind.OFFER_MISSED,
+    FactKind.OFFERED,
+    FactKind.OPERATOR_RUNG,
+    FactKind.OPERATOR_ANSWERED,
+    FactKind.CONSULT_STARTED,
+    FactKind.AGENCY_RUNG,
+    FactKind.AGENCY_ANSWERED,
+    FactKind.CONFERENCE,
+    FactKind.OPERATOR_LEFT,
+    FactKind.CALL_ENDED,
+    FactKind.RECORDING_FINISHED,
+]
+"""A whole call's facts but for the ends of legs, which may cross others."""
+
+
+async def test_a_call_goes_from_the_menu_over_two_operators_to_119(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_centre(on_duty=("1001", "1002"), off_duty=("1003",))
+    agency = await story.given_agency(answer_after=1.0)
+    await story.given_operators("1003", "1001", "1002")  # who is off shift is idle the longest
+
+    caller = await story.when_caller_dials("112")
+    await caller.chooses("1")
+    await story.assert_fact(FactKind.CLASSIFIED, category="medis", queue="medis")
+
+    unanswered = await story.phones.incoming("1001", SOON)
+    operator = await story.phones.incoming("1002", SOON)
+    await story.assert_fact(FactKind.OFFER_MISSED, agent="1001", reason="no answer")
+    assert await unanswered.ended(SOON) == "far"
+    await operator.answer()
+    await story.assert_they_talk(caller, operator)
+
+    await operator.press("*119#")
+    called = await agency.invited(SOON)
+    await story.assert_fact(FactKind.CONSULT_STARTED, agency="psc-119", agent="1002")
+    await called.answered(SOON)
+    await operator.heard_tone(AGENCY_TONE, SOON)
+    await story.agency_line.heard_tone(OPERATOR_TONE, SOON)
+    await _assert_they_consult_alone(story, caller.rtp.heard_until(), consult_seconds=1.0)
+
+    await operator.press("*3#")
+    await story.assert_fact(FactKind.CONFERENCE)
+    await story.assert_hears(caller.rtp, OPERATOR_TONE, AGENCY_TONE)
+    await story.assert_hears(operator, CALLER_TONE, AGENCY_TONE)
+    await story.assert_hears(story.agency_line, CALLER_TONE, OPERATOR_TONE)
+
+    await operator.press("*4#")
+    await story.assert_fact(FactKind.OPERATOR_LEFT, agent="1002")
+    assert await operator.ended(SOON) == "far"
+    await caller.rtp.heard_tone(AGENCY_TONE, SOON)
+    await story.agency_line.heard_tone(CALLER_TONE, SOON)
+    await asyncio.sleep(1.0)  # they talk; what is recorded of it is looked at below
+
+    await caller.call.hang_up()
+    assert (await called.ended(SOON)).by == "far"
+    record = await story.assert_one_ending(caller)
+    assert [call.account for call in story.phones.calls] == ["1001", "1002"]
+    _assert_facts_are_whole(story)
+    _assert_stored(record)
+    _assert_recorded(story, record)
+
+
+async def _assert_they_consult_alone(story: Story, since: float, consult_seconds: float) -> None:
+    """In some seconds from now the caller hears music, and nobody hears the caller."""
+    (caller,) = story.callers
+    operator = story.phones.calls[-1]
+    until = since + consult_seconds
+    await asyncio.sleep(max(0.0, until - caller.rtp.heard_until()))
+    assert caller.rtp.longest_silence(since, until) < consult_seconds / 2
+    story.assert_not_heard(caller.rtp, since, until, OPERATOR_TONE, AGENCY_TONE)
+    story.assert_not_heard(story.agency_line, since, until, CALLER_TONE)
+    deadline = time.monotonic() + SOON
+    while operator.heard_until() < until and time.monotonic() < deadline:
+        await asyncio.sleep(0.02)  # a softphone's recording is a little late
+    story.assert_not_heard(operator, since, until, CALLER_TONE)
+
+
+def _assert_facts_are_whole(story: Story) -> None:
+    of_call = [fact for fact in story.facts if fact.call is not None]
+    assert len({fact.call for fact in of_call}) == 1
+    assert [fact.kind for fact in of_call if fact.kind != FactKind.LEG_ENDED] == TOLD
+    assert len(story.told_of(FactKind.LEG_ENDED)) == 4
+    times = [fact.ms for fact in of_call if fact.ms is not None]
+    assert len(times) == len(of_call)
+    assert times == sorted(times)
+    assert [each for each in map(fields_differ, story.facts) if each is not None] == []
+
+
+def _assert_stored(record: CallRecord) -> None:
+    kept = ("category", "operator", "agency", "called", "result", "reason", "ended_by")
+    assert [record.call[field] for field in kept] == [
+        *("medis", "1002", "psc-119", "112"),
+        *("success", "completed", "caller"),
+    ]
+    assert sorted(leg["role"] for leg in record.legs) == ["agency", "caller", *["operator"] * 2]
+    kinds = [event["kind"] for event in record.events]
+    assert [kind for kind in kinds if kind != FactKind.LEG_ENDED] == TOLD
+
+
+def _assert_recorded(story: Story, record: CallRecord) -> None:
+    (recording,) = record.recordings
+    path = Path(recording["path"])
+    assert recording["state"] == "finished"
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == recording["sha256"]
+    assert path.stat().st_size == recording["bytes"]
+    sound, rate = soundfile.read(path, dtype="int16", always_2d=True)
+    assert (rate, sound.shape[1]) == (8000, 2)
+    left, right = sound[:, 0], sound[:, 1]
+
+    def spoken(first: FactKind, last: FactKind) -> slice:
+        begins, ends = (story.told_of(kind)[0].ms or 0 for kind in (first, last))
+        # The voices need a moment to come, and keys that end the time are not heard as a tone.
+        return slice(8 * (begins + 400), 8 * (ends - 100))
+
+    def tones(channel: np.ndarray[tuple[int], np.dtype[np.int16]], part: slice) -> dict[int, bool]:
+        levels = {
+            each: audio.tone_level_dbov(channel[part], each)
+            for each in (CALLER_TONE, OPERATOR_TONE, AGENCY_TONE)
+        }
+        assert all(not NOT_HEARD_DBOV < level < HEARD_DBOV for level in levels.values()), levels
+        return {each: level >= HEARD_DBOV for each, level in levels.items()}
+
+    only_caller = {CALLER_TONE: True, OPERATOR_TONE: False, AGENCY_TONE: False}
+    for first, last, others in (
+        (FactKind.OPERATOR_ANSWERED, FactKind.CONSULT_STARTED, {OPERATOR_TONE}),
+        (FactKind.CONFERENCE, FactKind.OPERATOR_LEFT, {OPERATOR_TONE, AGENCY_TONE}),
+        (FactKind.OPERATOR_LEFT, FactKind.CALL_ENDED, {AGENCY_TONE}),
+    ):
+        part = spoken(first, last)
+        assert tones(left, part) == only_caller
+        assert tones(right, part) == {each: each in others for each in only_caller}
+
+
+async def test_two_centres_side_by_side_each_take_a_call(given_centre: GivenCentre) -> None:
+    here, there = await asyncio.gather(given_centre(), given_centre())
+    talking = await asyncio.gather(here.given_talking(), there.given_talking())
+    for story, (caller, operator) in zip((here, there), talking, strict=True):
+        await story.assert_they_talk(caller, operator)
+        await operator.hang_up()
+        record = await story.assert_one_ending(caller)
+        assert (record.call["ended_by"], record.call["operator"]) == ("operator", "1001")
+        assert len(story.told_of(FactKind.CALL_ARRIVED)) == 1
