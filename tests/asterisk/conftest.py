@@ -75,7 +75,7 @@ async def given_centre(
 
         async def given(*, started: bool = True, **options: Any) -> Story:
             # Not in pytest's folder: the path of a UNIX socket has room for 107 bytes.
-            folder = Path(tempfile.mkdtemp(prefix="ess", dir="/tmp"))  # noqa: S108
+            folder = Path(tempfile.mkdtemp(prefix="ess", dir="/tmp"))
             engine_log = stack.enter_context((folder / "engine.log").open("w"))
             log.configure("info", engine_log)
             ports = stack.enter_context(own_ports())

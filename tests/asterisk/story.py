@@ -123,12 +123,17 @@ class Story:
         self.settings = settings
         self.installation = Installation(settings)
         self.facts: list[Fact] = []
-        self.phones = SoftPhone(folder / "phones")
-        self.phones_died = False
+        self.desks = [SoftPhone(folder / "phones"), SoftPhone(folder / "other-phones")]
+        self._dead: list[SoftPhone] = []
         self.callers: list[Caller] = []
         self.agency_line = RtpParty(tone(AGENCY_TONE))
         self.agency: SippAgency | None = None
         self._closing = contextlib.AsyncExitStack()
+
+    @property
+    def phones(self) -> SoftPhone:
+        """Where operators' phones are, unless a test puts some elsewhere."""
+        return self.desks[0]
 
     @property
     def engine(self) -> Engine:
@@ -145,19 +150,26 @@ class Story:
         self._closing.push_async_callback(self.installation.stop)
         await self.installation.start(self.facts.append)
 
-    async def given_operators(self, *extensions: str, behaviour: Behaviour = "ring") -> None:
-        """Phones that register in this order, so that the first is idle the longest."""
-        if self.phones.pid is None:
-            self._closing.push_async_callback(self.phones.close)
-            await self.phones.start()
+    async def given_operators(
+        self, *extensions: str, behaviour: Behaviour = "ring", desk: int = 0
+    ) -> None:
+        """Phones that register in this order, so that the first is idle the longest.
+
+        Each of the two desks is a process of its own.
+        """
+        phones = self.desks[desk]
+        if phones.pid is None:
+            self._closing.push_async_callback(phones.close)
+            await phones.start()
         credentials = self.installation.credentials
         assert credentials is not None
         for extension in extensions:
-            await register_operators(
-                self.phones, self.settings, credentials, [extension], behaviour
-            )
-            seat = self.engine.core.acd.seats[extension]
-            await until(lambda seat=seat: seat.reachable, f"the engine knows phone {extension}")  # type: ignore[misc]
+            await register_operators(phones, self.settings, credentials, [extension], behaviour)
+            await self.assert_reachable(extension)
+
+    async def assert_reachable(self, extension: str, reachable: bool = True) -> None:
+        seat = self.engine.core.acd.seats[extension]
+        await until(lambda: seat.reachable is reachable, f"{extension} reachable: {reachable}")
 
     async def given_agency(
         self,
@@ -210,11 +222,27 @@ class Story:
         await self._closing.enter_async_context(sipp)
         return caller
 
-    def when_phones_die(self) -> None:
-        """The power of all operators' phones is cut."""
-        assert self.phones.pid is not None
-        self.phones_died = True
-        os.killpg(self.phones.pid, signal.SIGKILL)
+    def when_phones_die(self, desk: int = 0) -> None:
+        """The power of a desk's phones is cut."""
+        phones = self.desks[desk]
+        assert phones.pid is not None
+        self._dead.append(phones)
+        os.killpg(phones.pid, signal.SIGKILL)
+
+    async def when_the_engine_stops(self) -> None:
+        await self.engine.stop()
+
+    async def when_the_engine_is_back(self) -> None:
+        """A new one, as after a crash: it knows only what lies on the disk and in Asterisk."""
+        installation = self.installation
+        assert installation.credentials is not None
+        installation.engine = Engine(
+            self.settings,
+            installation.credentials,
+            installation.folders,
+            on_fact=self.facts.append,
+        )
+        await installation.engine.start()
 
     # What must follow
 
@@ -298,8 +326,8 @@ class Story:
 
     def _calling(self) -> list[object]:
         agency = self.agency.calls if self.agency is not None else []
-        soft = self.phones.calls if not self.phones_died else []
         trunk = [*agency, *(caller.call for caller in self.callers)]
+        soft = [call for desk in self.desks if desk not in self._dead for call in desk.calls]
         return [
             *(call for call in trunk if call.end is None and call.failure is None),
             *(call for call in soft if call.ended_by is None),

@@ -73,7 +73,7 @@ def test_the_story_tells_every_kind_of_fact_with_exactly_its_fields() -> None:
 
 def test_fields_that_differ_are_named() -> None:
     assert fields_differ(a_fact(1, K.QUEUED, queue="a", place=1)) == (
-        "queued: missing ['position', 'priority'], unknown ['place']"
+        "queued: missing ['priority'], unknown ['place']"
     )
     assert "kind 'teleported' is unknown" in str(fields_differ(a_fact(1, "teleported")))
 
@@ -150,7 +150,7 @@ async def test_batches_of_any_size_leave_the_same_rows(
 ) -> None:
     calls_of_two = [a_whole_call("one"), a_whole_call("two", 500)]
     facts = [fact for pair in zip(*calls_of_two, strict=True) for fact in pair]
-    facts += [a_fact(900, K.QUEUED, "one", queue="umum", priority=9, position=4)]
+    facts += [a_fact(900, K.QUEUED, "one", queue="umum", priority=9)]
     facts += [a_fact(901, K.AGENT_STATE, None, agent="2001", status="on-break", state=None)]
     arrivals, others = facts[:6], facts[6:]
     random.Random(112).shuffle(others)
@@ -176,8 +176,8 @@ def empty_url_of(engine: AsyncEngine) -> str:
 async def test_old_facts_again_do_not_take_the_call_back(
     journal: Journal, engine: AsyncEngine
 ) -> None:
-    first = a_fact(1, K.QUEUED, queue="darurat", priority=5, position=1)
-    second = a_fact(2, K.QUEUED, queue="umum", priority=1, position=1)
+    first = a_fact(1, K.QUEUED, queue="darurat", priority=5)
+    second = a_fact(2, K.QUEUED, queue="umum", priority=1)
     await carried_over(journal, engine, [first, second])
     async with engine.begin() as connection:
         await project(connection, [(1, first)], journal.id)
@@ -223,7 +223,7 @@ async def test_odd_values_and_kinds_of_a_newer_engine_are_kept(
             caller_e164=random.Random(1).randbytes(4500).hex(),
             channel="c\0",
         ),
-        a_fact(2, K.QUEUED, queue=["q"], priority="first", position=None),
+        a_fact(2, K.QUEUED, queue=["q"], priority="first"),
         a_fact(3, K.CLASSIFIED, priority=2**40),
         a_fact(4, K.CALL_ARRIVED, "call-2", invited_at=1e300),
         a_fact(5, "teleported", to={"x\0": ["\0", 1.5, None]}),

@@ -20,7 +20,8 @@ from ess_pbx.bench import BenchError, parties_process
 from ess_pbx.bench.parties_process import PartiesProcess
 from ess_pbx.bench.plain_dial import stage
 from ess_pbx.bench.sip_parties import Setup
-from ess_pbx.domain.facts import Fact, FactKind
+from ess_pbx.domain.effects import AsteriskEffect, Originate
+from ess_pbx.engine.executor import Executor
 from ess_pbx.engine.service import Engine
 from ess_pbx.installation import Installation, Progress
 
@@ -87,34 +88,52 @@ class Measured(msgspec.Struct, frozen=True):
     requests: int
 
 
+class _CountingExecutor(Executor):
+    """The engine's executor, which notes when the request left that rings the phone."""
+
+    def __init__(self, engine: Engine, prompts: Path) -> None:
+        super().__init__(engine.ari, prompts, engine.dispatcher.feed)
+        self._ari = engine.ari
+        self.offered_at = 0
+        """How many requests had been sent then; 0 until it was."""
+
+    def carry_out(self, effect: AsteriskEffect) -> None:
+        """Send the effect's request."""
+        super().carry_out(effect)
+        if isinstance(effect, Originate):
+            self.offered_at = self._ari.requests
+
+
 class _Bench:
     """A running installation and its two parties."""
 
-    def __init__(self, engine: Engine, asterisk: int, parties: PartiesProcess) -> None:
+    def __init__(
+        self, engine: Engine, executor: _CountingExecutor, asterisk: int, parties: PartiesProcess
+    ) -> None:
         self._engine = engine
+        self._executor = executor
         self._asterisk = asterisk
         self._parties = parties
-        self.offered_at = 0
-        """The count of requests when the last call was offered to the operator."""
 
     async def call(self, way: str) -> Measured:
         """Place one call and wait until all of it is over. Raises BenchError."""
         engine = self._engine
         requests = engine.ari.requests
-        self.offered_at = 0
+        self._executor.offered_at = 0
         cpu, own_cpu = time.clock_gettime(_cpu_clock(self._asterisk)), time.process_time()
         nanoseconds = await self._parties.ring(way)
         await self.quiet()
-        if bool(self.offered_at) is not (way == ENGINE):
+        offered_at = self._executor.offered_at
+        if bool(offered_at) is not (way == ENGINE):
             raise BenchError(
                 f"the phone rang for a call by way of {way!r}, yet the engine "
-                f"{'offered' if self.offered_at else 'did not offer'} it; nothing is measured so"
+                f"{'offered' if offered_at else 'did not offer'} it; nothing is measured so"
             )
         return Measured(
             nanoseconds,
             time.clock_gettime(_cpu_clock(self._asterisk)) - cpu,
             time.process_time() - own_cpu,
-            max(0, self.offered_at - requests),
+            max(0, offered_at - requests),
             engine.ari.requests - requests,
         )
 
@@ -145,18 +164,13 @@ async def run_ring_bench(calls: int, folder: Path, progress: Progress) -> RingBe
         raise BenchError(f"{calls} calls: expected at least 1")
     settings, plain_port = stage(folder)
     installation = Installation(settings, progress)
-    bench: _Bench | None = None
-
-    def on_fact(fact: Fact) -> None:
-        # This fact is written right after the request that rings the phone.
-        if fact.kind is FactKind.OFFERED and bench is not None:
-            bench.offered_at = engine.ari.requests
-
-    engine = await installation.start(on_fact)
+    engine = await installation.start()
     try:
+        executor = _CountingExecutor(engine, installation.folders.prompts)
+        engine.dispatcher.executor = executor
         setup = _setup(installation, plain_port)
         async with parties_process.started(setup) as parties:
-            bench = _Bench(engine, installation.asterisk.pid, parties)
+            bench = _Bench(engine, executor, installation.asterisk.pid, parties)
             await bench.quiet()
             measured: dict[str, list[Measured]] = {ENGINE: [], DIAL: []}
             progress(f"{calls} calls each way, after {WARM_UP} that are not counted")

@@ -276,9 +276,7 @@ class Acd:
         for queue in sorted(self._alarmed):
             if self._present[queue] > 0:
                 self._alarmed.discard(queue)
-                decisions.append(
-                    Record(None, FactKind.ALARM_CLEARED, {"alarm": _alarm_name(queue)})
-                )
+                decisions.append(_alarm(FactKind.ALARM_CLEARED, queue))
         for queue in self._calls:
             if self._present[queue] > 0 or queue in self._alarmed:
                 continue
@@ -296,8 +294,7 @@ class Acd:
         if queue in self._alarmed:
             return []
         self._alarmed.add(queue)
-        alarm = _alarm_name(queue)
-        return [Record(None, FactKind.ALARM_RAISED, {"alarm": alarm, "detail": queue})]
+        return [_alarm(FactKind.ALARM_RAISED, queue)]
 
     def _state(self, seat: Seat) -> Record:
         status = "present" if seat.present else "away"
@@ -308,5 +305,5 @@ class Acd:
         )
 
 
-def _alarm_name(queue: str) -> str:
-    return f"no-operator:{queue}"
+def _alarm(kind: FactKind, queue: str) -> Record:
+    return Record(None, kind, {"alarm": f"no-operator:{queue}", "detail": queue})

@@ -30,11 +30,8 @@ def timer(call: CallId, kind: str) -> TimerId:
     return TimerId(call, kind)
 
 
-def end(turn: Turn, result: Result, reason: str, ended_by: Role | None, cause: int) -> None:
-    """Release everything and give the call its termination; a second call changes nothing.
-
-    ``cause`` is the Q.850 cause of the leg that went.
-    """
+def end(turn: Turn, result: Result, reason: str, ended_by: Role | None) -> None:
+    """Release everything and give the call its termination; a second call changes nothing."""
     call = turn.call
     if call.phase is Phase.ENDED:
         return
@@ -55,9 +52,7 @@ def end(turn: Turn, result: Result, reason: str, ended_by: Role | None, cause: i
         agency=None,
         termination=Termination(result, reason, ended_by),
     )
-    turn.record(
-        FactKind.CALL_ENDED, result=result, reason=reason, channel_cause=cause, ended_by=ended_by
-    )
+    turn.record(FactKind.CALL_ENDED, result=result, reason=reason, ended_by=ended_by)
     turn.do(ArmTimer(timer(call.id, "release"), RELEASE_CHECK))
     _forget_when_empty(turn)
 
@@ -65,7 +60,7 @@ def end(turn: Turn, result: Result, reason: str, ended_by: Role | None, cause: i
 def caller_left(turn: Turn, event: LegGone) -> None:
     """The caller hung up before a human answered."""
     turn.drop_leg(event.leg, event.cause)
-    end(turn, Result.CLIENT, "abandoned", Role.CALLER, event.cause)
+    end(turn, Result.CLIENT, "abandoned", Role.CALLER)
 
 
 def stop_operator_sound(turn: Turn) -> None:

@@ -69,8 +69,8 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.GREETING_STARTED: (),
         FactKind.MENU_ENTERED: ("menu",),
         FactKind.KEY_PRESSED: ("key", "menu"),
-        FactKind.CLASSIFIED: ("category", "queue", "priority"),
-        FactKind.QUEUED: ("queue", "priority", "position"),
+        FactKind.CLASSIFIED: ("category", "queue", "priority", "language"),
+        FactKind.QUEUED: ("queue", "priority"),
         FactKind.ANNOUNCED: ("prompt",),
         FactKind.OFFERED: ("agent", "leg"),
         FactKind.OPERATOR_RUNG: ("agent", "leg"),
@@ -99,7 +99,7 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.CALL_ENDED: ("result", "reason", "channel_cause", "ended_by"),
         FactKind.AGENT_STATE: ("agent", "status", "state", "call"),
         FactKind.ALARM_RAISED: ("alarm", "detail"),
-        FactKind.ALARM_CLEARED: ("alarm",),
+        FactKind.ALARM_CLEARED: ("alarm", "detail"),
         FactKind.NO_OPERATOR: ("queue",),
     }
 )

@@ -53,6 +53,7 @@ def arrived(turn: Turn, event: Arrived) -> None:
         turn.do(Answer(turn.call.caller))
         enter_menu(turn, centre.first_menu, *greeting)
         return
+    record_classification(turn)
     # Without a menu the operator's phone is rung before the caller is even answered.
     turn.set(phase=Phase.WAITING)
     waiting.join(turn)
@@ -119,4 +120,16 @@ def _classify(turn: Turn, choice: Choice) -> None:
         priority=turn.call.priority if choice.priority is None else choice.priority,
         language=choice.language or turn.call.language,
     )
-    turn.record(FactKind.CLASSIFIED, category=category, queue=queue, priority=turn.call.priority)
+    record_classification(turn)
+
+
+def record_classification(turn: Turn) -> None:
+    """What the caller chose, or was given."""
+    call = turn.call
+    turn.record(
+        FactKind.CLASSIFIED,
+        category=call.category,
+        queue=call.queue,
+        priority=call.priority,
+        language=call.language,
+    )

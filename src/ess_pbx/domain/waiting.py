@@ -67,7 +67,7 @@ def requeue(turn: Turn) -> None:
 def join(turn: Turn) -> None:
     """Queue the call as it stands; its age counts from its arrival."""
     call = turn.call
-    turn.record(FactKind.QUEUED, queue=call.queue, priority=call.priority, position=None)
+    turn.record(FactKind.QUEUED, queue=call.queue, priority=call.priority)
     turn.do(
         JoinQueue(call.id, call.queue, call.priority, call.arrived),
         ArmTimer(timer(call.id, "comfort"), turn.centre.policy.comfort),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -34,6 +35,9 @@ from ess_pbx.engine.timers import Timers
 
 ALARMS = frozenset({FactKind.ALARM_RAISED, FactKind.ALARM_CLEARED, FactKind.RECORDING_FAILED})
 LONGEST_ORIGINS = 10_000
+LOG_SECONDS = 0.002
+"""How long a fact's log line waits: to write one takes longer than to decide, and what is sent to
+Asterisk leaves only when the loop has its turn (under uvloop at the end of a round)."""
 
 
 class Dispatcher:
@@ -62,6 +66,7 @@ class Dispatcher:
         self._boot = uuid.uuid4().hex
         self._facts = 0
         self._invited: dict[CallId, float] = {}
+        self._unlogged: list[Fact] = []
         self._log = structlog.get_logger(__name__)
 
     def feed(self, event: CallEvent | CentreEvent) -> None:
@@ -77,7 +82,7 @@ class Dispatcher:
             self._working = False
 
     def record(self, call: CallId | None, kind: FactKind, data: Mapping[str, JSON]) -> None:
-        """Write a fact into the journal and the log."""
+        """Write a fact into the journal now, and into the log when the loop has a moment."""
         self._facts += 1
         fact = Fact(
             id=f"{self._boot}-{self._facts}",
@@ -89,10 +94,19 @@ class Dispatcher:
             data=data,
         )
         self._journal.append(fact)
-        log = self._log.warning if kind in ALARMS else self._log.info
-        log(kind.value, call=call, ms=fact.ms, **{_field(name): data[name] for name in data})
+        self._unlogged.append(fact)
+        if len(self._unlogged) == 1:
+            self._log_soon()
         if self._on_fact is not None:
             self._on_fact(fact)
+
+    def write_log(self) -> None:
+        """Write the log lines of all facts until now; called once more when the engine stops."""
+        facts, self._unlogged = self._unlogged, []
+        for fact in facts:
+            log = self._log.warning if fact.kind in ALARMS else self._log.info
+            fields = {_field(name): value for name, value in fact.data.items()}
+            log(str(fact.kind), call=fact.call, ms=fact.ms, **fields)
 
     def _decide(self, event: CallEvent | CentreEvent) -> None:
         if isinstance(event, Arrived):
@@ -103,13 +117,19 @@ class Dispatcher:
             # A defect in the core must cost at most this event, not the centre.
             self._log.exception("core.failed", event=type(event).__name__)
             return
-        for effect in effects:
-            self._carry_out(effect)
+        facts: list[Record] = []
+        try:
+            for effect in effects:
+                self._carry_out(effect, facts)
+        finally:
+            # The phone that is to ring does not wait until we have written down that it will.
+            for fact in facts:
+                self.record(fact.call, fact.kind, fact.data)
 
-    def _carry_out(self, effect: EngineEffect) -> None:
+    def _carry_out(self, effect: EngineEffect, facts: list[Record]) -> None:
         match effect:
-            case Record(call, kind, data):
-                self.record(call, kind, data)
+            case Record():
+                facts.append(effect)
             case ArmTimer(timer, seconds):
                 self.timers.arm(timer, seconds)
             case CancelTimer(timer):
@@ -120,6 +140,14 @@ class Dispatcher:
                 self._log.warning("event.illegal", call=call, state=state, event_type=name)
             case _ if self.executor is not None:
                 self.executor.carry_out(effect)
+
+    def _log_soon(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.write_log()
+        else:
+            loop.call_later(LOG_SECONDS, self.write_log)
 
     def _timer_fired(self, timer: TimerId) -> None:
         if timer.owner in self.core.acd.seats:

@@ -118,6 +118,7 @@ class Engine:
             return
         self.dispatcher.timers.cancel_all()
         await self.settled()
+        self.dispatcher.write_log()
         await self.journal.close()
         if self._projector_task is not None:
             # A closed journal lets the projector finish; a database that is away does not.

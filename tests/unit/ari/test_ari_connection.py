@@ -321,7 +321,7 @@ class TestReconnecting:
             await asterisk.say(
                 {"type": "ApplicationReplaced", "application": "ess", "timestamp": "t"}
             )
-            await eventually(lambda: heard.story[-1] == "disconnected")
+            await eventually(lambda: heard.story[-1:] == ["disconnected"])
             await asyncio.sleep(0.2)  # twenty times the backoff: time enough to wrongly return
             with pytest.raises(AriError, match="took the application over"):
                 await ari.call("GET", "channels")

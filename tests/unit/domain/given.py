@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, time
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from msgspec.structs import replace
 
@@ -23,6 +23,7 @@ from ess_pbx.domain.config import (
 )
 from ess_pbx.domain.effects import (
     ArmTimer,
+    AsteriskEffect,
     CancelTimer,
     EngineEffect,
     Originate,
@@ -56,6 +57,7 @@ E = TypeVar("E")
 
 CALL = CallId("ess1-1700000000.1")
 OTHER = CallId("ess1-1700000000.2")
+CALLER = caller_leg(CALL)
 POLICY = Policy(ring=12, rona_pause=5, wrap_up=20, agency_ring=45, comfort=20)
 DAY, EVENING = ("2001", "2002", "2003"), ("2004",)
 
@@ -111,6 +113,11 @@ NO_MENU = replace(CENTRE, first_menu=None)
 def of(effects: Iterable[object], kind: type[E]) -> list[E]:
     """Those effects that are of one kind."""
     return [effect for effect in effects if isinstance(effect, kind)]
+
+
+def requests(effects: Iterable[EngineEffect]) -> list[EngineEffect]:
+    """Those effects that are asked of Asterisk."""
+    return [effect for effect in effects if isinstance(effect, get_args(AsteriskEffect))]
 
 
 def arrival(call: CallId = CALL, **changes: Any) -> Arrived:
@@ -221,6 +228,10 @@ class Story:
         """The state of the first call."""
         return self.core.calls[CALL]
 
+    def phase(self) -> Phase:
+        """Where the first call is in its life."""
+        return self.call.phase
+
     @property
     def rung(self) -> Originate:
         """The phone that was rung last."""
@@ -283,7 +294,7 @@ def waiting(config: Centre = NO_MENU, phones: Iterable[str] = ("2001",)) -> Stor
     """A caller in the queue, offered to the first operator there is."""
     story = Story(config, phones)
     story.arrives()
-    story.answers(caller_leg(CALL))
+    story.answers(CALLER)
     return story
 
 
@@ -291,7 +302,7 @@ def in_menu() -> Story:
     """A caller who hears the greeting; the menu's keys work."""
     story = Story()
     story.arrives()
-    story.answers(caller_leg(CALL))
+    story.answers(CALLER)
     return story
 
 

@@ -30,7 +30,7 @@ from ess_pbx.domain.facts import Fact, FactKind, fields_differ
 from ess_pbx.domain.ids import LegId, PlaybackId, agency_leg, operator_leg, playback
 from ess_pbx.domain.transitions import TABLE, illegal, unwanted_offer
 
-from .given import CALL, PHASES, Story, arrival, of, waiting
+from .given import CALL, CALLER, PHASES, Story, arrival, of, waiting
 
 GHOST = operator_leg(CALL, 99)
 TIMERS = ("menu", "ring", "comfort", "agency", "release", "of-a-later-version")
@@ -155,8 +155,8 @@ def test_no_event_raises_or_drops_a_caller(phase: Phase) -> None:
 
         over = phase is Phase.ENDED or ends_the_call(story, event)
         if not over:
-            assert HangUp(CALL) not in after.effects, event
-            assert after.call.phase is not Phase.ENDED, event
+            assert HangUp(CALLER) not in after.effects, event
+            assert after.phase() is not Phase.ENDED, event
             assert after.call.caller in after.call.legs, event
         ends = [fact for fact in after.all if isinstance(fact, Record)]
         ends = [fact for fact in ends if fact.kind is FactKind.CALL_ENDED]
@@ -174,7 +174,7 @@ def test_two_stale_events_in_a_row_raise_nothing_either(phase: Phase) -> None:
         for second in (LegGone(CALL, GHOST, 16), LegAnswered(CALL, GHOST), event):
             after.feed(second)
             if not isinstance(second, LegGone) and phase is not Phase.ENDED:
-                assert HangUp(CALL) not in after.effects
+                assert HangUp(CALLER) not in after.effects
 
 
 @pytest.mark.parametrize("phase", PHASES)

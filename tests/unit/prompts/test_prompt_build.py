@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-import soundfile  # type: ignore[import-untyped]
+import soundfile
 
 from ess_pbx.errors import PromptError, RuntimeMissingError, SettingsError
 from ess_pbx.prompts.build import MUSIC, build_prompts, missing_prompts

@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
-import soundfile  # type: ignore[import-untyped]
+import soundfile
 from numpy.typing import NDArray
 
 from ess_pbx.errors import PromptError

@@ -1,0 +1,40 @@
+"""``ess-pbx bench ring`` on the real Asterisk. No figure is asserted: the machine may be busy."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ess_pbx.bench import ring
+
+pytestmark = pytest.mark.asterisk
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a short path, removed afterwards."""
+    path = Path(tempfile.mkdtemp(prefix="ess-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+async def test_both_ways_ring_the_phone_with_two_requests_and_nothing_left(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ring, "WARM_UP", 1)
+    told: list[str] = []
+
+    result = await ring.run_ring_bench(3, folder, told.append)
+
+    assert result.calls == 3
+    assert 0 < result.engine.ring_ms.min <= result.engine.ring_ms.p50 <= result.engine.ring_ms.max
+    assert 0 < result.dial.ring_ms.min <= result.dial.ring_ms.p50 <= result.dial.ring_ms.max
+    assert result.dial.asterisk_cpu_ms > 0
+    # The claim of the call, then the originate: nothing else stands before the ringing.
+    assert result.requests_before_ringing == 2
+    assert (result.leftover_channels, result.leftover_bridges) == (0, 0)
+    assert any("3 calls each way" in line for line in told)

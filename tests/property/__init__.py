@@ -1,0 +1,1 @@
+"""Properties: what holds whatever happens, searched for by Hypothesis."""

@@ -1,0 +1,484 @@
+"""The whole core on a small virtual Asterisk: whatever people, phones and time do, what holds.
+
+What the core asks for is carried out, and what comes of it is told back, at once or, while the line
+lags, later and step by step, so that requests and events cross.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, time
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from ess_pbx.domain.agent import AgentState
+from ess_pbx.domain.call import Call, Phase
+from ess_pbx.domain.call_centre import CallCentre
+from ess_pbx.domain.config import (
+    Agency,
+    Category,
+    Centre,
+    Choice,
+    Menu,
+    Operator,
+    Policy,
+    Queue,
+    Shift,
+)
+from ess_pbx.domain.effects import (
+    ArmTimer,
+    CancelTimer,
+    Forget,
+    HangUp,
+    Illegal,
+    Originate,
+    Record,
+    Role,
+)
+from ess_pbx.domain.events import (
+    AgentTimerFired,
+    Arrived,
+    CallEvent,
+    CentreEvent,
+    ClockRead,
+    LegGone,
+    PhoneLost,
+    PhoneReachable,
+    TimerFired,
+    TimerId,
+)
+from ess_pbx.domain.facts import Fact, FactKind, fields_differ
+from ess_pbx.domain.ids import CallId, LegId, is_caller
+
+from .virtual_asterisk import NORMAL, VirtualAsterisk
+
+AGENTS = ("2001", "2002", "2003", "2004")
+CODES = ("*119#", "*110#", "*2#", "*3#", "*4#")
+REFUSALS = (17, 19, 20, 21)
+CUT_OFF = (0, 38, 127)
+MOST_CALLS = 5
+
+picks = st.integers(0, 30)
+"""Chooses among whatever there is, modulo how many there are."""
+
+
+def a_centre(menu: bool, wrap_up: float) -> Centre:
+    return Centre(
+        id="c",
+        name="C",
+        default_queue="umum",
+        default_category="lainnya",
+        first_menu="utama" if menu else None,
+        policy=Policy(wrap_up=wrap_up),
+        queues=(
+            Queue(id="umum", name="Umum"),
+            Queue(id="medis", name="Medis", operators=("2001", "2004")),
+        ),
+        categories=(
+            Category(id="lainnya", name="Lainnya", queue="umum"),
+            Category(id="medis", name="Medis", queue="medis"),
+        ),
+        shifts=(
+            Shift(id="a", name="A", starts=time(7), ends=time(19), operators=AGENTS[:3]),
+            Shift(id="b", name="B", starts=time(19), ends=time(5), operators=AGENTS[2:]),
+        ),
+        operators=tuple(Operator(extension=agent, name=agent) for agent in AGENTS),
+        agencies=(
+            Agency(id="psc", name="P", code="119", contact="sip:119@127.0.0.1"),
+            Agency(id="polres", name="P", code="110", contact="sip:110@127.0.0.1"),
+        ),
+        menus={
+            "utama": Menu(
+                prompts=("menu-utama", "menu-lanjutan"),
+                keys={
+                    "1": Choice(category="medis", priority=7),
+                    "2": Choice(menu="lain"),
+                    "3": Choice(language="en", menu="utama"),
+                },
+                otherwise=Choice(),
+            ),
+            "lain": Menu(otherwise=Choice(category="medis")),
+        }
+        if menu
+        else {},
+    )
+
+
+class CallCentreMachine(RuleBasedStateMachine):
+    """A centre, its Asterisk and the world around them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.arrived = 0
+        self.asterisk = VirtualAsterisk()
+        self.timers: dict[TimerId, float] = {}
+        self.ends: Counter[CallId] = Counter()
+        self.forgotten: set[CallId] = set()
+        self.lags = False
+
+    @initialize(
+        menu=st.booleans(),
+        wrap_up=st.sampled_from([0.0, 20.0]),
+        phones=st.sets(st.sampled_from(AGENTS), min_size=2),
+    )
+    def opens(self, menu: bool, wrap_up: float, phones: set[str]) -> None:
+        self.core = CallCentre(a_centre(menu, wrap_up))
+        self.clock_shows(9)
+        for phone in sorted(phones):
+            self._hear(PhoneReachable(phone))
+
+    # the world
+
+    @precondition(lambda self: len(self.core.calls) < MOST_CALLS)
+    @rule()
+    def someone_calls(self) -> None:
+        self.arrived += 1
+        call = CallId(f"n-{self.arrived}")
+        self.asterisk.calls(call)
+        self._hear(Arrived(call, "0812", "+62812", "0812", "112", "telco"))
+
+    @rule(pick=picks)
+    def a_phone_is_picked_up(self, pick: int) -> None:
+        if ringing := self._ringing():
+            self.asterisk.picks_up(ringing[pick % len(ringing)])
+        self._catch_up()
+
+    @rule(pick=picks, cause=st.sampled_from(REFUSALS))
+    def a_phone_refuses(self, pick: int, cause: int) -> None:
+        if ringing := self._ringing():
+            self.asterisk.hangs_up(ringing[pick % len(ringing)], cause)
+        self._catch_up()
+
+    @rule(
+        pick=picks,
+        role=st.sampled_from(Role),
+        cause=st.sampled_from((NORMAL, NORMAL, *CUT_OFF)),
+    )
+    def someone_hangs_up(self, pick: int, role: Role, cause: int) -> None:
+        channels = self.asterisk.channels.items()
+        up = [leg for leg, channel in channels if channel.up and channel.role is role]
+        if up:
+            self.asterisk.hangs_up(up[pick % len(up)], cause)
+        self._catch_up()
+
+    @rule(pick=picks, key=st.sampled_from("1239#"))
+    def a_caller_presses_a_key(self, pick: int, key: str) -> None:
+        legs = [call.caller for call in self.core.calls.values()]
+        if legs:
+            self._dial(legs[pick % len(legs)], key)
+        self._catch_up()
+
+    @rule(pick=picks, code=st.sampled_from(CODES))
+    def an_operator_dials(self, pick: int, code: str) -> None:
+        legs = [call.operator.leg for call in self.core.calls.values() if call.operator]
+        if legs:
+            self._dial(legs[pick % len(legs)], code)
+        self._catch_up()
+
+    @rule(pick=picks)
+    def a_prompt_comes_to_its_end(self, pick: int) -> None:
+        heard = [queue[0] for queue in self.asterisk.playing.values()]
+        heard = [playback for playback in heard if playback not in self.asterisk.tones]
+        if heard:
+            self.asterisk.playback_over(heard[pick % len(heard)])
+        self._catch_up()
+
+    @precondition(lambda self: self.core.calls)
+    @rule(pick=picks, steps=st.integers(1, 6))
+    def a_call_goes_on_as_it_should(self, pick: int, steps: int) -> None:
+        """Without this hardly a call would come as far as a conference."""
+        name = list(self.core.calls)[pick % len(self.core.calls)]
+        for _ in range(steps):
+            if name in self.core.calls:
+                self._go_on(self.core.calls[name])
+                self._catch_up()
+
+    def _ringing(self) -> list[LegId]:
+        return [
+            leg
+            for leg, channel in self.asterisk.channels.items()
+            if not channel.up and channel.role is not Role.CALLER
+        ]
+
+    def _go_on(self, call: Call) -> None:
+        """What people do next in a call that has trouble with nothing."""
+        match call.phase:
+            case Phase.IVR:
+                self._dial(call.caller, "1")
+            case Phase.WAITING if call.offer:
+                self._pick_up(call.offer.leg)
+            case Phase.TALKING if call.operator:
+                self._dial(call.operator.leg, "*119#")
+            case Phase.CONSULT_RINGING if call.agency:
+                self._pick_up(call.agency.leg)
+            case Phase.CONSULT if call.operator:
+                self._dial(call.operator.leg, "*3#")
+            case Phase.CONFERENCE if call.operator:
+                self._dial(call.operator.leg, "*4#")
+            case Phase.RETURNING if call.operator_hears:
+                self.asterisk.playback_over(call.operator_hears)
+            case _:
+                pass
+
+    def _pick_up(self, leg: LegId) -> None:
+        channel = self.asterisk.channels.get(leg)
+        if channel is not None and not channel.up:
+            self.asterisk.picks_up(leg)
+
+    def _dial(self, leg: LegId, keys: str) -> None:
+        if leg in self.asterisk.channels:
+            for key in keys:
+                self.asterisk.presses(leg, key)
+
+    @rule(agent=st.sampled_from(AGENTS), there=st.booleans())
+    def a_phone_comes_or_goes(self, agent: str, there: bool) -> None:
+        self._hear(PhoneReachable(agent) if there else PhoneLost(agent))
+
+    @rule(hour=st.sampled_from([6, 9, 20]))
+    def clock_shows(self, hour: int) -> None:
+        self._hear(ClockRead(datetime(2026, 1, 1, hour)))
+
+    @rule(seconds=st.sampled_from([0.5, 6.0, 13.0, 50.0]))
+    def time_passes(self, seconds: float) -> None:
+        until = self.now + seconds
+        while due := [(at, timer.owner, timer.kind) for timer, at in self.timers.items()]:
+            at, owner, kind = min(due)
+            if at > until:
+                break
+            self.now = at
+            self._fire(TimerId(owner, kind))
+        self.now = until
+
+    @rule(
+        trouble=st.sampled_from(["refuses_phones", "loses_phones", "plays_nothing"]),
+        on=st.booleans(),
+    )
+    def asterisk_has_trouble(self, trouble: str, on: bool) -> None:
+        setattr(self.asterisk, trouble, on)
+
+    # the line
+
+    @rule(lags=st.booleans())
+    def the_line_lags_or_recovers(self, lags: bool) -> None:
+        self.lags = lags
+        self._catch_up()
+
+    @precondition(lambda self: self.asterisk.requests)
+    @rule(count=st.integers(1, 5))
+    def asterisk_works(self, count: int) -> None:
+        for _ in range(min(count, len(self.asterisk.requests))):
+            self.asterisk.carry_out()
+
+    @precondition(lambda self: self.asterisk.events)
+    @rule(count=st.integers(1, 5))
+    def the_core_hears(self, count: int) -> None:
+        for _ in range(min(count, len(self.asterisk.events))):
+            self._decide(self.asterisk.events.popleft())
+
+    def _hear(self, event: CallEvent | CentreEvent) -> None:
+        self._decide(event)
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        if not self.lags:
+            self._settle()
+
+    def _settle(self) -> None:
+        for _ in range(100_000):
+            if self.asterisk.requests:
+                self.asterisk.carry_out()
+            elif self.asterisk.events:
+                self._decide(self.asterisk.events.popleft())
+            else:
+                return
+        raise AssertionError("core and Asterisk never come to rest")
+
+    def _fire(self, timer: TimerId) -> None:
+        del self.timers[timer]
+        if timer.owner in self.core.acd.seats:
+            self._hear(AgentTimerFired(timer))
+        else:
+            self._hear(TimerFired(CallId(timer.owner), timer))
+
+    # the core
+
+    def _decide(self, event: CallEvent | CentreEvent) -> None:
+        before = {call.id: call for call in self.core.calls.values()}
+        seats = {agent: seat.state for agent, seat in self.core.acd.seats.items()}
+        for effect in self.core.decide(event, self.now):
+            match effect:
+                case Record(call, kind, data):
+                    fact = Fact(id="", centre="", call=call, kind=kind, at=0, ms=0, data=data)
+                    assert fields_differ(fact) is None
+                    if kind is FactKind.CALL_ENDED and call is not None:
+                        self.ends[call] += 1
+                case ArmTimer(timer, seconds):
+                    self.timers[timer] = self.now + seconds
+                case CancelTimer(timer):
+                    self.timers.pop(timer, None)
+                case Forget(call):
+                    self.forgotten.add(call)
+                case Illegal(call, state, name):
+                    assert state == "unknown", f"{name} in {state}"
+                    assert call in self.forgotten
+                case _:
+                    if isinstance(effect, Originate) and effect.role is Role.OPERATOR:
+                        self._may_be_rung(effect.address, seats[effect.address], event)
+                    if isinstance(effect, HangUp) and is_caller(effect.leg):
+                        self._may_be_dropped(before[CallId(effect.leg)], event)
+                    self.asterisk.requests.append(effect)
+
+    def _may_be_rung(self, agent: str, state: AgentState, event: CallEvent | CentreEvent) -> None:
+        seat = self.core.acd.seats[agent]
+        assert seat.present, "on duty and reachable"
+        assert seat.state is AgentState.OFFERED
+        # Idle before, or made so by this very event.
+        if isinstance(event, AgentTimerFired) and event.timer.owner == agent:
+            assert state in (AgentState.WRAP_UP, AgentState.PAUSED)
+        elif state is AgentState.TALKING:
+            assert self.core.config.policy.wrap_up == 0
+        else:
+            assert state in (AgentState.IDLE, AgentState.OFFERED)
+
+    def _may_be_dropped(self, call: Call, event: CallEvent | CentreEvent) -> None:
+        """A caller is hung up only when who talked with them hung up, or after the end."""
+        if call.phase is Phase.ENDED:
+            return
+        other = call.operator if call.phase is Phase.TALKING else call.agency
+        assert call.phase in (Phase.TALKING, Phase.HANDED_OVER)
+        assert other is not None
+        assert event == LegGone(call.id, other.leg, NORMAL)
+
+    # what always holds
+
+    @invariant()
+    def every_call_ends_once(self) -> None:
+        for call in self.core.calls.values():
+            assert self.ends[call.id] == (call.phase is Phase.ENDED)
+        for gone in self.forgotten:
+            assert self.ends[gone] == 1
+            assert gone not in self.core.calls
+
+    @invariant()
+    def a_call_has_one_operator_and_an_operator_one_call(self) -> None:
+        bridged = Counter(
+            channel.bridge
+            for channel in self.asterisk.channels.values()
+            if channel.role is Role.OPERATOR and channel.bridge
+        )
+        assert all(count == 1 for count in bridged.values())
+        for agent, seat in self.core.acd.seats.items():
+            calls = [call.id for call in self.core.calls.values() if agent in agents_of(call)]
+            assert calls == ([seat.call] if seat.call else [])
+
+    @invariant()
+    def whoever_waits_is_in_the_queue(self) -> None:
+        waiting = {call.id for call in self.core.calls.values() if call.phase is Phase.WAITING}
+        assert self.core.acd.waiting.keys() == waiting
+
+    @invariant()
+    def timers_belong_to_someone(self) -> None:
+        owners = {timer.owner for timer in self.timers}
+        assert owners <= {*AGENTS, *self.core.calls}
+
+    @invariant()
+    def whoever_is_rung_or_being_told_has_a_timer_that_ends_it(self) -> None:
+        for call in self.core.calls.values():
+            expected = {
+                Phase.IVR: {"menu"},
+                Phase.WAITING: {"comfort", "ring"} if call.offer else {"comfort"},
+                Phase.CONSULT_RINGING: {"agency"},
+                Phase.RETURNING: {"agency"},
+                Phase.ENDED: {"release"},
+            }.get(call.phase, set())
+            assert {timer.kind for timer in self.timers if timer.owner == call.id} == expected
+
+    # what holds when nothing is under way
+
+    @precondition(lambda self: self.asterisk.quiet)
+    @invariant()
+    def callers_without_a_human_hear_one_thing_and_others_nothing(self) -> None:
+        for call in self.core.calls.values():
+            if call.phase is Phase.ENDED:
+                continue
+            channel = self.asterisk.channels[call.caller]
+            assert channel.up
+            playing = self.asterisk.playing.get(call.caller, [])
+            heard = len(playing) + channel.music
+            humans = self.asterisk.humans_heard_by(call.caller)
+            assert heard == (0 if humans else 1), f"{call.phase}: {playing}, {channel}"
+            assert playing == ([call.playing] if call.playing else [])
+            assert channel.music is call.music
+
+    @precondition(lambda self: self.asterisk.quiet)
+    @invariant()
+    def those_hear_each_other_who_should(self) -> None:
+        for call in self.core.calls.values():
+            assert self.asterisk.members(call.bridge) == talkers(call), call.phase
+            assert call.bridged is (call.bridge in self.asterisk.bridges)
+
+    @precondition(lambda self: self.asterisk.quiet and not self.asterisk.loses_phones)
+    @invariant()
+    def every_leg_is_known_on_both_sides(self) -> None:
+        known = {leg for call in self.core.calls.values() for leg in call.legs}
+        assert known >= self.asterisk.channels.keys()
+
+    def teardown(self) -> None:
+        """Trouble passes, everyone hangs up, and time goes by: nothing is left."""
+        if not hasattr(self, "core"):
+            return
+        self.asterisk.loses_phones = self.asterisk.refuses_phones = False
+        self._settle()
+        for _ in range(3):
+            for leg in list(self.asterisk.channels):
+                if leg in self.asterisk.channels:
+                    self.asterisk.hangs_up(leg, NORMAL)
+            self._settle()
+            self.lags = False
+            self.time_passes(50.0)
+        assert self.core.calls == {}
+        assert self.core.acd.waiting == {}
+        assert self.asterisk.channels == {}
+        assert self.asterisk.bridges == set()
+        assert self.asterisk.playing == {}
+        assert {timer.owner for timer in self.timers} <= set(AGENTS)
+        assert len(self.forgotten) == self.arrived == self.ends.total()
+        assert all(seat.state is AgentState.IDLE for seat in self.core.acd.seats.values())
+
+
+def agents_of(call: Call) -> list[str]:
+    """Operators whom a call keeps busy."""
+    return [side.agent for side in (call.offer, call.operator) if side is not None]
+
+
+def talkers(call: Call) -> set[LegId]:
+    """Who is to be in a call's bridge."""
+    operator = {call.operator.leg} if call.operator else set()
+    agency = {call.agency.leg} if call.agency else set()
+    return {
+        Phase.TALKING: {call.caller} | operator,
+        Phase.CONSULT_RINGING: operator,
+        Phase.RETURNING: operator,
+        Phase.CONSULT: operator | agency,
+        Phase.CONFERENCE: {call.caller} | operator | agency,
+        Phase.HANDED_OVER: {call.caller} | agency,
+    }.get(call.phase, set())
+
+
+TestCallCentre = CallCentreMachine.TestCase
+TestCallCentre.settings = settings(
+    max_examples=200,
+    stateful_step_count=50,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)

@@ -1,0 +1,197 @@
+"""A small Asterisk in memory: it takes the core's effects and answers with the core's events.
+
+Requests lie in ``requests`` until they are carried out, and what they cause lies in ``events``
+until the core hears of it, so that the two cross as they do on a real line. Failures come back as
+``ess_pbx.engine.executor`` gives them back. What no engine may ask is an AssertionError here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from ess_pbx.domain.effects import (
+    Answer,
+    AsteriskEffect,
+    CreateBridge,
+    DestroyBridge,
+    HangUp,
+    Join,
+    Originate,
+    Part,
+    PlayPrompt,
+    PlayTone,
+    Role,
+    StartMusic,
+    StopMusic,
+    StopPlayback,
+)
+from ess_pbx.domain.events import (
+    CallEvent,
+    KeyPressed,
+    LegAnswered,
+    LegGone,
+    LegRang,
+    PlaybackBegan,
+    PlaybackEnded,
+)
+from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId, call_of, caller_leg
+
+NORMAL, DEAD = 16, 20
+Place: TypeAlias = "LegId | BridgeId"
+
+
+@dataclass
+class Channel:
+    """A leg as Asterisk holds it."""
+
+    role: Role
+    address: str
+    up: bool = False
+    music: bool = False
+    bridge: BridgeId | None = None
+
+
+@dataclass
+class VirtualAsterisk:
+    """Channels, bridges and what plays to them."""
+
+    channels: dict[LegId, Channel] = field(default_factory=dict)
+    bridges: set[BridgeId] = field(default_factory=set)
+    playing: dict[Place, list[PlaybackId]] = field(default_factory=dict)
+    """Playbacks of a channel or bridge; the first is heard, the others wait for its end."""
+    tones: set[PlaybackId] = field(default_factory=set)
+    """Playbacks that go on until they are stopped."""
+    requests: deque[AsteriskEffect] = field(default_factory=deque)
+    events: deque[CallEvent] = field(default_factory=deque)
+    refuses_phones: bool = False
+    loses_phones: bool = False
+    """An originate is neither carried out nor answered, as when the request timed out."""
+    plays_nothing: bool = False
+
+    # what is asked
+
+    def carry_out(self) -> None:
+        """Do the request that has waited longest."""
+        match self.requests.popleft():
+            case Answer(leg) if leg in self.channels:
+                self.channels[leg].up = True
+                self._tell(LegAnswered(call_of(leg), leg))
+            case HangUp(leg):
+                self._end(leg, NORMAL if leg in self.channels else DEAD)
+            case Originate() as wanted:
+                self._originate(wanted)
+            case CreateBridge(bridge):
+                assert bridge not in self.bridges, f"{bridge} exists"
+                self.bridges.add(bridge)
+            case Join(bridge, legs):
+                self._join(bridge, legs)
+            case Part(bridge, leg):
+                if leg in self.channels and self.channels[leg].bridge == bridge:
+                    self.channels[leg].bridge = None
+            case DestroyBridge(bridge):
+                assert not self.members(bridge), f"{bridge} is not empty (asterisk#1201)"
+                self.bridges.remove(bridge)
+                for playback in list(self.playing.get(bridge, ())):
+                    self.playback_over(playback)
+            case PlayPrompt(target, _, playback):
+                self._play(target, playback)
+            case PlayTone(bridge, playback):
+                self.tones.add(playback)
+                self._play(bridge, playback)
+            case StopPlayback(playback):
+                self.playback_over(playback)
+            case StartMusic(leg) | StopMusic(leg) as change if leg in self.channels:
+                assert self.channels[leg].bridge is None, "music to a leg in a bridge"
+                self.channels[leg].music = isinstance(change, StartMusic)
+
+    # what the world does
+
+    def calls(self, call: CallId) -> None:
+        """A caller's channel enters the application."""
+        self.channels[caller_leg(call)] = Channel(Role.CALLER, "112")
+
+    def picks_up(self, leg: LegId) -> None:
+        """The far end answers."""
+        self.channels[leg].up = True
+        self._tell(LegAnswered(call_of(leg), leg))
+
+    def hangs_up(self, leg: LegId, cause: int) -> None:
+        """The far end hangs up, refuses, or is cut off."""
+        self._end(leg, cause)
+
+    def presses(self, leg: LegId, key: str) -> None:
+        """A key."""
+        self._tell(KeyPressed(call_of(leg), leg, key))
+
+    def playback_over(self, playback: PlaybackId) -> None:
+        """A prompt came to its end, or is stopped; nothing for one that is not there."""
+        for place, queue in self.playing.items():
+            if playback in queue:
+                heard = queue[0] == playback
+                queue.remove(playback)
+                self._tell(PlaybackEnded(call_of(playback), playback))
+                if heard and queue:
+                    self._tell(PlaybackBegan(call_of(queue[0]), queue[0]))
+                if not queue:
+                    del self.playing[place]
+                return
+
+    # what can be seen
+
+    def members(self, bridge: BridgeId) -> set[LegId]:
+        """The legs that hear each other there."""
+        return {leg for leg, channel in self.channels.items() if channel.bridge == bridge}
+
+    def humans_heard_by(self, leg: LegId) -> set[LegId]:
+        """Who talks with this leg."""
+        bridge = self.channels[leg].bridge
+        return self.members(bridge) - {leg} if bridge is not None else set()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is under way in either direction."""
+        return not self.requests and not self.events
+
+    def _tell(self, event: CallEvent) -> None:
+        self.events.append(event)
+
+    def _originate(self, wanted: Originate) -> None:
+        assert wanted.leg not in self.channels, f"{wanted.leg} exists"
+        if self.loses_phones:
+            return
+        if self.refuses_phones:
+            self._tell(LegGone(wanted.call, wanted.leg, DEAD))
+            return
+        self.channels[wanted.leg] = Channel(wanted.role, wanted.address)
+        self._tell(LegRang(wanted.call, wanted.leg))
+
+    def _join(self, bridge: BridgeId, legs: tuple[LegId, ...]) -> None:
+        assert bridge in self.bridges, f"{bridge} does not exist"
+        if any(leg not in self.channels for leg in legs):
+            return  # Asterisk joins all of them or, with a 4xx, none
+        for leg in legs:
+            assert not self.channels[leg].music, "music goes on in a bridge"
+            assert leg not in self.playing, "a prompt goes on in a bridge"
+            self.channels[leg].bridge = bridge
+
+    def _play(self, place: Place, playback: PlaybackId) -> None:
+        there = place in self.channels or place in self.bridges
+        if not there or (self.plays_nothing and playback not in self.tones):
+            self._tell(PlaybackEnded(call_of(playback), playback))
+            return
+        if place in self.channels:
+            channel = self.channels[LegId(place)]
+            assert channel.bridge is None, "a prompt to a leg in a bridge"
+        queue = self.playing.setdefault(place, [])
+        queue.append(playback)
+        if len(queue) == 1:
+            self._tell(PlaybackBegan(call_of(playback), playback))
+
+    def _end(self, leg: LegId, cause: int) -> None:
+        """A leg goes, and what played to it; one that is not there answers 404, which says so."""
+        for playback in list(self.playing.get(leg, ())):
+            self.playback_over(playback)
+        self.channels.pop(leg, None)
+        self._tell(LegGone(call_of(leg), leg, cause))
