@@ -222,6 +222,28 @@ def build(
     return 0
 
 
+@bench.command
+def ring(
+    *,
+    calls: Annotated[int, Parameter(help="Calls each way.")] = 100,
+    json: Annotated[bool, Parameter(help="One JSON object on stdout, nothing else.")] = False,
+) -> int:
+    """Time from the telco's INVITE to the INVITE at the operator's phone, beside plain Dial()."""
+    from ess_pbx.bench.ring import render as show_bench
+    from ess_pbx.bench.ring import run_ring_bench
+
+    folder = _run_folder("bench")
+    folder.mkdir(parents=True, mode=0o700)
+    with (folder / "engine.log").open("w") as log_file:
+        log.configure("info", log_file)
+        result = run(run_ring_bench(calls, folder, Progress()))
+    if json:
+        sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
+    else:
+        out.print(show_bench(result), markup=False)
+    return 0
+
+
 def _run_folder(kind: str) -> Path:
     return CHECKOUT / "var" / kind / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
 

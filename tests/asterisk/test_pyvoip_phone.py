@@ -39,7 +39,7 @@ def run_phone(server: str, port: int, extension: str, sip_port: int, rtp_port: i
     from pyVoIP.VoIP import CallState, InvalidStateError, VoIPPhone
 
     pyVoIP.RTPCompatibleCodecs = [PayloadType.PCMU, PayloadType.EVENT]
-    pass
+    pyVoIP.SIPCompatibleMethods.append("OPTIONS")
 
     def answer(call: Any) -> None:
         call.answer()

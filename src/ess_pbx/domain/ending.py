@@ -30,8 +30,11 @@ def timer(call: CallId, kind: str) -> TimerId:
     return TimerId(call, kind)
 
 
-def end(turn: Turn, result: Result, reason: str, ended_by: Role | None) -> None:
-    """Release everything and give the call its termination; a second call changes nothing."""
+def end(turn: Turn, result: Result, reason: str, ended_by: Role | None, cause: int) -> None:
+    """Release everything and give the call its termination; a second call changes nothing.
+
+    ``cause`` is the Q.850 cause of the leg that went.
+    """
     call = turn.call
     if call.phase is Phase.ENDED:
         return
@@ -52,7 +55,9 @@ def end(turn: Turn, result: Result, reason: str, ended_by: Role | None) -> None:
         agency=None,
         termination=Termination(result, reason, ended_by),
     )
-    turn.record(FactKind.CALL_ENDED, result=result, reason=reason, ended_by=ended_by)
+    turn.record(
+        FactKind.CALL_ENDED, result=result, reason=reason, channel_cause=cause, ended_by=ended_by
+    )
     turn.do(ArmTimer(timer(call.id, "release"), RELEASE_CHECK))
     _forget_when_empty(turn)
 
@@ -60,7 +65,7 @@ def end(turn: Turn, result: Result, reason: str, ended_by: Role | None) -> None:
 def caller_left(turn: Turn, event: LegGone) -> None:
     """The caller hung up before a human answered."""
     turn.drop_leg(event.leg, event.cause)
-    end(turn, Result.CLIENT, "abandoned", Role.CALLER)
+    end(turn, Result.CLIENT, "abandoned", Role.CALLER, event.cause)
 
 
 def stop_operator_sound(turn: Turn) -> None:

@@ -51,7 +51,7 @@ def began(turn: Turn, event: PlaybackBegan) -> None:
     call = turn.call
     if event.playback == call.playing and not call.greeted:
         turn.set(greeted=True)
-        turn.record(FactKind.GREETING_STARTED, prompt=call.prompt)
+        turn.record(FactKind.GREETING_STARTED)
 
 
 def ended(turn: Turn, event: PlaybackEnded) -> None:

@@ -29,10 +29,10 @@ def gone(turn: Turn, event: LegGone) -> None:
     call = turn.call
     turn.drop_leg(event.leg, event.cause)
     if event.leg == call.caller:
-        end(turn, Result.SUCCESS, "completed", Role.CALLER)
+        end(turn, Result.SUCCESS, "completed", Role.CALLER, event.cause)
     elif call.operator is not None and event.leg == call.operator.leg:
         if event.cause == NORMAL_CLEARING:
-            end(turn, Result.SUCCESS, "completed", Role.OPERATOR)
+            end(turn, Result.SUCCESS, "completed", Role.OPERATOR, event.cause)
         else:
             lose_operator(turn)
 
@@ -51,9 +51,9 @@ def handed_over_gone(turn: Turn, event: LegGone) -> None:
     call = turn.call
     turn.drop_leg(event.leg, event.cause)
     if event.leg == call.caller:
-        end(turn, Result.SUCCESS, "completed", Role.CALLER)
+        end(turn, Result.SUCCESS, "completed", Role.CALLER, event.cause)
     elif call.agency is not None and event.leg == call.agency.leg:
         if event.cause == NORMAL_CLEARING:
-            end(turn, Result.SUCCESS, "completed", Role.AGENCY)
+            end(turn, Result.SUCCESS, "completed", Role.AGENCY, event.cause)
         else:
             lose_operator(turn)

@@ -141,7 +141,7 @@ def ringing_gone(turn: Turn, event: LegGone) -> None:
     """Someone left while the agency's phone rang; without operator and agency the caller queues."""
     match _who_left(turn, event):
         case Role.CALLER:
-            end(turn, Result.SUCCESS, "caller left during a consult", Role.CALLER)
+            end(turn, Result.SUCCESS, "caller left during a consult", Role.CALLER, event.cause)
         case Role.AGENCY:
             _consult_failed(turn, waiting.reason_of(event.cause))
         case Role.OPERATOR:
@@ -153,7 +153,7 @@ def consult_gone(turn: Turn, event: LegGone) -> None:
     """Someone left the consult; an operator who hangs up has handed the caller over."""
     match _who_left(turn, event):
         case Role.CALLER:
-            end(turn, Result.SUCCESS, "caller left during a consult", Role.CALLER)
+            end(turn, Result.SUCCESS, "caller left during a consult", Role.CALLER, event.cause)
         case Role.AGENCY:
             _consult_failed(turn, "the agency hung up")
         case Role.OPERATOR:
@@ -165,7 +165,7 @@ def conference_gone(turn: Turn, event: LegGone) -> None:
     """Someone left the three: the other two go on, if the caller is one of them."""
     match _who_left(turn, event):
         case Role.CALLER:
-            end(turn, Result.SUCCESS, "completed", Role.CALLER)
+            end(turn, Result.SUCCESS, "completed", Role.CALLER, event.cause)
         case Role.AGENCY:
             turn.set(phase=Phase.TALKING, agency=None)
         case Role.OPERATOR:
@@ -176,7 +176,7 @@ def returning_gone(turn: Turn, event: LegGone) -> None:
     """Someone left while the operator was told that the agency does not answer."""
     match _who_left(turn, event):
         case Role.CALLER:
-            end(turn, Result.SUCCESS, "caller left during a consult", Role.CALLER)
+            end(turn, Result.SUCCESS, "caller left during a consult", Role.CALLER, event.cause)
         case Role.OPERATOR:
             _requeue_without_operator(turn)
 

@@ -131,3 +131,13 @@ def test_every_leg_that_went_is_on_record_with_its_cause() -> None:
         {"leg": CALL, "role": "caller", "party": "+628123456789", "cause": 16},
         {"leg": operator, "role": "operator", "party": "2001", "cause": 16},
     ]
+
+
+@pytest.mark.parametrize("cause", [0, 16, 38])
+@pytest.mark.parametrize("phase", ALIVE)
+def test_the_end_says_the_cause_of_the_leg_that_went(phase: Phase, cause: int) -> None:
+    story = PHASES[phase]()
+
+    story.gone(CALL, cause)
+
+    assert story.facts(FactKind.CALL_ENDED)[0]["channel_cause"] == cause

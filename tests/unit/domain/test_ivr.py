@@ -59,7 +59,7 @@ def test_the_first_prompt_heard_is_the_greeting_of_the_call_and_counts_once() ->
     story.prompt_over()
     story.begins()
 
-    assert story.facts(FactKind.GREETING_STARTED) == [{"prompt": "selamat-datang"}]
+    assert story.facts(FactKind.GREETING_STARTED) == [{}]
     assert story.facts(FactKind.CALL_ANSWERED) == [{}]
 
 
@@ -215,6 +215,7 @@ def test_a_caller_who_leaves_in_the_menu_has_abandoned() -> None:
     assert fact == {
         "result": "client",
         "reason": "abandoned",
+        "channel_cause": 16,
         "ended_by": "caller",
     }
     assert story.core.calls == {}
