@@ -236,7 +236,7 @@ def ring(
     folder.mkdir(parents=True, mode=0o700)
     with (folder / "engine.log").open("w") as log_file:
         log.configure("info", log_file)
-        result = run(run_ring_bench(calls, folder, Progress()))
+        result = run(run_ring_bench(calls, folder / "centre", Progress()))
     if json:
         sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
     else:

@@ -129,12 +129,21 @@ class CallCentreMachine(RuleBasedStateMachine):
         menu=st.booleans(),
         wrap_up=st.sampled_from([0.0, 20.0]),
         phones=st.sets(st.sampled_from(AGENTS), min_size=2),
+        calls=st.lists(st.integers(0, 7), min_size=1, max_size=MOST_CALLS),
+        lags=st.booleans(),
     )
-    def opens(self, menu: bool, wrap_up: float, phones: set[str]) -> None:
+    def opens(
+        self, menu: bool, wrap_up: float, phones: set[str], calls: list[int], lags: bool
+    ) -> None:
+        """Some calls are under way, each a number of steps: few would come far by chance alone."""
         self.core = CallCentre(a_centre(menu, wrap_up))
         self.clock_shows(9)
         for phone in sorted(phones):
             self._hear(PhoneReachable(phone))
+        for number, steps in enumerate(calls):
+            self.someone_calls()
+            self.a_call_goes_on_as_it_should(number, steps)
+        self.lags = lags
 
     # the world
 
@@ -195,7 +204,6 @@ class CallCentreMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.core.calls)
     @rule(pick=picks, steps=st.integers(1, 6))
     def a_call_goes_on_as_it_should(self, pick: int, steps: int) -> None:
-        """Without this hardly a call would come as far as a conference."""
         name = list(self.core.calls)[pick % len(self.core.calls)]
         for _ in range(steps):
             if name in self.core.calls:
@@ -476,7 +484,7 @@ def talkers(call: Call) -> set[LegId]:
 
 TestCallCentre = CallCentreMachine.TestCase
 TestCallCentre.settings = settings(
-    max_examples=200,
+    max_examples=300,
     stateful_step_count=50,
     deadline=None,
     print_blob=True,
