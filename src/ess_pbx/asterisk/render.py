@@ -37,7 +37,7 @@ MODULES = (
     *("res_pjsip_endpoint_identifier_ip", "res_pjsip_endpoint_identifier_user"),
     *("res_pjsip_registrar", "res_pjsip_rfc3326", "res_pjsip_dtmf_info", "res_pjsip_nat"),
     *("res_pjsip_pubsub", "chan_pjsip", "chan_bridge_media"),
-    *("bridge_simple", "bridge_softmix", "bridge_holding", "bridge_builtin_features"),
+    *("bridge_softmix", "bridge_holding", "bridge_builtin_features"),
     *("codec_alaw", "codec_ulaw", "codec_resample", "format_pcm", "format_sln", "format_wav"),
     "res_security_log",
 )

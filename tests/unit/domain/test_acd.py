@@ -338,10 +338,8 @@ def test_serving_a_thousand_costs_a_call_as_many_steps_as_serving_a_hundred(
     for n in range(callers):
         joins(acd, n)
     now, served = 200.0, 0
-    due = [(agent, number) for agent in acd.seats for _, number in [(0, 0)]]
-    pending = [
-        offer for agent, _ in due for offer in of(acd.set_reachable(agent, True, now), OfferMade)
-    ]
+    came = [acd.set_reachable(agent, True, now) for agent in acd.seats]
+    pending = [offer for decisions in came for offer in of(decisions, OfferMade)]
     while pending:
         offer = pending.pop(0)
         served += 1

@@ -36,6 +36,8 @@ ARRIVED = Arrived(
     invited_at=1.0,
 )
 
+STORY = ["call_arrived", "classified", "queued", "offered", "agent_state"]
+
 
 class Given:
     """A centre without a menu, all operators there; ``happened``: requests' paths, facts' kinds."""
@@ -86,23 +88,23 @@ async def test_the_phone_is_rung_before_a_fact_is_written(given: Given) -> None:
     assert requests[0] == f"channels/{CALL}~op2"
     assert given.happened[: len(requests)] == requests
     facts = given.happened[len(requests) :]
-    assert facts == ["call_arrived", "queued", "offered", "agent_state"]
+    assert facts == STORY
 
 
 async def test_facts_are_in_the_journal_at_once_and_logged_a_moment_later(given: Given) -> None:
     before = given.journal.durable + given.journal.waiting
     with capture_logs() as lines:
         given.dispatcher.feed(ARRIVED)
-        assert given.journal.durable + given.journal.waiting == before + 4
+        assert given.journal.durable + given.journal.waiting == before + len(STORY)
         assert lines == []
 
         deadline = time.monotonic() + 5
-        while len(lines) < 4:
+        while len(lines) < len(STORY):
             assert time.monotonic() < deadline
             await asyncio.sleep(0.001)
 
-    assert [line["event"] for line in lines] == ["call_arrived", "queued", "offered", "agent_state"]
-    assert lines[2]["call"] == CALL
+    assert [line["event"] for line in lines] == STORY
+    assert lines[3]["call"] == CALL
 
 
 async def test_what_is_not_yet_logged_is_logged_at_the_end(given: Given) -> None:
@@ -111,7 +113,7 @@ async def test_what_is_not_yet_logged_is_logged_at_the_end(given: Given) -> None
         given.dispatcher.write_log()
         given.dispatcher.write_log()
 
-    assert len(lines) == 4
+    assert len(lines) == len(STORY)
 
 
 async def test_a_request_that_cannot_be_made_loses_no_fact(given: Given) -> None:
