@@ -11,6 +11,7 @@ import pytest
 from ess_pbx.domain.agent import AgentState
 from ess_pbx.domain.config import Choice, Menu
 from ess_pbx.domain.facts import FactKind
+from ess_pbx.phones import PhoneError
 from ess_pbx.phones.sipp import CallEnd
 
 from .story import AGENCY_TONE, SOON, Caller, GivenCentre, Story
@@ -140,7 +141,12 @@ async def test_nothing_is_left_when_the_caller_hangs_up_as_the_operator_answers(
     caller = await while_the_operator_rings(story)
     (ringing,) = story.phones.calls
 
-    await asyncio.gather(ringing.answer(), caller.call.hang_up())
+    # Who is faster differs; a phone whose call is gone already says so.
+    answering, _ = await asyncio.gather(
+        ringing.answer(), caller.call.hang_up(), return_exceptions=True
+    )
+    assert answering is None or isinstance(answering, PhoneError)
+    assert caller.call.end == CallEnd("ended", "near")
 
     record = await story.assert_one_ending(caller)
     result, reason = record.call["result"], record.call["reason"]
@@ -159,9 +165,12 @@ async def test_nothing_is_left_when_the_caller_cancels_before_the_answer(
 
     # The answer may cross the CANCEL; then the caller hangs up at once (RFC 3261 section 9.1).
     assert end in {CallEnd("cancelled", "near"), CallEnd("ended", "near")}
-    record = await story.assert_one_ending(caller)
-    assert (record.call["result"], record.call["reason"]) == ("client", "abandoned")
+    await story.assert_all_released()
     assert story.phones.calls == []
+    # Who cancels within some 5 ms is gone before the dialplan could offer the call to an engine.
+    if story.told_of(FactKind.CALL_ARRIVED):
+        record = await story.assert_one_ending(caller)
+        assert (record.call["result"], record.call["reason"]) == ("client", "abandoned")
 
 
 def _assert_wrap_up(story: Story, *, expected: bool) -> None:

@@ -86,8 +86,8 @@ async def test_the_demos_recording_has_the_caller_left_and_the_others_right(fold
     left, right = frames[-rate:, 0], frames[-rate:, 1]
     assert audio.hears_tone(left, 400), err
     assert audio.hears_tone(right, 1200), err
-    assert audio.tone_level_dbov(left, 1200) < -60
-    assert audio.tone_level_dbov(right, 400) < -60
+    assert audio.tone_level_dbov(left, 1200) < -50  # A-law alone makes -58 of a 400 Hz tone
+    assert audio.tone_level_dbov(right, 400) < -50
 
 
 async def test_a_demo_without_asterisk_says_what_is_missing_and_where_the_logs_are(

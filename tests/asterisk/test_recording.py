@@ -16,7 +16,7 @@ from ess_pbx.phones import audio
 from ess_pbx.phones.rtp import NO_PACKETS, RtpParty, tone
 from ess_pbx.phones.softphone import Answer
 
-from .story import AGENCY_TONE, CALLER_TONE, HEARD_DBOV, SOON, GivenCentre, Story, until
+from .story import AGENCY_TONE, CALLER_TONE, HEARD_DBOV, SOON, GivenCentre
 
 pytestmark = pytest.mark.asterisk
 

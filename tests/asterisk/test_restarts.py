@@ -129,6 +129,25 @@ async def test_the_engine_that_is_back_takes_over_who_waited_without_it(
     assert [each["state"] for each in record.recordings] == ["finished"]
 
 
+async def test_who_was_in_the_menu_when_the_engine_went_gets_an_operator_from_the_next(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_centre()
+    await story.given_operators("1001", behaviour=Answer(0.1))
+    caller = await story.when_caller_dials()
+    await caller.hears_the_centre()
+    await story.when_the_engine_stops()
+
+    await story.when_the_engine_is_back()
+    await until(lambda: len(story.told_of(FactKind.CALL_ARRIVED)) == 2, "it arrives once more")
+    await caller.rtp.press("1")
+    operator = await story.phones.incoming("1001", SOON)
+
+    await story.assert_they_talk(caller, operator)
+    await caller.call.hang_up()
+    await story.assert_one_ending(caller)
+
+
 def programs_of(folder: Path) -> list[str]:
     """Programs on this machine that were started with something in a folder."""
     found = []

@@ -30,6 +30,8 @@ from .story import (
 pytestmark = pytest.mark.asterisk
 
 OPERATOR_TONE = operator_tone("1002")
+HOLD_PROMPT_SECONDS = 5.0
+"""How long the caller is told that an agency is being called."""
 TOLD = [
     FactKind.CALL_ARRIVED,
     FactKind.MENU_ENTERED,
@@ -76,10 +78,14 @@ async def test_a_call_goes_from_the_menu_over_two_operators_to_119(
 
     await operator.press("*119#")
     called = await agency.invited(SOON)
+    announced = time.monotonic()
     await story.assert_fact(FactKind.CONSULT_STARTED, agency="psc-119", agent="1002")
     await called.answered(SOON)
     await operator.heard_tone(AGENCY_TONE, SOON)
     await story.agency_line.heard_tone(OPERATOR_TONE, SOON)
+    await _assert_they_consult_alone(story, await _some_time(story))
+    # Once more when the announcement is over, and music has followed.
+    await asyncio.sleep(max(0.0, announced + HOLD_PROMPT_SECONDS - time.monotonic()))
     await _assert_they_consult_alone(story, await _some_time(story))
 
     await operator.press("*3#")

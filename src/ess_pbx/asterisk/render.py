@@ -37,6 +37,8 @@ MODULES = (
     *("res_pjsip_endpoint_identifier_ip", "res_pjsip_endpoint_identifier_user"),
     *("res_pjsip_registrar", "res_pjsip_rfc3326", "res_pjsip_dtmf_info", "res_pjsip_nat"),
     *("res_pjsip_pubsub", "chan_pjsip", "chan_bridge_media"),
+    # No bridge_simple: two parties are mixed as three are, so that what is written to the caller is
+    # always linear and the recording complete (docs/decisions/0006).
     *("bridge_softmix", "bridge_holding", "bridge_builtin_features"),
     *("codec_alaw", "codec_ulaw", "codec_resample", "format_pcm", "format_sln", "format_wav"),
     "res_security_log",

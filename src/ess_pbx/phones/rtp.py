@@ -163,6 +163,12 @@ class RtpParty(Listener, asyncio.DatagramProtocol):
         """Send this from the next packet on."""
         self._source, self._frame = source, 0
 
+    def restart_stream(self, behind: int) -> None:
+        """Go on as another source would: a new SSRC, numbers that many behind (RFC 3550 §8)."""
+        self._ssrc = secrets.randbits(32)
+        self._sequence = (self._sequence - behind) & 0xFFFF
+        self._talkspurt = True
+
     async def press(self, digits: str, *, held_ms: int = 160, pause_ms: int = 100) -> None:
         """Send keys as telephone-events in place of the audio; returns when the last is sent.
 
