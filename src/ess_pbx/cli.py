@@ -12,7 +12,7 @@ import time
 from collections.abc import Coroutine
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import uvloop
@@ -22,6 +22,7 @@ from rich.table import Table
 
 from ess_pbx import log
 from ess_pbx.errors import EssPbxError, SettingsError
+from ess_pbx.roster_commands import roster
 from ess_pbx.settings.load import load_settings
 from ess_pbx.settings.model import CHECKOUT
 
@@ -34,7 +35,7 @@ config = App(name="config", help="Settings of a centre.")
 render = App(name="render", help="Files made from settings.")
 prompts = App(name="prompts", help="What callers hear.")
 bench = App(name="bench", help="Performance, measured beside plain Asterisk in the same run.")
-for group in (config, render, prompts, bench):
+for group in (config, render, prompts, bench, roster):
     app.command(group)
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -171,6 +172,59 @@ def calls(settings: SettingsFile, *, limit: int = 20) -> int:
             *("" if value is None else str(value) for value in named),
         )
     out.print(table)
+    return 0
+
+
+@app.command
+def report(
+    settings: SettingsFile,
+    *,
+    day: Annotated[str | None, Parameter(help="2026-11-21; today when nothing is given.")] = None,
+    week: Annotated[str | None, Parameter(help="An ISO week, 2026-W47.")] = None,
+    month: Annotated[str | None, Parameter(help="2026-11.")] = None,
+    shift: Annotated[str | None, Parameter(help="A shift's id, of --day or the latest.")] = None,
+    by: Annotated[
+        Literal["category", "trunk", "operator", "shift"] | None, Parameter(help="Groups.")
+    ] = None,
+    within: Annotated[
+        tuple[float, ...], Parameter(help="T in seconds; may be given again.", negative="")
+    ] = (10.0, 20.0),
+    short: Annotated[float, Parameter(help="S: shorter abandons are left out, seconds.")] = 5.0,
+    csv: Annotated[Path | None, Parameter(help="Write RFC 4180 here.")] = None,
+    xlsx: Annotated[Path | None, Parameter(help="Write a workbook here.")] = None,
+) -> int:
+    """Print a period's figures: the loss funnel, service level, waits, operators, agencies."""
+    from ess_pbx.db.connect import create_engine
+    from ess_pbx.domain.service_level import Thresholds
+    from ess_pbx.report.asked import Asked, By
+    from ess_pbx.report.build import read_report
+    from ess_pbx.report.period import PeriodError
+    from ess_pbx.report.tables import Report
+    from ess_pbx.report.write import show, write_csv, write_xlsx
+
+    loaded = load_settings(settings)
+    now, limits = datetime.now().astimezone(), Thresholds(within=within, short=short)
+    chosen = {"day": day, "week": week, "month": month, "shift": shift}
+    try:
+        asked = Asked.of(loaded, now, by=By(by or "centre"), thresholds=limits, **chosen)
+    except PeriodError as error:
+        err.print(str(error), markup=False)
+        return 2
+
+    async def read() -> Report:
+        database = create_engine(loaded.database.url)
+        try:
+            return await read_report(database, asked)
+        finally:
+            await database.dispose()
+
+    made = run(read())
+    for path, writing in ((csv, write_csv), (xlsx, write_xlsx)):
+        if path is not None:
+            writing(made, path)
+            err.print(f"{path}: {made.offered} calls", markup=False)
+    if csv is None and xlsx is None:
+        show(made, out)
     return 0
 
 

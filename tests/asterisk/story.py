@@ -319,7 +319,7 @@ class Story:
         """No channel, bridge, timer, task or phone still has anything of a call."""
         engine = self.engine
         async with asyncio.timeout(SOON):
-            while await engine.ari.call("GET", "channels"):
+            while await engine.ari.call("GET", "channels"):  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.02)
         await until(lambda: engine.tasks_left == 0, "no timer or task is left")
         await until(lambda: not engine.core.calls, "the engine knows of no call")

@@ -87,6 +87,8 @@ async def test_a_caller_without_a_number_is_taken_and_shown_as_such(
     await story.assert_they_talk(caller, operator)
     arrived = await story.assert_fact(FactKind.CALL_ARRIVED)
     assert (arrived.data["caller_e164"], arrived.data["caller_display"]) == (None, NOT_CALLABLE)
+    assert NOT_CALLABLE in operator.caller_id
+    assert "sip:anonymous@" in operator.caller_id
 
 
 async def test_a_caller_whose_audio_never_comes_is_answered_and_recorded(

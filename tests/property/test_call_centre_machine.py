@@ -7,7 +7,7 @@ lags, later and step by step, so that requests and events cross.
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime, time
+from datetime import datetime
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -22,17 +22,6 @@ from hypothesis.stateful import (
 from ess_pbx.domain.agent import AgentState
 from ess_pbx.domain.call import Call, Phase
 from ess_pbx.domain.call_centre import CallCentre
-from ess_pbx.domain.config import (
-    Agency,
-    Category,
-    Centre,
-    Choice,
-    Menu,
-    Operator,
-    Policy,
-    Queue,
-    Shift,
-)
 from ess_pbx.domain.effects import (
     ArmTimer,
     CancelTimer,
@@ -56,11 +45,11 @@ from ess_pbx.domain.events import (
     TimerId,
 )
 from ess_pbx.domain.facts import Fact, FactKind, fields_differ
-from ess_pbx.domain.ids import CallId, LegId, is_caller
+from ess_pbx.domain.ids import CallId, LegId, call_of, is_caller
 
+from .sample_centre import AGENTS, a_centre
 from .virtual_asterisk import NORMAL, VirtualAsterisk
 
-AGENTS = ("2001", "2002", "2003", "2004")
 CODES = ("*119#", "*110#", "*2#", "*3#", "*4#")
 REFUSALS = (17, 19, 20, 21)
 CUT_OFF = (0, 38, 127)
@@ -68,48 +57,6 @@ MOST_CALLS = 5
 
 picks = st.integers(0, 30)
 """Chooses among whatever there is, modulo how many there are."""
-
-
-def a_centre(menu: bool, wrap_up: float) -> Centre:
-    return Centre(
-        id="c",
-        name="C",
-        default_queue="umum",
-        default_category="lainnya",
-        first_menu="utama" if menu else None,
-        policy=Policy(wrap_up=wrap_up),
-        queues=(
-            Queue(id="umum", name="Umum"),
-            Queue(id="medis", name="Medis", operators=("2001", "2004")),
-        ),
-        categories=(
-            Category(id="lainnya", name="Lainnya", queue="umum"),
-            Category(id="medis", name="Medis", queue="medis"),
-        ),
-        shifts=(
-            Shift(id="a", name="A", starts=time(7), ends=time(19), operators=AGENTS[:3]),
-            Shift(id="b", name="B", starts=time(19), ends=time(5), operators=AGENTS[2:]),
-        ),
-        operators=tuple(Operator(extension=agent, name=agent) for agent in AGENTS),
-        agencies=(
-            Agency(id="psc", name="P", code="119", contact="sip:119@127.0.0.1"),
-            Agency(id="polres", name="P", code="110", contact="sip:110@127.0.0.1"),
-        ),
-        menus={
-            "utama": Menu(
-                prompts=("menu-utama", "menu-lanjutan"),
-                keys={
-                    "1": Choice(category="medis", priority=7),
-                    "2": Choice(menu="lain"),
-                    "3": Choice(language="en", menu="utama"),
-                },
-                otherwise=Choice(),
-            ),
-            "lain": Menu(otherwise=Choice(category="medis")),
-        }
-        if menu
-        else {},
-    )
 
 
 class CallCentreMachine(RuleBasedStateMachine):
@@ -439,6 +386,15 @@ class CallCentreMachine(RuleBasedStateMachine):
     def every_leg_is_known_on_both_sides(self) -> None:
         known = {leg for call in self.core.calls.values() for leg in call.legs}
         assert known >= self.asterisk.channels.keys()
+
+    @precondition(lambda self: self.asterisk.quiet)
+    @invariant()
+    def no_phone_rings_or_is_held_for_nothing(self) -> None:
+        for call in self.core.calls.values():
+            sides = (call.offer, call.operator, call.agency)
+            wanted = {call.caller} | {side.leg for side in sides if side is not None}
+            there = {leg for leg in self.asterisk.channels if call_of(leg) == call.id}
+            assert there <= (set() if call.phase is Phase.ENDED else wanted)
 
     def teardown(self) -> None:
         """Trouble passes, everyone hangs up, and time goes by: nothing is left."""

@@ -159,6 +159,8 @@ class VirtualAsterisk:
 
     def _originate(self, wanted: Originate) -> None:
         assert wanted.leg not in self.channels, f"{wanted.leg} exists"
+        same = {c.address for c in self.channels.values() if c.role is Role.OPERATOR}
+        assert wanted.address not in same, f"{wanted.address} is in another call"
         if self.loses_phones:
             return
         if self.refuses_phones:

@@ -59,7 +59,7 @@ class Translator:
         """The core's events for one of Asterisk's, in order."""
         match event:
             case models.StasisStart(channel=channel) if is_caller(channel.id):
-                return [self._arrived(channel)]
+                return [self.arrived(channel)]
             case models.StasisStart(channel=channel):
                 return [LegAnswered(call_of(channel.id), LegId(channel.id))]
             case models.ChannelStateChange(channel=channel) if channel.state == "Ringing":
@@ -103,7 +103,8 @@ class Translator:
         """
         return [f"PJSIP/{extension}" for extension in sorted(self._phones)]
 
-    def _arrived(self, channel: models.Channel) -> Arrived:
+    def arrived(self, channel: models.Channel, *, gone: bool = False) -> Arrived:
+        """The arrival of a caller's channel; ``gone`` when it ended before we had it."""
         settings = self._settings
         trunk = self._trunks.get(endpoint_of(channel.name))
         called = str((channel.channelvars or {}).get(CALLED_VARIABLE) or "")
@@ -118,6 +119,7 @@ class Translator:
             called=called,
             callable=caller.callable,
             trunk=trunk.id if trunk is not None else None,
+            gone=gone,
             known_number=trunk is None or is_entry(called, trunk),
             node=settings.asterisk.node,
             invited_at=datetime.fromisoformat(channel.creationtime).timestamp(),

@@ -88,7 +88,9 @@ class Call:
     arrived: float
     phase: Phase = Phase.ARRIVING
     number: str = ""
-    """The caller's number as operators and agencies are shown it."""
+    """The caller's number in E.164; empty when there is none."""
+    display: str = ""
+    """The number as people read it, or why there is none."""
     callable: bool = False
     called: str = ""
     language: str = "id"

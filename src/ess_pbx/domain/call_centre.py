@@ -7,6 +7,7 @@ answered here and now, in order, and only what concerns the world outside comes 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from ess_pbx.domain.acd import Acd, Decision
 from ess_pbx.domain.call import Call
@@ -19,6 +20,7 @@ from ess_pbx.domain.effects import (
     LeaveQueue,
     OfferMissed,
     OfferTaken,
+    Record,
     ReleaseAgent,
 )
 from ess_pbx.domain.events import (
@@ -31,9 +33,10 @@ from ess_pbx.domain.events import (
     OperatorsMissing,
     PhoneLost,
     PhoneReachable,
+    RosterRead,
 )
 from ess_pbx.domain.ids import CallId
-from ess_pbx.domain.shift import on_duty
+from ess_pbx.domain.roster import Roster, ahead
 from ess_pbx.domain.transitions import decide
 
 
@@ -44,6 +47,8 @@ class CallCentre:
         self.config = config
         self.acd = Acd(config)
         self.calls: dict[CallId, Call] = {}
+        self.roster = Roster.of(config)
+        self._shift_alarms: frozenset[str] = frozenset()
 
     def decide(self, event: CallEvent | CentreEvent, now: float) -> list[EngineEffect]:
         """What is to be done about an event at ``now`` (monotonic seconds), in order."""
@@ -55,12 +60,22 @@ class CallCentre:
                 self._follow(self.acd.set_reachable(agent, True, now), now, effects)
             case PhoneLost(agent):
                 self._follow(self.acd.set_reachable(agent, False, now), now, effects)
-            case ClockRead(local):
-                duty = on_duty(self.config.shifts, local)
+            case ClockRead(local, phones_known):
+                duty = self.roster.on_duty(local)
                 self._follow(self.acd.set_on_duty(duty, now), now, effects)
+                if phones_known:
+                    effects += self._look_ahead(local)
+            case RosterRead(entries):
+                self.roster = Roster.of(self.config, entries)
             case AgentTimerFired(timer):
                 self._follow(self.acd.timer_fired(timer, now), now, effects)
         return effects
+
+    def _look_ahead(self, local: datetime) -> list[Record]:
+        there = {seat.extension for seat in self.acd.seats.values() if seat.reachable}
+        within = self.config.policy.shift_alarm
+        self._shift_alarms, records = ahead(self.roster, there, local, self._shift_alarms, within)
+        return records
 
     def _call(self, event: CallEvent, now: float, effects: list[EngineEffect]) -> None:
         call = self.calls.get(event.call)

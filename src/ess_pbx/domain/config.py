@@ -53,6 +53,11 @@ class Shift(Shape, frozen=True, kw_only=True):
     starts: time
     ends: time
     operators: tuple[Extension, ...]
+    """Who works it on every date for which the roster names nobody."""
+    minimum: Annotated[int, Meta(ge=0, le=1000)] = 1
+    """An alarm is raised while fewer of its operators' phones are reachable."""
+    holiday: bool = False
+    """For holidays of the roster, when these shifts take the place of all others."""
 
 
 class Operator(Shape, frozen=True, kw_only=True):
@@ -105,6 +110,12 @@ class Policy(Shape, frozen=True, kw_only=True):
     comfort: Seconds = 20.0
     """Waiting callers hear the comfort announcement this often."""
     default_priority: Annotated[int, Meta(ge=0, le=9)] = 5
+    handover_before: Annotated[float, Meta(ge=0, le=3600)] = 0.0
+    """Operators are on duty this long before their shift starts."""
+    handover_after: Annotated[float, Meta(ge=0, le=3600)] = 0.0
+    """Operators stay on duty this long after their shift has ended."""
+    shift_alarm: Annotated[float, Meta(ge=0, le=86400)] = 900.0
+    """How long before a shift starts it is an alarm that too few of its phones are reachable."""
 
 
 class Centre(Shape, frozen=True, kw_only=True):

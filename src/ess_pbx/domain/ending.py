@@ -19,6 +19,9 @@ from ess_pbx.domain.events import CallEvent, LegAnswered, LegGone, TimerId
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId
 
+UNKNOWN_CAUSE = 0
+"""Stands for a Q.850 cause that nobody told."""
+
 RELEASE_CHECK = 5.0
 """Seconds after which legs that should be gone are hung up once more."""
 

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ess_pbx.domain.ids import CallId, LegId, PlaybackId
+
+if TYPE_CHECKING:
+    from ess_pbx.domain.roster import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,8 @@ class Arrived(CallEvent):
     callable: bool = False
     """Whether the caller's number may be called back."""
     known_number: bool = True
+    gone: bool = False
+    """The caller hung up before anybody could take the call: it is recorded, and over."""
     node: str = ""
     invited_at: float = 0.0
     """Wall clock of the INVITE, seconds since the epoch."""
@@ -132,6 +138,15 @@ class ClockRead(CentreEvent):
     """The wall clock in the centre's own time zone: who is on duty is decided by it."""
 
     local: datetime
+    phones_known: bool = False
+    """Whether Asterisk has said which phones are reachable; until then none is missed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RosterRead(CentreEvent):
+    """The centre's roster as it is from now on; the next ``ClockRead`` goes by it."""
+
+    entries: tuple[Entry, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ess_pbx.domain import hearing, waiting
-from ess_pbx.domain.call import Phase, Turn
+from ess_pbx.domain.call import Phase, Result, Turn
 from ess_pbx.domain.config import Choice
 from ess_pbx.domain.effects import Answer, ArmTimer, CancelTimer, Role
-from ess_pbx.domain.ending import caller_left, timer
+from ess_pbx.domain.ending import UNKNOWN_CAUSE, caller_left, end, timer
 from ess_pbx.domain.events import (
     Arrived,
     KeyPressed,
@@ -39,7 +39,8 @@ def arrived(turn: Turn, event: Arrived) -> None:
             FactKind.ALARM_RAISED, alarm="unknown-number", detail=f"{event.trunk}: {event.called}"
         )
     turn.set(
-        number=event.caller_e164 or event.caller_display,
+        number=event.caller_e164 or "",
+        display=event.caller_display,
         callable=event.callable,
         called=event.called,
         language=centre.language,
@@ -47,7 +48,10 @@ def arrived(turn: Turn, event: Arrived) -> None:
         queue=centre.default_queue,
         priority=centre.policy.default_priority,
     )
-    turn.add_leg(turn.call.caller, Role.CALLER, turn.call.number)
+    if event.gone:
+        end(turn, Result.CLIENT, "abandoned", Role.CALLER, UNKNOWN_CAUSE)
+        return
+    turn.add_leg(turn.call.caller, Role.CALLER, event.caller_e164 or event.caller_display)
     greeting = () if centre.greeting is None else (centre.greeting,)
     if centre.first_menu is not None:
         turn.do(Answer(turn.call.caller))

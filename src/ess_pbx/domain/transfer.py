@@ -53,7 +53,7 @@ def consult(turn: Turn, code: str) -> None:
             role=Role.AGENCY,
             address=agency.contact,
             number=call.number,
-            name=waiting.category_name(turn),
+            name=waiting.shown_name(turn),
             timeout=ring + 5,
         ),
         Part(call.bridge, call.caller),

@@ -85,7 +85,7 @@ def offer(turn: Turn, event: OfferMade) -> None:
             role=Role.OPERATOR,
             address=event.agent,
             number=call.number,
-            name=category_name(turn),
+            name=shown_name(turn),
             timeout=policy.ring + 5,
         ),
         ArmTimer(timer(call.id, "ring"), policy.ring),
@@ -95,10 +95,12 @@ def offer(turn: Turn, event: OfferMade) -> None:
     turn.record(FactKind.OFFERED, agent=event.agent, leg=leg)
 
 
-def category_name(turn: Turn) -> str:
-    """The call's category as people read it."""
+def shown_name(turn: Turn) -> str:
+    """What a phone shows with the call: its category, and that there is no number when so."""
+    call = turn.call
     named = {category.id: category.name for category in turn.centre.categories}
-    return named.get(turn.call.category, turn.call.category)
+    category = named.get(call.category, call.category)
+    return category if call.number else f"{category}, {call.display}"
 
 
 def rang(turn: Turn, event: LegRang) -> None:

@@ -40,6 +40,8 @@ APP = "ess-pbx"
 MUSIC_CLASS = "tunggu"
 AGENCY_ENDPOINT = "agencies"
 NOT_FOUND = 404
+NO_NUMBER = "anonymous"
+"""RFC 3323 §4.1: the user part of a caller who has no number."""
 DEAD_LEG_CAUSE = 20
 """Q.850 "subscriber absent", for a leg that Asterisk would not make or does not know."""
 
@@ -141,7 +143,7 @@ def _originate(effect: Originate) -> dict[str, str | int]:
         "endpoint": endpoint,
         "app": APP,
         "appArgs": f"{effect.role},{effect.call}",
-        "callerId": f'"{effect.name}" <{effect.number}>',
+        "callerId": f'"{effect.name}" <{effect.number or NO_NUMBER}>',
         "originator": effect.call,
         "timeout": round(effect.timeout),
     }

@@ -23,17 +23,18 @@ from ess_pbx.db.configuration import sync_centre
 from ess_pbx.db.connect import create_engine
 from ess_pbx.db.projector import Projector
 from ess_pbx.domain.call_centre import CallCentre
-from ess_pbx.domain.events import ClockRead
+from ess_pbx.domain.events import ClockRead, PlaybackEnded, RosterRead
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId
-from ess_pbx.domain.shift import on_duty
 from ess_pbx.engine import fallback, recordings
 from ess_pbx.engine.clock import Clock, SystemClock
 from ess_pbx.engine.dispatcher import Dispatcher
-from ess_pbx.engine.executor import APP, Executor
+from ess_pbx.engine.executor import APP, NOT_FOUND, Executor
 from ess_pbx.engine.journal import Journal
 from ess_pbx.engine.reconcile import reconcile
-from ess_pbx.errors import AriError
+from ess_pbx.engine.roster_file import RosterFile
+from ess_pbx.engine.stream_watch import StreamWatch
+from ess_pbx.errors import AriError, AriRefusedError
 from ess_pbx.settings.credentials import Credentials
 from ess_pbx.settings.model import Settings
 
@@ -63,8 +64,12 @@ class Engine:
         self._on_fact = on_fact
         self._log = structlog.get_logger(__name__)
         self._duty: frozenset[str] | None = None
+        self._phones_known = False
+        roster = settings.roster
+        self._roster = None if roster is None else RosterFile(roster, settings.centre)
+        self._roster_error: str | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._clock_task: asyncio.Task[None] | None = None
+        self._watches: list[asyncio.Task[None]] = []
         self._projector_task: asyncio.Task[None] | None = None
         self._database: AsyncEngine | None = None
         self._stopped = False
@@ -101,8 +106,13 @@ class Engine:
             on_recovered=lambda: self._log.info("database.recovered"),
         )
         self._projector_task = asyncio.create_task(self.projector.run(), name="projector")
+        await self._read_roster()
         self._read_clock()
-        self._clock_task = asyncio.create_task(self._watch_clock(), name="clock")
+        self.streams = StreamWatch(self.ari, lambda: list(self.core.calls.values()))
+        self._watches = [
+            asyncio.create_task(self._watch_clock(), name="clock"),
+            asyncio.create_task(self.streams.run(), name="streams"),
+        ]
         await self.ari.start()
         await self.ari.wait_connected(timeout)
 
@@ -112,8 +122,8 @@ class Engine:
             return
         self._stopped = True
         await self.ari.close()
-        if self._clock_task is not None:
-            self._clock_task.cancel()
+        for watch in self._watches:
+            watch.cancel()
         if not hasattr(self, "dispatcher"):
             return
         self.dispatcher.timers.cancel_all()
@@ -126,8 +136,8 @@ class Engine:
             if not done:
                 self._log.warning("database.behind", facts=self.projector.lag)
                 self._projector_task.cancel()
-        tasks = [task for task in (self._clock_task, self._projector_task) if task is not None]
-        await asyncio.gather(*tasks, return_exceptions=True)
+        projector = [] if self._projector_task is None else [self._projector_task]
+        await asyncio.gather(*self._watches, *projector, return_exceptions=True)
         if self._database is not None:
             await self._database.dispose()
 
@@ -167,14 +177,18 @@ class Engine:
             # The dialplan offers a call to every engine; the first to claim it has it.
             query = {"channelId": event.channel.id, "application": APP}
             claim = self.ari.send("POST", "events/claim", query=query)
-            claim.add_done_callback(lambda done: self._claimed(event.channel.id, done))
+            claim.add_done_callback(lambda done: self._claimed(event.channel, done))
             return
         for translated in self._translator.translate(event):
             self.dispatcher.feed(translated)
 
-    def _claimed(self, channel: str, done: asyncio.Future[Any]) -> None:
-        if not done.cancelled() and (error := done.exception()) is not None:
-            self._log.info("call.not_claimed", call=channel, error=str(error))
+    def _claimed(self, channel: models.Channel, done: asyncio.Future[Any]) -> None:
+        if done.cancelled() or (error := done.exception()) is None:
+            return
+        self._log.info("call.not_claimed", call=channel.id, error=str(error))
+        if isinstance(error, AriRefusedError) and error.status == NOT_FOUND:
+            # The caller left in the milliseconds before the claim: the call is still a call.
+            self.dispatcher.feed(self._translator.arrived(channel, gone=True))
 
     async def _on_connected(self) -> None:
         self._log.info("asterisk.connected")
@@ -185,6 +199,7 @@ class Engine:
                 found = await self.ari.call("GET", f"deviceStates/{quote(phone, safe='')}")
                 for event in self._translator.phone(msgspec.convert(found, models.DeviceState)):
                     self.dispatcher.feed(event)
+            self._phones_known = True
             await self._reconcile()
         except AriError as error:
             # The line broke again; the next connection starts over.
@@ -204,6 +219,7 @@ class Engine:
         )
         for event in outcome.gone:
             self.dispatcher.feed(event)
+        await self._end_lost_playbacks()
         for channel in outcome.back_to_dialplan:
             where = {"context": "emergency", "extension": "112", "label": "offer"}
             self.ari.send("POST", f"channels/{channel}/continue", query=where)
@@ -217,7 +233,19 @@ class Engine:
                 hung_up=outcome.hang_up,
             )
 
+    async def _end_lost_playbacks(self) -> None:
+        """A prompt whose end was not heard of while the line was down would mean silence."""
+        for call in list(self.core.calls.values()):
+            for playback in (call.playing, call.operator_hears):
+                if playback is None:
+                    continue
+                try:
+                    await self.ari.call("GET", f"playbacks/{playback}")
+                except AriRefusedError:
+                    self.dispatcher.feed(PlaybackEnded(call.id, playback))
+
     def _on_disconnected(self, reason: str) -> None:
+        self._phones_known = False
         self._log.error("asterisk.disconnected", reason=reason)
 
     def _journal_trouble(self, reason: str) -> None:
@@ -226,18 +254,41 @@ class Engine:
     async def _watch_clock(self) -> None:
         while True:
             await asyncio.sleep(CLOCK_SECONDS)
+            await self._read_roster()
             self._read_clock()
+
+    async def _read_roster(self) -> None:
+        """Take over a roster that changed; while it is wrong, the last good one goes on."""
+        if self._roster is None:
+            return
+        try:
+            change = await asyncio.to_thread(self._roster.read)
+        except Exception:
+            # A defect in reading must not stop the clock, and with it every change of shift.
+            self._log.exception("roster.failed")
+            return
+        if change is None:
+            return
+        if change.error is None:
+            self.dispatcher.feed(RosterRead(change.entries))
+            self._log.info("roster.read", entries=len(change.entries))
+        if change.error != self._roster_error:
+            raised = change.error is not None
+            kind = FactKind.ALARM_RAISED if raised else FactKind.ALARM_CLEARED
+            detail = change.error or str(self.settings.roster)
+            self.dispatcher.record(None, kind, {"alarm": "roster", "detail": detail})
+            self._roster_error = change.error
 
     def _read_clock(self) -> None:
         local = datetime.fromtimestamp(self._clock.wall(), self._zone)
-        duty = on_duty(self.settings.centre.shifts, local)
+        duty = self.core.roster.on_duty(local)
         if duty != self._duty:
             self._duty = duty
             self._log.info("shift.on_duty", operators=sorted(duty))
             everyone = [operator.extension for operator in self.settings.centre.operators]
             with contextlib.suppress(OSError):
                 fallback.write(self._folders.fallback, duty, everyone)
-        self.dispatcher.feed(ClockRead(local))
+        self.dispatcher.feed(ClockRead(local, self._phones_known))
 
     def _call_over(self, call: CallId) -> None:
         task = asyncio.create_task(self._finish_recording(call), name=f"recording-{call}")

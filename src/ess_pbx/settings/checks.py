@@ -175,15 +175,28 @@ class Checks:
             self.problems.add(("shifts",), "none", "one shift or more")
         if self.values["operators"] == ():
             self.problems.add(("operators",), "none", "one operator or more")
+        centre = self.values["centre"]
+        rostered = centre is not INVALID and centre.roster is not None
         for at, shift in self._each("shifts"):
+            if rostered:
+                continue  # who works is for the roster to say
             if not shift.operators:
                 self.warnings.add(("shifts", at, "operators"), "none", "one operator or more")
+            elif len(shift.operators) < shift.minimum:
+                found = f"{shift.minimum}, of {len(shift.operators)} operators"
+                self.warnings.add(("shifts", at, "minimum"), found, "no more than there are")
         if holds_invalid(self.values["shifts"]):
             return
-        for begins, ends in _uncovered(shifts):
-            self.warnings.add(
-                ("shifts",), f"no shift from {begins:%H:%M} to {ends:%H:%M}", "all day covered"
-            )
+        ordinary = [shift for shift in shifts if not shift.holiday]
+        special = [shift for shift in shifts if shift.holiday]
+        if shifts and not ordinary:
+            self.problems.add(("shifts",), "all for holidays", "one for ordinary days or more")
+        for days, group in (("", ordinary), (" on holidays", special)):
+            for begins, ends in _uncovered(group):
+                found = f"no shift from {begins:%H:%M} to {ends:%H:%M}{days}"
+                self.warnings.add(("shifts",), found, "all day covered")
+        if rostered:
+            return
         on_duty = {extension for shift in shifts for extension in shift.operators}
         for at, operator in self._each("operators"):
             if operator.extension not in on_duty:

@@ -16,6 +16,7 @@ from ess_pbx.errors import SettingsError
 from ess_pbx.settings.checks import SECTIONS, Checks
 from ess_pbx.settings.model import CentreTable, Document, Settings
 from ess_pbx.settings.reading import Problem, Problems, read_fields, render_errors
+from ess_pbx.settings.roster import read_roster
 from ess_pbx.settings.toml_lines import toml_lines
 
 
@@ -52,6 +53,7 @@ def load_settings(path: Path | str) -> Settings:
         **{name: values[name] for name in SECTIONS if name != "trunks"},
         menus=checks.menus,
     )
+    roster = None if table.roster is None else (path.parent / table.roster).resolve()
     return Settings(
         centre=centre,
         asterisk=values["asterisk"],
@@ -60,11 +62,25 @@ def load_settings(path: Path | str) -> Settings:
         trunks=values["trunks"],
         country=table.country,
         area_code=table.area_code,
+        roster=roster,
         warnings=tuple(
             f"{each.file}:{each.line}: warning: {each.field}: {each.found}; better {each.expected}"
             for each in checks.warnings.sorted()
-        ),
+        )
+        + _roster_warnings(roster, centre),
     )
+
+
+def _roster_warnings(path: Path | None, centre: Centre) -> tuple[str, ...]:
+    """A wrong roster must not keep a centre from starting: it has its shift templates."""
+    try:
+        if path is not None:
+            read_roster(path, centre)
+    except SettingsError as error:
+        return tuple(
+            f"{line}; until then the shift templates hold" for line in str(error).splitlines()
+        )
+    return ()
 
 
 def _fail(file: str, line: int, found: str, expected: str) -> SettingsError:

@@ -121,6 +121,8 @@ class CentreTable(Shape, frozen=True, kw_only=True):
     area_code: AreaCode | None = None
     menus: Path | None = None
     """The YAML file of the menus."""
+    roster: Path | None = None
+    """The CSV file of the roster; see ``ess_pbx.settings.roster``."""
 
 
 class Settings(Shape, frozen=True, kw_only=True):
@@ -135,6 +137,8 @@ class Settings(Shape, frozen=True, kw_only=True):
     """ISO 3166-1 alpha-2; numbers without a country code are read as this country's."""
     area_code: AreaCode | None = None
     """With its leading zero; callers' numbers without an area code are read as this area's."""
+    roster: Path | None = None
+    """The whole path of the roster; without one, every day goes by the shift templates."""
     warnings: tuple[str, ...] = ()
     """One readable line each: allowed, but probably not meant."""
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import heapq
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
 from msgspec.structs import replace
 
-from ess_pbx.domain import acd as acd_module
 from ess_pbx.domain.acd import PAUSE, WRAP_UP, Acd, Decision
 from ess_pbx.domain.agent import AgentState
-from ess_pbx.domain.config import Centre, Operator, Queue
+from ess_pbx.domain.config import Centre
 from ess_pbx.domain.effects import (
     ArmTimer,
     JoinQueue,
@@ -26,7 +21,7 @@ from ess_pbx.domain.events import OfferMade, OperatorsMissing, TimerId
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId
 
-from .given import CENTRE, of
+from .centre import CENTRE, of
 
 
 def call(number: int) -> CallId:
@@ -299,90 +294,3 @@ def test_what_does_not_fit_changes_nothing() -> None:
     assert acd.timer_fired(TimerId("9999", WRAP_UP), 100) == []
     assert acd.timer_fired(TimerId("2001", PAUSE), 100) == []
     assert acd.waiting[call(1)].offered_to == "2001"
-
-
-BIG = replace(
-    CENTRE,
-    queues=(
-        Queue(id="umum", name="U"),
-        Queue(id="medis", name="M"),
-        Queue(id="sepi", name="S"),
-    ),
-    operators=tuple(Operator(extension=f"{2000 + n}", name="O") for n in range(50)),
-)
-
-
-def touched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Sizes of the heaps that were pushed to, popped or built, as they are."""
-    sizes: list[int] = []
-
-    def counted(operation: Any) -> Any:
-        def call_it(heap: list[Any], *rest: Any) -> Any:
-            sizes.append(len(heap) if operation is heapq.heapify else 1)
-            return operation(heap, *rest)
-
-        return call_it
-
-    names = ("heappush", "heappop", "heapify")
-    fakes = {name: counted(getattr(heapq, name)) for name in names}
-    monkeypatch.setattr(acd_module, "heapq", SimpleNamespace(**fakes))
-    return sizes
-
-
-@pytest.mark.parametrize("callers", [100, 1000])
-def test_serving_a_thousand_costs_a_call_as_many_steps_as_serving_a_hundred(
-    monkeypatch: pytest.MonkeyPatch, callers: int
-) -> None:
-    sizes = touched(monkeypatch)
-    acd = an_acd(config=BIG)
-    for n in range(callers):
-        joins(acd, n)
-    now, served = 200.0, 0
-    came = [acd.set_reachable(agent, True, now) for agent in acd.seats]
-    pending = [offer for decisions in came for offer in of(decisions, OfferMade)]
-    while pending:
-        offer = pending.pop(0)
-        served += 1
-        now += 1
-        acd.apply(OfferTaken(offer.call, offer.agent), now)
-        acd.apply(ReleaseAgent(offer.call, offer.agent), now)
-        pending += of(acd.timer_fired(TimerId(offer.agent, WRAP_UP), now), OfferMade)
-
-    assert served == callers
-    # A push and a pop each, and the three lines of fifty operators who are idle at the end.
-    assert sum(sizes) <= 2 * callers + 2 * 3 * 50
-
-
-def test_a_line_that_nobody_calls_does_not_grow_with_the_calls_of_others() -> None:
-    acd = an_acd("2001", "2002", config=BIG)
-    for n in range(5000):
-        [(_, agent)] = offers(joins(acd, n))
-        takes(acd, n, agent)
-        acd.apply(ReleaseAgent(call(n), agent), n)
-        acd.timer_fired(TimerId(agent, WRAP_UP), n)
-
-    assert max(len(heap) for heap in acd._idle.values()) <= 2 * len(acd.seats) + 1
-
-
-def test_operators_keep_their_places_when_a_line_is_cleared_of_stale_entries() -> None:
-    acd = an_acd("2002", "2003", "2001")
-    for n in range(50):
-        joins(acd, n)
-        acd.apply(LeaveQueue(call(n)), 100)
-
-    assert offers(joins(acd, 51)) == [("c-51", "2002")]
-    assert offers(joins(acd, 52)) == [("c-52", "2003")]
-    assert offers(joins(acd, 53)) == [("c-53", "2001")]
-
-
-def test_callers_who_gave_up_do_not_make_the_line_longer() -> None:
-    acd = an_acd()
-    joins(acd, 0, priority=0, since=0.0)
-    joins(acd, 1, priority=0, since=1.0)
-    for n in range(2, 5000):
-        joins(acd, n)
-        acd.apply(LeaveQueue(call(n)), 100)
-
-    assert len(acd._calls["umum"]) <= 8
-    assert offers(acd.set_reachable("2001", True, 120)) == [("c-0", "2001")]
-    assert offers(acd.set_reachable("2002", True, 120)) == [("c-1", "2002")]

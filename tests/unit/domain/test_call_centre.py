@@ -19,7 +19,9 @@ from ess_pbx.domain.effects import (
 from ess_pbx.domain.events import AgentTimerFired, OfferMade, OperatorsMissing, TimerId
 from ess_pbx.domain.facts import FactKind
 
-from .given import CALL, NO_MENU, OTHER, PHASES, Story, of, talking, waiting
+from .centre import CALL, NO_MENU, OTHER, of
+from .given import PHASES, talking, waiting
+from .story import Story
 
 INSIDE = (JoinQueue, LeaveQueue, OfferTaken, OfferMissed, ReleaseAgent)
 

@@ -12,18 +12,8 @@ from ess_pbx.domain.ending import RELEASE_CHECK, end
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import bridge_of
 
-from .given import (
-    CALL,
-    CALLER,
-    CENTRE,
-    PHASES,
-    consult,
-    ended,
-    of,
-    requests,
-    talking,
-    waiting,
-)
+from .centre import CALL, CALLER, CENTRE, of, requests
+from .given import PHASES, consult, ended, talking, waiting
 
 ALIVE = [phase for phase in PHASES if phase is not Phase.ENDED]
 

@@ -6,7 +6,7 @@ import pytest
 
 from ess_pbx.domain import ids
 
-from .given import CALL
+from .centre import CALL
 
 OWN = (
     ids.operator_leg(CALL, 2),

@@ -12,7 +12,9 @@ from ess_pbx.domain.events import PlaybackEnded
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ivr import LONGEST_PROMPTS
 
-from .given import CALL, CALLER, CENTRE, Story, in_menu, of
+from .centre import CALL, CALLER, CENTRE, of
+from .given import in_menu
+from .story import Story
 
 ALL_PROMPTS = ("selamat-datang", "menu-utama", "menu-lanjutan")
 
@@ -37,7 +39,7 @@ def test_the_arrival_is_recorded_as_the_network_gave_it() -> None:
 
     [fact] = story.facts(FactKind.CALL_ARRIVED)
     assert (fact["caller_raw"], fact["caller_e164"]) == ("anonymous", None)
-    assert story.call.number == "tanpa nomor"
+    assert (story.call.number, story.call.display) == ("", "tanpa nomor")
     assert story.call.legs[story.call.caller].party == "tanpa nomor"
 
 
@@ -102,7 +104,7 @@ def test_a_choice_can_name_the_queue_and_priority_itself() -> None:
     ]
 
 
-@pytest.mark.parametrize("key", "04568*#ABCD")
+@pytest.mark.parametrize("key", "0456*#ABCD")
 def test_a_key_without_a_meaning_is_recorded_and_changes_nothing(key: str) -> None:
     story = in_menu()
     before = story.call
@@ -112,6 +114,23 @@ def test_a_key_without_a_meaning_is_recorded_and_changes_nothing(key: str) -> No
     assert story.facts(FactKind.KEY_PRESSED) == [{"key": key, "menu": "utama"}]
     assert len(story.effects) == 1
     assert story.call == before
+
+
+def test_the_lowest_priority_is_a_choice_too() -> None:
+    story = in_menu()
+
+    story.presses("8")
+
+    assert (story.call.priority, story.core.acd.waiting[CALL].order[0]) == (0, 0)
+
+
+def test_a_caller_is_queued_with_the_age_of_their_arrival() -> None:
+    story = in_menu()
+    story.after(30)
+
+    story.presses("1")
+
+    assert story.core.acd.waiting[CALL].order[1] == 1000.0
 
 
 def test_pressing_nothing_goes_otherwise_when_the_menus_time_is_over() -> None:
@@ -220,3 +239,20 @@ def test_a_caller_who_leaves_in_the_menu_has_abandoned() -> None:
     }
     assert story.core.calls == {}
     assert story.timers == {}
+
+
+def test_a_caller_who_left_before_anybody_could_take_the_call_is_on_record_and_over() -> None:
+    story = Story()
+
+    story.arrives(gone=True)
+
+    assert len(story.facts(FactKind.CALL_ARRIVED)) == 1
+    [ended] = story.facts(FactKind.CALL_ENDED)
+    assert (ended["result"], ended["reason"], ended["ended_by"]) == (
+        "client",
+        "abandoned",
+        "caller",
+    )
+    assert story.core.calls == {}
+    for kind in (Answer, Originate, PlayPrompt):
+        assert of(story.all, kind) == []

@@ -1,25 +1,24 @@
-"""Who is on duty, by the clock on the centre's wall."""
+"""Which part of the day a shift template covers."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ess_pbx.domain.config import Shift
-from ess_pbx.domain.shift import is_on, next_change, on_duty
+from ess_pbx.domain.shift import is_on
 
 
-def a_shift(starts: time, ends: time, *operators: str) -> Shift:
-    return Shift(id="s", name="S", starts=starts, ends=ends, operators=operators)
+def a_shift(starts: time, ends: time) -> Shift:
+    return Shift(id="s", name="S", starts=starts, ends=ends, operators=())
 
 
-MORNING = a_shift(time(7), time(14), "2001", "2002")
-AFTERNOON = a_shift(time(14), time(21), "2003")
-NIGHT = a_shift(time(21), time(7), "2004")
+MORNING = a_shift(time(7), time(14))
+AFTERNOON = a_shift(time(14), time(21))
+NIGHT = a_shift(time(21), time(7))
 THREE = (MORNING, AFTERNOON, NIGHT)
 times = st.times().map(lambda at: at.replace(tzinfo=None))
 
@@ -56,57 +55,3 @@ def test_a_shift_and_the_one_from_its_end_to_its_start_share_the_day(
 ) -> None:
     if one != other:
         assert is_on(a_shift(one, other), at) is not is_on(a_shift(other, one), at)
-
-
-def test_operators_of_overlapping_shifts_are_all_on_duty() -> None:
-    whole_day = a_shift(time(0), time(0), "2001", "2009")
-    assert on_duty((*THREE, whole_day), datetime(2026, 1, 1, 15)) == {"2003", "2001", "2009"}
-
-
-def test_nobody_is_on_duty_between_shifts() -> None:
-    assert on_duty((MORNING,), datetime(2026, 1, 1, 6)) == frozenset()
-
-
-@pytest.mark.parametrize(
-    ("zone", "on"),
-    [
-        ("Asia/Jakarta", {"2004"}),  # WIB, UTC+7: 06:30
-        ("Asia/Makassar", {"2001", "2002"}),  # WITA, UTC+8: 07:30
-        ("Asia/Jayapura", {"2001", "2002"}),  # WIT, UTC+9: 08:30
-    ],
-)
-def test_the_same_moment_is_another_shift_in_another_zone(zone: str, on: set[str]) -> None:
-    moment = datetime(2026, 3, 29, 23, 30, tzinfo=UTC)
-    assert on_duty(THREE, moment.astimezone(ZoneInfo(zone))) == on
-
-
-@pytest.mark.parametrize("zone", ["Asia/Jakarta", "Asia/Makassar", "Asia/Jayapura"])
-@pytest.mark.parametrize("day", [datetime(2026, 3, 29), datetime(2026, 10, 25)])
-def test_a_day_in_indonesia_has_24_hours_of_shifts(zone: str, day: datetime) -> None:
-    at = day.replace(tzinfo=ZoneInfo(zone))
-    changes = []
-    for _ in THREE:
-        following = next_change(THREE, at)
-        changes.append(following.astimezone(UTC) - at.astimezone(UTC))
-        at = following
-    assert changes == [timedelta(hours=7)] * 3
-
-
-@pytest.mark.parametrize(
-    ("at", "change"),
-    [
-        (datetime(2026, 1, 1, 6, 59), datetime(2026, 1, 1, 7)),
-        (datetime(2026, 1, 1, 7), datetime(2026, 1, 1, 14)),
-        (datetime(2026, 1, 1, 21), datetime(2026, 1, 2, 7)),
-        (datetime(2026, 12, 31, 23, 59), datetime(2027, 1, 1, 7)),
-    ],
-)
-def test_the_next_change_is_the_next_edge_of_a_shift(at: datetime, change: datetime) -> None:
-    assert next_change(THREE, at) == change
-
-
-@given(st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1)), st.floats(0, 0.999))
-def test_who_is_on_duty_stays_the_same_until_the_next_change(at: datetime, part: float) -> None:
-    change = next_change(THREE, at)
-    assert at < change <= at + timedelta(hours=10)
-    assert on_duty(THREE, at + (change - at) * part) == on_duty(THREE, at)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from ess_pbx.domain.call import Phase, Result, Termination
-from ess_pbx.domain.effects import HangUp, Part, Role
+from ess_pbx.domain.effects import CreateBridge, HangUp, Part, Role
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import bridge_of, operator_leg
 
-from .given import CALL, OTHER, handed_over, of, talking, waiting
+from .centre import CALL, OTHER, of
+from .given import handed_over, talking, waiting
 
 
 def test_a_caller_who_hangs_up_has_completed_the_call() -> None:
@@ -49,6 +50,7 @@ def test_an_operators_phone_that_dies_sends_the_caller_to_the_head_of_the_queue(
     assert of(story.effects, Part) == [Part(bridge_of(CALL), story.call.caller)]
     assert story.hears[CALL] == ["mohon-tunggu"]
     assert (story.call.priority, story.call.arrived) == (9, 1000.0)
+    assert story.core.acd.waiting[CALL].order[:2] == (-9, 1000.0)
     first, second = (story.core.acd.waiting[each] for each in (CALL, OTHER))
     assert first.order < second.order
     story.phone("2002")
@@ -62,6 +64,8 @@ def test_a_caller_who_was_lost_is_on_the_same_bridge_with_the_next_operator() ->
     story.answers(story.operator)
 
     assert story.phase() is Phase.TALKING
+    assert len(of(story.all, CreateBridge)) == 1
+    assert story.armed("wrap-up", "2001") == 20
     assert story.hears[CALL] == []
     assert [fact["agent"] for fact in story.facts(FactKind.OPERATOR_ANSWERED)] == ["2001", "2002"]
 

@@ -21,18 +21,9 @@ from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import bridge_of
 from ess_pbx.domain.transfer import LONGEST_EXPLANATION
 
-from .given import (
-    CALL,
-    CALLER,
-    PHASES,
-    Story,
-    conference,
-    consult,
-    consult_ringing,
-    of,
-    returning,
-    talking,
-)
+from .centre import CALL, CALLER, of
+from .given import PHASES, conference, consult, consult_ringing, returning, talking
+from .story import Story
 
 BRIDGE = bridge_of(CALL)
 CALLER_IN = Join(BRIDGE, (CALLER,))
@@ -222,6 +213,7 @@ def test_an_operator_who_goes_before_the_agency_is_there_leaves_the_caller_to_th
     assert (story.call.priority, story.call.arrived) == (9, 1000.0)
     assert of(story.effects, HangUp) == ([HangUp(agency.leg)] if agency else [])
     assert story.rung.address == "2002"
+    assert story.armed("wrap-up", "2001") == 20
     assert story.armed("agency") is None
     assert story.call.operator_hears is None
     assert len(story.hears[CALL]) == 1

@@ -30,7 +30,9 @@ from ess_pbx.domain.facts import Fact, FactKind, fields_differ
 from ess_pbx.domain.ids import LegId, PlaybackId, agency_leg, operator_leg, playback
 from ess_pbx.domain.transitions import TABLE, illegal, unwanted_offer
 
-from .given import CALL, CALLER, PHASES, Story, arrival, of, waiting
+from .centre import CALL, CALLER, arrival, of
+from .given import PHASES, waiting
+from .story import Story
 
 GHOST = operator_leg(CALL, 99)
 TIMERS = ("menu", "ring", "comfort", "agency", "release", "of-a-later-version")

@@ -17,11 +17,14 @@ from ess_pbx.domain.effects import (
     StopMusic,
     StopPlayback,
 )
+from ess_pbx.domain.events import OperatorsMissing, PlaybackEnded
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import bridge_of
 from ess_pbx.domain.waiting import reason_of
 
-from .given import CALL, NO_MENU, OTHER, Story, of, requests, talking, waiting
+from .centre import CALL, NO_MENU, OTHER, of, requests
+from .given import talking, waiting
+from .story import Story
 
 CLEARED = {"alarm": "no-operator:umum", "detail": "umum"}
 
@@ -188,6 +191,18 @@ def test_the_comfort_announcement_comes_again_and_again() -> None:
         story.after(1)
         assert story.hears[CALL] == ["antrean-lanjut"]
         story.prompt_over()
+
+
+def test_the_end_of_a_prompt_that_was_cut_off_does_not_cut_the_next() -> None:
+    story = waiting()
+    cut = story.call.playing
+    assert cut is not None
+    story.feed(OperatorsMissing(CALL))
+
+    story.feed(PlaybackEnded(CALL, cut))
+
+    assert story.effects == []
+    assert story.hears[CALL] == ["tidak-ada-operator"]
 
 
 def test_comfort_does_not_talk_over_another_announcement() -> None:

@@ -1,0 +1,192 @@
+"""The figures' rows of a period come from both databases as the journal told them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ess_pbx.db.connect import DatabaseError, create_engine
+from ess_pbx.db.figures import PeriodFacts, read_period
+from ess_pbx.db.projector import project
+from ess_pbx.domain.facts import Fact, FactKind
+from ess_pbx.domain.service_level import Consult, MissedOffer, Outcome, Step, figures, work
+
+from .story import a_whole_call
+
+K = FactKind
+MIDNIGHT = datetime(2026, 11, 21, tzinfo=UTC)
+DAY = timedelta(days=1)
+_OPERATOR = {"agent": "1001", "leg": "op"}
+_ARRIVAL = dict.fromkeys(
+    ("caller_raw", "caller_e164", "caller_display", "called", "channel", "node")
+)
+
+Told = tuple[FactKind, float, dict[str, Any]]
+
+
+async def given_facts(engine: AsyncEngine, facts: list[Fact], journal: str = "journal") -> None:
+    async with engine.begin() as connection:
+        await project(connection, list(enumerate(facts, 1)), journal)
+
+
+def a_call(
+    name: str, invited: datetime, told: list[Told], *, centre: str = "cilegon", **arrival: Any
+) -> list[Fact]:
+    """The facts of a call, each at seconds after its INVITE."""
+    start = {**_ARRIVAL, "trunk": "telkom", "invited_at": invited.timestamp(), **arrival}
+    return [
+        Fact(
+            id=f"{name}-{number}",
+            centre=centre,
+            call=name,
+            kind=kind,
+            at=invited.timestamp() + after,
+            ms=round(after * 1000),
+            data=data,
+        )
+        for number, (kind, after, data) in enumerate([(K.CALL_ARRIVED, 0.0, start), *told])
+    ]
+
+
+def ended(after: float, result: str, by: str | None) -> Told:
+    data = {"result": result, "reason": "", "channel_cause": 16, "ended_by": by}
+    return K.CALL_ENDED, after, data
+
+
+def answered(after: float) -> list[Told]:
+    return [
+        (K.QUEUED, 0.5, {"queue": "umum", "priority": 5}),
+        (K.OPERATOR_RUNG, 1.0, _OPERATOR),
+        (K.CALL_ANSWERED, 1.5, {}),
+        (K.OPERATOR_ANSWERED, after, _OPERATOR),
+    ]
+
+
+async def the_day(engine: AsyncEngine, **chosen: str) -> PeriodFacts:
+    return await read_period(engine, "cilegon", MIDNIGHT, MIDNIGHT + DAY, **chosen)
+
+
+async def test_an_empty_period_has_no_facts(engine: AsyncEngine) -> None:
+    found = await the_day(engine)
+    assert (found.calls, found.missed, found.states) == ((), (), ())
+
+
+async def test_a_whole_call_is_told_with_its_offers_and_consults(engine: AsyncEngine) -> None:
+    await given_facts(engine, a_whole_call())
+    around = datetime(2025, 6, 15, tzinfo=UTC)
+    found = await read_period(engine, "cilegon", around, around + DAY)
+
+    (call,) = found.calls
+    assert (call.category, call.trunk, call.operator) == ("medis", "telkom", "2002")
+    assert (call.greeted, call.queued, call.rung, call.step) == (True, True, True, Step.CLOSED)
+    assert (call.caller_connected, call.operator_answered, call.ended) == (3.0, 19.0, 32.0)
+    assert call.consults == (
+        Consult(agency="damkar", started=20.0),
+        Consult(agency="psc119", started=23.0, rung=True, answered=25.0),
+    )
+    assert found.missed == (MissedOffer(call="call-1", agent="2001", reason="no-answer"),)
+    assert [(state.agent, state.status, state.run) for state in found.states] == [
+        ("2001", "available", "boot")
+    ]
+
+
+async def test_a_call_belongs_to_the_day_of_its_invite(engine: AsyncEngine) -> None:
+    times = {
+        "before": MIDNIGHT - timedelta(milliseconds=1),
+        "first": MIDNIGHT,
+        "last": MIDNIGHT + DAY - timedelta(milliseconds=1),
+        "after": MIDNIGHT + DAY,
+    }
+    for number, (name, invited) in enumerate(times.items()):
+        await given_facts(engine, a_call(name, invited, answered(2000.0)), f"journal{number}")
+    found = await the_day(engine)
+    assert [call.id for call in found.calls] == ["first", "last"]
+    assert [call.operator_answered for call in found.calls] == [2000.0, 2000.0]
+
+
+async def test_other_centres_categories_and_trunks_are_left_out(engine: AsyncEngine) -> None:
+    medis = {"category": "medis", "queue": "umum", "priority": 5, "language": "id"}
+    facts = [
+        *a_call("here", MIDNIGHT, [(K.CLASSIFIED, 1.0, medis), *answered(3.0)]),
+        *a_call("other-trunk", MIDNIGHT, answered(3.0), trunk="indosat"),
+        *a_call("elsewhere", MIDNIGHT, answered(3.0), centre="serang"),
+    ]
+    await given_facts(engine, facts)
+    assert [call.id for call in (await the_day(engine)).calls] == ["here", "other-trunk"]
+    assert [call.id for call in (await the_day(engine, category="medis")).calls] == ["here"]
+    assert [call.id for call in (await the_day(engine, trunk="indosat")).calls] == ["other-trunk"]
+
+
+async def test_outcomes_are_told_apart(engine: AsyncEngine) -> None:
+    missed = (K.OFFER_MISSED, 9.0, {**_OPERATOR, "reason": "no answer"})
+    facts = [
+        *a_call("1-answered", MIDNIGHT, [*answered(3.0), ended(60.0, "success", "caller")]),
+        *a_call("2-abandoned", MIDNIGHT, [missed, ended(20.0, "client", "caller")]),
+        *a_call("3-lost", MIDNIGHT, [ended(2.0, "server", None)]),
+        *a_call("4-waiting", MIDNIGHT, [(K.QUEUED, 1.0, {"queue": "umum", "priority": 5})]),
+        *a_call("5-talking", MIDNIGHT, answered(30.0)),
+    ]
+    await given_facts(engine, facts)
+    found = await the_day(engine)
+    assert [call.outcome for call in found.calls] == [
+        *(Outcome.ANSWERED, Outcome.ABANDONED, Outcome.LOST, Outcome.WAITING, Outcome.ANSWERED)
+    ]
+    result = figures(found.calls, found.missed)
+    assert (result.unfinished, result.rona, result.longest_wait) == (2, 1, 30.0)
+    assert result.service_levels[0].of_all == 1 / 5
+
+
+async def test_the_first_operator_who_answered_is_the_one(engine: AsyncEngine) -> None:
+    again = (K.OPERATOR_ANSWERED, 50.0, {"agent": "1002", "leg": "op2"})
+    await given_facts(engine, a_call("call", MIDNIGHT, [*answered(3.0), again]))
+    (call,) = (await the_day(engine)).calls
+    assert (call.operator, call.operator_answered) == ("1001", 3.0)
+
+
+async def test_a_call_whose_arrival_was_lost_is_counted_by_what_is_known(
+    engine: AsyncEngine,
+) -> None:
+    facts = a_call("call", MIDNIGHT, [*answered(3.0), ended(9.0, "success", "caller")])[1:]
+    unclocked = [
+        Fact(id=f.id, centre=f.centre, call=f.call, kind=f.kind, at=f.at, ms=None, data=f.data)
+        for f in facts
+    ]
+    await given_facts(engine, unclocked)
+    (call,) = (await the_day(engine)).calls
+    # The first time known is our answer, 1.5 s after the INVITE that nobody remembers.
+    assert (call.operator_answered, call.ended) == (1.5, 7.5)
+
+
+async def test_states_are_read_from_a_day_before_in_order(engine: AsyncEngine) -> None:
+    def state(number: int, hours: float, name: str) -> Fact:
+        data = {"agent": "1001", "status": "present", "state": name, "call": None}
+        at = MIDNIGHT.timestamp() + hours * 3600
+        return Fact(
+            id=f"boot-{number}",
+            centre="cilegon",
+            call=None,
+            kind=K.AGENT_STATE,
+            at=at,
+            ms=None,
+            data=data,
+        )
+
+    told = [state(1, -25, "idle"), state(2, -1, "talking"), state(3, 1, "idle"), state(4, 24, "x")]
+    await given_facts(engine, told)
+    found = await the_day(engine)
+    assert [each.state for each in found.states] == ["talking", "idle"]
+    window = (MIDNIGHT.timestamp(), (MIDNIGHT + DAY).timestamp())
+    did = work(found.states, [window], now=window[0] + 2 * 3600)["1001"]
+    assert (did.talking, did.on_duty) == (3600.0, 7200.0)
+
+
+async def test_a_database_without_tables_says_what_to_do(empty_url: str) -> None:
+    engine = create_engine(empty_url)
+    try:
+        with pytest.raises(DatabaseError, match="ess-pbx migrate"):
+            await the_day(engine)
+    finally:
+        await engine.dispose()

@@ -1,0 +1,62 @@
+"""A centre for searches: two queues, two shifts with a gap, and menus, one without prompts."""
+
+from __future__ import annotations
+
+from datetime import time
+
+from ess_pbx.domain.config import (
+    Agency,
+    Category,
+    Centre,
+    Choice,
+    Menu,
+    Operator,
+    Policy,
+    Queue,
+    Shift,
+)
+
+AGENTS = ("2001", "2002", "2003", "2004")
+
+
+def a_centre(menu: bool, wrap_up: float) -> Centre:
+    """With or without a menu; ``wrap_up`` in seconds."""
+    return Centre(
+        id="c",
+        name="C",
+        default_queue="umum",
+        default_category="lainnya",
+        first_menu="utama" if menu else None,
+        policy=Policy(wrap_up=wrap_up),
+        queues=(
+            Queue(id="umum", name="Umum"),
+            Queue(id="medis", name="Medis", operators=("2001", "2004")),
+        ),
+        categories=(
+            Category(id="lainnya", name="Lainnya", queue="umum"),
+            Category(id="medis", name="Medis", queue="medis"),
+        ),
+        shifts=(
+            Shift(id="a", name="A", starts=time(7), ends=time(19), operators=AGENTS[:3]),
+            Shift(id="b", name="B", starts=time(19), ends=time(5), operators=AGENTS[2:]),
+        ),
+        operators=tuple(Operator(extension=agent, name=agent) for agent in AGENTS),
+        agencies=(
+            Agency(id="psc", name="P", code="119", contact="sip:119@127.0.0.1"),
+            Agency(id="polres", name="P", code="110", contact="sip:110@127.0.0.1"),
+        ),
+        menus={
+            "utama": Menu(
+                prompts=("menu-utama", "menu-lanjutan"),
+                keys={
+                    "1": Choice(category="medis", priority=7),
+                    "2": Choice(menu="lain"),
+                    "3": Choice(language="en", menu="utama"),
+                },
+                otherwise=Choice(),
+            ),
+            "lain": Menu(otherwise=Choice(category="medis")),
+        }
+        if menu
+        else {},
+    )

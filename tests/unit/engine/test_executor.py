@@ -1,0 +1,146 @@
+"""Each effect is one request, and a request's failure is told to the core."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from ess_pbx.ari.protocol import Answer as AriAnswer
+from ess_pbx.domain.effects import (
+    Answer,
+    AsteriskEffect,
+    HangUp,
+    Join,
+    Originate,
+    PlayPrompt,
+    PlayTone,
+    Role,
+    StopMusic,
+    StopPlayback,
+)
+from ess_pbx.domain.events import CallEvent, LegGone, PlaybackEnded
+from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId
+from ess_pbx.engine.executor import Executor
+from ess_pbx.errors import AriError, AriRefusedError, AriTimeoutError
+
+CALL = CallId("ess1-1.0")
+LEG = LegId(f"{CALL}~op2")
+BRIDGE = BridgeId(f"{CALL}~br")
+PLAYBACK = PlaybackId(f"{CALL}~pb1")
+PROMPT = PlayPrompt(LegId(CALL), False, PLAYBACK, "mohon-tunggu", "id")
+
+
+def originate(role: Role = Role.OPERATOR, address: str = "1001", number: str = "+628") -> Originate:
+    return Originate(CALL, LEG, role, address, number, "Kebakaran", 17.0)
+
+
+class Asterisk:
+    """Answers every request in the way a test wants."""
+
+    def __init__(self, error: AriError | None = None) -> None:
+        self.error = error
+        self.asked: list[tuple[str, str, dict[str, str | int]]] = []
+
+    def send(
+        self, method: str, uri: str, *, query: Mapping[str, str | int] | None = None
+    ) -> asyncio.Future[AriAnswer]:
+        self.asked.append((method, uri, dict(query or {})))
+        future: asyncio.Future[AriAnswer] = asyncio.get_running_loop().create_future()
+        if self.error is not None:
+            future.set_exception(self.error)
+        else:
+            future.set_result(None)
+        return future
+
+
+async def carry_out(
+    effect: AsteriskEffect, error: AriError | None = None
+) -> tuple[Asterisk, list[CallEvent], Executor]:
+    asterisk, told = Asterisk(error), list[CallEvent]()
+    executor = Executor(asterisk, Path("/prompts"), told.append)
+    executor.carry_out(effect)
+    await asyncio.sleep(0)
+    return asterisk, told, executor
+
+
+def refused(status: int) -> AriRefusedError:
+    return AriRefusedError("POST", "x", status, "no")
+
+
+async def test_an_operators_phone_is_rung_by_one_request_that_carries_the_call() -> None:
+    asterisk, told, executor = await carry_out(originate())
+
+    [(method, uri, query)] = asterisk.asked
+    assert (method, uri) == ("POST", f"channels/{LEG}")
+    assert query["endpoint"] == "PJSIP/1001"
+    assert query["appArgs"] == f"operator,{CALL}"
+    assert query["originator"] == CALL
+    assert query["callerId"] == '"Kebakaran" <+628>'
+    assert told == []
+    assert executor.failures == 0
+
+
+async def test_an_agency_is_called_through_the_endpoint_that_nobody_can_call_in_by() -> None:
+    asterisk, _, _ = await carry_out(originate(Role.AGENCY, "sip:119@192.0.2.1"))
+
+    assert asterisk.asked[0][2]["endpoint"] == "PJSIP/agencies/sip:119@192.0.2.1"
+
+
+async def test_a_caller_without_a_number_is_shown_as_anonymous() -> None:
+    asterisk, _, _ = await carry_out(originate(number=""))
+
+    assert asterisk.asked[0][2]["callerId"] == '"Kebakaran" <anonymous>'
+
+
+async def test_a_prompt_is_a_file_of_its_language() -> None:
+    asterisk, _, _ = await carry_out(PROMPT)
+
+    assert asterisk.asked == [
+        ("POST", f"channels/{CALL}/play/{PLAYBACK}", {"media": "sound:/prompts/id/mohon-tunggu"})
+    ]
+
+
+@pytest.mark.parametrize("error", [refused(500), refused(400), AriError("not connected")])
+async def test_a_phone_that_cannot_be_rung_is_gone(error: AriError) -> None:
+    _, told, executor = await carry_out(originate(), error)
+
+    assert told == [LegGone(CALL, LEG, 20)]
+    assert executor.failures == 1
+
+
+async def test_a_phone_that_may_have_been_rung_is_waited_for() -> None:
+    _, told, _ = await carry_out(originate(), AriTimeoutError("no answer"))
+
+    assert told == []
+
+
+async def test_a_leg_that_asterisk_does_not_know_is_gone_when_it_is_hung_up() -> None:
+    _, told, _ = await carry_out(HangUp(LEG), refused(404))
+
+    assert told == [LegGone(CALL, LEG, 20)]
+
+
+@pytest.mark.parametrize("effect", [PROMPT, PlayTone(BRIDGE, PLAYBACK, "ring")])
+async def test_what_cannot_be_played_has_ended(effect: AsteriskEffect) -> None:
+    _, told, _ = await carry_out(effect, refused(500))
+
+    assert told == [PlaybackEnded(CALL, PLAYBACK)]
+
+
+@pytest.mark.parametrize("effect", [StopPlayback(PLAYBACK), StopMusic(LegId(CALL))])
+async def test_stopping_what_has_stopped_is_no_failure(effect: AsteriskEffect) -> None:
+    _, told, executor = await carry_out(effect, refused(404))
+
+    assert told == []
+    assert executor.failures == 0
+
+
+@pytest.mark.parametrize("effect", [Answer(LegId(CALL)), Join(BRIDGE, (LegId(CALL), LEG))])
+async def test_any_other_failure_is_counted(effect: AsteriskEffect) -> None:
+    _, told, executor = await carry_out(effect, refused(409))
+
+    assert told == []
+    assert executor.failures == 1
