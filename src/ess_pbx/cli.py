@@ -115,17 +115,18 @@ def up(
 @app.command
 def serve(settings: SettingsFile) -> int:
     """Run a centre, Asterisk and engine, until it is told to stop (SIGTERM or Ctrl-C)."""
-    from ess_pbx.demo.up import until_stopped
+    from ess_pbx.demo.up import stop_signals, until_stopped
     from ess_pbx.installation import Installation
 
     loaded = load_settings(settings)
     log.configure(loaded.asterisk.log_level)
 
     async def work() -> None:
+        stopped = stop_signals()
         installation = Installation(loaded, Progress())
         try:
             await installation.start()
-            await until_stopped(installation)
+            await until_stopped(installation, stopped)
         finally:
             await installation.stop()
 

@@ -19,7 +19,7 @@ from ess_pbx.domain.config import (
 AGENTS = ("2001", "2002", "2003", "2004")
 
 
-def a_centre(menu: bool, wrap_up: float) -> Centre:
+def a_centre(menu: bool, wrap_up: float, searches: bool) -> Centre:
     """With or without a menu; ``wrap_up`` in seconds."""
     return Centre(
         id="c",
@@ -27,7 +27,7 @@ def a_centre(menu: bool, wrap_up: float) -> Centre:
         default_queue="umum",
         default_category="lainnya",
         first_menu="utama" if menu else None,
-        policy=Policy(wrap_up=wrap_up),
+        policy=Policy(wrap_up=wrap_up, search_at_once=searches),
         queues=(
             Queue(id="umum", name="Umum"),
             Queue(id="medis", name="Medis", operators=("2001", "2004")),

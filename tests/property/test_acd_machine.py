@@ -157,11 +157,15 @@ class AcdMachine(RuleBasedStateMachine):
             calls.append(call)
         return multiple(*calls)
 
-    @rule(call=queued)
-    def caller_joins_twice(self, call: CallId) -> None:
+    @rule(call=queued, queue=st.sampled_from(sorted(QUEUES)), priority=st.integers(0, 9))
+    def caller_moves(self, call: CallId, queue: str, priority: int) -> None:
+        """What the caller chose in the menu; a phone that rings already goes on ringing."""
         caller = self.model.callers.get(call)
-        if caller is not None:
-            assert self.acd.apply(JoinQueue(call, caller.queue, 9, 0.0), self.now) == []
+        if caller is None:
+            return
+        _, since, number = caller.order
+        caller.queue, caller.order, caller.told = queue, (-priority, since, number), False
+        self._follow(self.acd.apply(JoinQueue(call, queue, priority, since), self.now))
 
     @rule(call=consumes(queued))
     def caller_leaves(self, call: CallId) -> None:
@@ -326,8 +330,8 @@ class AcdMachine(RuleBasedStateMachine):
                 if known.call == call and known.state is AgentState.OFFERED
             ]
             assert rings == ([entry.offered_to] if entry.offered_to else [])
-            heap = [each for _, each in self.acd._calls[entry.queue] if each == call]
-            assert (entry.offered_to is not None) or len(heap) == 1
+            heap = self.acd._calls[entry.queue]
+            assert (entry.offered_to is not None) or (entry.order, call) in heap
 
     @invariant()
     def a_call_has_at_most_one_operator(self) -> None:

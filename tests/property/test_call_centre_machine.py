@@ -75,15 +75,23 @@ class CallCentreMachine(RuleBasedStateMachine):
     @initialize(
         menu=st.booleans(),
         wrap_up=st.sampled_from([0.0, 20.0]),
+        searches=st.booleans(),
         phones=st.sets(st.sampled_from(AGENTS), min_size=2),
         calls=st.lists(st.integers(0, 7), min_size=1, max_size=MOST_CALLS),
         lags=st.booleans(),
     )
     def opens(
-        self, menu: bool, wrap_up: float, phones: set[str], calls: list[int], lags: bool
+        self,
+        menu: bool,
+        wrap_up: float,
+        searches: bool,
+        phones: set[str],
+        calls: list[int],
+        lags: bool,
     ) -> None:
         """Some calls are under way, each a number of steps: few would come far by chance alone."""
-        self.core = CallCentre(a_centre(menu, wrap_up))
+        self.searches = searches
+        self.core = CallCentre(a_centre(menu, wrap_up, searches))
         self.clock_shows(9)
         for phone in sorted(phones):
             self._hear(PhoneReachable(phone))
@@ -337,7 +345,8 @@ class CallCentreMachine(RuleBasedStateMachine):
 
     @invariant()
     def whoever_waits_is_in_the_queue(self) -> None:
-        waiting = {call.id for call in self.core.calls.values() if call.phase is Phase.WAITING}
+        searching = {Phase.WAITING, Phase.IVR} if self.searches else {Phase.WAITING}
+        waiting = {call.id for call in self.core.calls.values() if call.phase in searching}
         assert self.core.acd.waiting.keys() == waiting
 
     @invariant()
@@ -348,9 +357,10 @@ class CallCentreMachine(RuleBasedStateMachine):
     @invariant()
     def whoever_is_rung_or_being_told_has_a_timer_that_ends_it(self) -> None:
         for call in self.core.calls.values():
+            ring = {"ring"} if call.offer else set()
             expected = {
-                Phase.IVR: {"menu"},
-                Phase.WAITING: {"comfort", "ring"} if call.offer else {"comfort"},
+                Phase.IVR: {"menu", *ring},
+                Phase.WAITING: {"comfort", *ring},
                 Phase.CONSULT_RINGING: {"agency"},
                 Phase.RETURNING: {"agency"},
                 Phase.ENDED: {"release"},

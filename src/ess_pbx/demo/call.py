@@ -85,7 +85,8 @@ class Demo:
         async with SippAgency(self.folder / "agency", [agency_line], answer_after=1.0) as agency:
             settings = loopback(sample(), self.folder, agencies=agency.local)
             # A short ring time, so that an operator who does not answer costs the demo 3 s.
-            policy = replace(settings.centre.policy, ring=3.0, wrap_up=1.0)
+            # The menu is shown to its end, where a centre would cut it short with an operator.
+            policy = replace(settings.centre.policy, ring=3.0, wrap_up=1.0, search_at_once=False)
             settings = replace(settings, centre=replace(settings.centre, policy=policy))
             installation = Installation(settings, self.say)
             try:

@@ -31,6 +31,7 @@ async def keep_up(
     folder: Path, host: str, traffic: float, say: Callable[[str], None], out: Console
 ) -> None:
     """Run until SIGINT or SIGTERM; then stop all of it."""
+    stopped = stop_signals()
     lines = [RtpParty(tone(1200)) for _ in range(AGENCY_LINES)]
     async with SippAgency(
         folder / "agency", lines, answer_after=AGENCY_ANSWERS_AFTER, time_limit=30 * 86400
@@ -56,7 +57,7 @@ async def keep_up(
                     )
                 )
                 say(f"{traffic:g} synthetic callers a minute")
-            await until_stopped(installation)
+            await until_stopped(installation, stopped)
         finally:
             for task in background:
                 task.cancel()
@@ -65,20 +66,23 @@ async def keep_up(
             say("stopped")
 
 
-async def until_stopped(installation: Installation) -> None:
-    """Wait for SIGINT or SIGTERM.
-
-    Raises RuntimeMissingError when Asterisk ends by itself.
-    """
+def stop_signals() -> asyncio.Event:
+    """An event that SIGINT and SIGTERM set, from now on, instead of ending the program."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
+    return stopped
+
+
+async def until_stopped(installation: Installation, stopped: asyncio.Event) -> None:
+    """Wait until ``stopped`` is set.
+
+    Raises RuntimeMissingError when Asterisk ends by itself.
+    """
     asterisk = asyncio.create_task(installation.asterisk.wait())
     told = asyncio.create_task(stopped.wait())
     await asyncio.wait((asterisk, told), return_when=asyncio.FIRST_COMPLETED)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.remove_signal_handler(number)
     if not told.done():
         told.cancel()
         raise RuntimeMissingError(

@@ -120,12 +120,20 @@ class Acd:
         return [self._state(seat), *self._became_free(seat)]
 
     def _join(self, effect: JoinQueue) -> list[Decision]:
-        if effect.call in self.waiting:
-            return []
+        """A call comes into a queue, or moves to another with what its caller chose."""
         self._count += 1
         order = (-effect.priority, effect.since, self._count)
-        entry = Waiting(effect.call, effect.queue, order)
-        self.waiting[effect.call] = entry
+        entry = self.waiting.get(effect.call)
+        if entry is None:
+            entry = self.waiting[effect.call] = Waiting(effect.call, effect.queue, order)
+        else:
+            before = entry.queue, entry.order
+            entry.queue, entry.order = effect.queue, (*order[:2], entry.order[2])
+            if entry.offered_to is not None:
+                # A phone that rings already is nearer to an answer than the right one.
+                return []
+            if before == (entry.queue, entry.order):
+                return self._alone(entry)
         seat = self._longest_idle(effect.queue)
         if seat is not None:
             return self._offer(entry, seat)
@@ -173,6 +181,10 @@ class Acd:
         if len(heap) > 2 * len(self.waiting):
             heap[:] = [(order, call) for order, call in heap if self._waits(order, call)]
             heapq.heapify(heap)
+        return self._alone(entry)
+
+    def _alone(self, entry: Waiting) -> list[Decision]:
+        """What a waiting call is told when nobody could be offered it."""
         if self._present[entry.queue] > 0:
             return []
         return [*self._raise_alarm(entry.queue), OperatorsMissing(entry.call)]

@@ -110,6 +110,9 @@ class Policy(Shape, frozen=True, kw_only=True):
     comfort: Seconds = 20.0
     """Waiting callers hear the comfort announcement this often."""
     default_priority: Annotated[int, Meta(ge=0, le=9)] = 5
+    search_at_once: bool = True
+    """Ring operators while the caller still hears greeting and menu; one who answers cuts them
+    short. Otherwise a caller is queued when the menu is done."""
     handover_before: Annotated[float, Meta(ge=0, le=3600)] = 0.0
     """Operators are on duty this long before their shift starts."""
     handover_after: Annotated[float, Meta(ge=0, le=3600)] = 0.0

@@ -165,7 +165,7 @@ class Illegal:
 
 @dataclass(frozen=True, slots=True)
 class JoinQueue:
-    """Queue the call; waiting time counts from ``since`` (monotonic seconds)."""
+    """Queue the call, or move it; waiting time counts from ``since`` (monotonic seconds)."""
 
     call: CallId
     queue: str

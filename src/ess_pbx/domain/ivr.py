@@ -6,11 +6,11 @@ from ess_pbx.domain import hearing, waiting
 from ess_pbx.domain.call import Phase, Result, Turn
 from ess_pbx.domain.config import Choice
 from ess_pbx.domain.effects import Answer, ArmTimer, CancelTimer, Role
-from ess_pbx.domain.ending import UNKNOWN_CAUSE, caller_left, end, timer
+from ess_pbx.domain.ending import UNKNOWN_CAUSE, end, timer
 from ess_pbx.domain.events import (
     Arrived,
     KeyPressed,
-    LegGone,
+    OperatorsMissing,
     PlaybackEnded,
     TimerFired,
 )
@@ -54,13 +54,14 @@ def arrived(turn: Turn, event: Arrived) -> None:
     turn.add_leg(turn.call.caller, Role.CALLER, event.caller_e164 or event.caller_display)
     greeting = () if centre.greeting is None else (centre.greeting,)
     if centre.first_menu is not None:
+        if centre.policy.search_at_once:
+            waiting.join(turn)
         turn.do(Answer(turn.call.caller))
         enter_menu(turn, centre.first_menu, *greeting)
         return
     record_classification(turn)
     # Without a menu the operator's phone is rung before the caller is even answered.
-    turn.set(phase=Phase.WAITING)
-    waiting.join(turn)
+    waiting.begin(turn)
     turn.do(Answer(turn.call.caller))
     hearing.announce(turn, *greeting)
 
@@ -77,6 +78,8 @@ def enter_menu(turn: Turn, name: str, *before: str) -> None:
 
 def key(turn: Turn, event: KeyPressed) -> None:
     """A key over the prompts or after them; one without a meaning changes nothing."""
+    if event.leg != turn.call.caller:
+        return
     turn.record(FactKind.KEY_PRESSED, key=event.key, menu=turn.call.menu)
     choice = turn.centre.menus[turn.call.menu].keys.get(event.key)
     if choice is not None:
@@ -91,17 +94,16 @@ def playback_ended(turn: Turn, event: PlaybackEnded) -> None:
 
 
 def timer_fired(turn: Turn, event: TimerFired) -> None:
-    """Nothing was pressed."""
+    """Nothing was pressed; or an operator did not answer."""
     if event.timer.kind == "menu":
         _choose(turn, turn.centre.menus[turn.call.menu].otherwise)
+    elif event.timer.kind == "ring":
+        waiting.timer_fired(turn, event)
 
 
-def gone(turn: Turn, event: LegGone) -> None:
-    """The caller left during the menu."""
-    if event.leg == turn.call.caller:
-        caller_left(turn, event)
-    else:
-        turn.drop_leg(event.leg, event.cause)
+def nobody_there(turn: Turn, _: OperatorsMissing) -> None:
+    """No operator is there yet; the caller is told when the menu is done, if it is still so."""
+    turn.record(FactKind.NO_OPERATOR, queue=turn.call.queue)
 
 
 def _choose(turn: Turn, choice: Choice) -> None:

@@ -52,26 +52,29 @@ def reason_of(cause: int) -> str:
 
 def queue_call(turn: Turn, *prompts: str) -> None:
     """Put the caller into the queue of their category; they hear prompts, then music."""
-    turn.set(phase=Phase.WAITING)
-    join(turn)
+    begin(turn)
     hearing.announce(turn, *prompts)
 
 
 def requeue(turn: Turn) -> None:
     """A caller who had a human lost them: back to the head of the queue, age kept."""
-    turn.set(priority=TOP_PRIORITY, phase=Phase.WAITING, operator=None, agency=None, dialled="")
-    join(turn)
+    turn.set(priority=TOP_PRIORITY, operator=None, agency=None, dialled="")
+    begin(turn)
     hearing.announce(turn, WAIT_PROMPT)
 
 
+def begin(turn: Turn) -> None:
+    """From now on the caller does nothing but wait."""
+    turn.set(phase=Phase.WAITING)
+    join(turn)
+    turn.do(ArmTimer(timer(turn.call.id, "comfort"), turn.centre.policy.comfort))
+
+
 def join(turn: Turn) -> None:
-    """Queue the call as it stands; its age counts from its arrival."""
+    """Queue the call as it stands, or move it there; its age counts from its arrival."""
     call = turn.call
     turn.record(FactKind.QUEUED, queue=call.queue, priority=call.priority)
-    turn.do(
-        JoinQueue(call.id, call.queue, call.priority, call.arrived),
-        ArmTimer(timer(call.id, "comfort"), turn.centre.policy.comfort),
-    )
+    turn.do(JoinQueue(call.id, call.queue, call.priority, call.arrived))
 
 
 def offer(turn: Turn, event: OfferMade) -> None:
@@ -121,7 +124,8 @@ def answered(turn: Turn, event: LegAnswered) -> None:
 
 def _connect(turn: Turn, operator: OperatorSide) -> None:
     call = turn.call
-    turn.do(CancelTimer(timer(call.id, "ring")), CancelTimer(timer(call.id, "comfort")))
+    for kind in ("ring", "comfort", "menu"):
+        turn.do(CancelTimer(timer(call.id, kind)))
     hearing.quiet(turn)
     if not call.bridged:
         turn.do(CreateBridge(call.bridge))
