@@ -55,6 +55,7 @@ def arrived(turn: Turn, event: Arrived) -> None:
     greeting = () if centre.greeting is None else (centre.greeting,)
     if centre.first_menu is not None:
         if centre.policy.search_at_once:
+            record_classification(turn)
             waiting.join(turn)
         turn.do(Answer(turn.call.caller))
         enter_menu(turn, centre.first_menu, *greeting)
