@@ -86,6 +86,7 @@ async def test_without_an_engine_the_phones_on_shift_ring_at_once_and_the_call_i
     assert {call.account for call in story.phones.calls} == {"1001", "1002"}
     assert story.facts[told:] == []
     (raw,) = recorded_raw(story.settings.folders.recordings)
+    await until(lambda: not recordings.still_written(raw), "Asterisk closed the recording")
     caller_side, other_side = np.fromfile(raw, "<i2").reshape(-1, recordings.CHANNELS).T
     assert loudest(caller_side, CALLER_TONE) >= HEARD_DBOV
     assert loudest(other_side, operator_tone("1001")) >= HEARD_DBOV

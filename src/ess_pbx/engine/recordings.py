@@ -58,7 +58,7 @@ async def finish(folder: Path, call: CallId) -> Recording | None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + CLOSED_WITHIN
     try:
-        while await asyncio.to_thread(_still_written, raw):
+        while await asyncio.to_thread(still_written, raw):
             if loop.time() > deadline:
                 raise RecordingError(f"{raw}: Asterisk still writes it {CLOSED_WITHIN} s later")
             await asyncio.sleep(_POLL)
@@ -67,7 +67,7 @@ async def finish(folder: Path, call: CallId) -> Recording | None:
         raise RecordingError(f"{raw}: {error}") from error
 
 
-def _still_written(path: Path) -> bool:
+def still_written(path: Path) -> bool:
     """Whether a program has the file open for writing: then no read lease can be had (fcntl(2))."""
     try:
         with path.open("rb") as file:
