@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import time
 from collections.abc import Coroutine
@@ -41,14 +42,24 @@ for group in (config, render, prompts, bench, roster):
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 out = Console(highlight=False)
 
+STOPS = (KeyboardInterrupt, asyncio.CancelledError)
+"""How Ctrl-C and SIGTERM arrive."""
+
 SettingsFile = Annotated[Path, Parameter(help="The centre's TOML file.")]
 T = TypeVar("T")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run on uvloop; Ctrl-C cancels the work and lets it clean up."""
+    """Run on uvloop; Ctrl-C and SIGTERM cancel the work and let it clean up."""
+
+    async def cancellable() -> T:
+        task = asyncio.current_task()
+        if task is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+        return runner.run(cancellable())
 
 
 class Progress:
@@ -72,17 +83,21 @@ def demo(
     from ess_pbx.demo.show import show
 
     folder = (folder or _run_folder("demo")).resolve()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     demo_run = Demo(folder, Progress())
-    with (folder / "engine.log").open("w") as log_file:
-        log.configure("info", log_file)
-        try:
-            result = run(demo_run.run())
-        except (Exception, KeyboardInterrupt) as error:
-            result = demo_run.result
-            result.error = f"{type(error).__name__}: {error}"
-            if not isinstance(error, EssPbxError):
-                log.get_logger(__name__).exception("demo.failed")
+    result = demo_run.result
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (folder / "engine.log").open("w") as log_file:
+            log.configure("info", log_file)
+            try:
+                run(demo_run.run())
+            except Exception as error:
+                if not isinstance(error, EssPbxError):
+                    log.get_logger(__name__).exception("demo.failed")
+                raise
+    except (Exception, KeyboardInterrupt, asyncio.CancelledError) as error:
+        what = "stopped" if isinstance(error, STOPS) else f"{type(error).__name__}: {error}"
+        result.ok, result.error = False, what
     if json:
         sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
     elif result.ok:
@@ -305,6 +320,7 @@ def _run_folder(kind: str) -> Path:
 
 def main() -> int:
     """Run a command; returns the exit code."""
+    os.umask(0o077)  # recordings, logs and passwords are nobody else's
     log.configure("warning")
     try:
         code = app(result_action="return_value", exit_on_error=True)
@@ -314,7 +330,7 @@ def main() -> int:
     except EssPbxError as error:
         err.print(f"{error.code}: {error}", markup=False)
         return 1
-    except KeyboardInterrupt:
+    except STOPS:
         return 130
     return code if isinstance(code, int) else 0
 

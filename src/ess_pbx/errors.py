@@ -6,6 +6,7 @@
     ├── SettingsError        a settings, menu or prompt file is wrong (exit code 2)
     ├── RuntimeMissingError  a program ess-pbx drives is absent or too old
     ├── PortTakenError       a port that was asked for is in use
+    ├── InUseError           another program runs in the same state folder
     ├── AriError             a request to Asterisk failed
     │   ├── AriTimeoutError  no answer in time
     │   └── AriRefusedError  Asterisk answered with an error status
@@ -46,6 +47,13 @@ class PortTakenError(EssPbxError):
 
     code = "port-taken"
     http_status = 503
+
+
+class InUseError(EssPbxError):
+    """Another program runs in the same state folder."""
+
+    code = "in-use"
+    http_status = 409
 
 
 class AriError(EssPbxError):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 from ess_pbx.asterisk.render import AsteriskFolders, prompts_folder, render
 from ess_pbx.asterisk.server import AsteriskServer, require_free_ports
@@ -13,7 +16,7 @@ from ess_pbx.domain.config import Centre
 from ess_pbx.domain.facts import Fact
 from ess_pbx.engine import fallback
 from ess_pbx.engine.service import Engine
-from ess_pbx.errors import PromptError
+from ess_pbx.errors import InUseError, PromptError
 from ess_pbx.prompts.build import build_prompts, missing_prompts
 from ess_pbx.prompts.synthesis import EspeakSynthesiser
 from ess_pbx.runtime import Runtime
@@ -44,16 +47,18 @@ class Installation:
         self.asterisk = AsteriskServer(self.runtime, self.folders)
         self.credentials: Credentials | None = None
         self.engine: Engine | None = None
+        self._lock: IO[str] | None = None
 
     def prepare(self) -> Credentials:
         """Check Asterisk's version, make passwords, prompts and Asterisk's configuration.
 
-        Raises RuntimeMissingError, SettingsError or PromptError; nothing runs yet.
+        Raises InUseError, RuntimeMissingError, SettingsError or PromptError; nothing runs yet.
         """
         settings = self.settings
+        if self._lock is None:
+            self._lock = lock_state(settings.folders.state)
         version = ".".join(map(str, self.runtime.require_asterisk()))
         self.progress(f"Asterisk {version}")
-        settings.folders.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         extensions = [operator.extension for operator in settings.centre.operators]
         self.credentials = load_credentials(settings.folders.state, extensions)
         target = prompts_folder(settings)
@@ -65,11 +70,13 @@ class Installation:
         return self.credentials
 
     async def start(self, on_fact: Callable[[Fact], None] | None = None) -> Engine:
-        """Prepare, then start Asterisk and the engine.
+        """Prepare, unless that was done, then start Asterisk and the engine.
 
         Raises what ``prepare`` raises, PortTakenError, or AriError; nothing is left running then.
         """
-        credentials = await asyncio.to_thread(self.prepare)
+        credentials = self.credentials
+        if credentials is None:
+            credentials = await asyncio.to_thread(self.prepare)
         require_free_ports(self.settings.asterisk)
         await self.asterisk.start()
         self.progress(f"Asterisk is up (pid {self.asterisk.pid})")
@@ -87,6 +94,32 @@ class Installation:
         if self.engine is not None:
             await self.engine.stop()
         await self.asterisk.stop()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def lock_state(state: Path) -> IO[str]:
+    """Take a state folder for this process, until the file that is returned is closed.
+
+    Raises InUseError, naming the process that has it.
+    """
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = (state / "lock").open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.seek(0)
+        owner = lock.read().strip() or "unknown"
+        lock.close()
+        raise InUseError(
+            f"{state}: in use by process {owner}; stop that one, or use another folder "
+            "([folders] state in the settings, --folder for demo and up)"
+        ) from None
+    lock.truncate(0)
+    lock.write(f"{os.getpid()}\n")
+    lock.flush()
+    return lock
 
 
 def spoken_prompts(centre: Centre) -> Iterator[str]:

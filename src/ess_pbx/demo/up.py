@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
-from ess_pbx.demo.stage import loopback, sample
+from ess_pbx.asterisk.free_ports import free_port
+from ess_pbx.demo.stage import HOST, loopback, sample
 from ess_pbx.demo.traffic import make_traffic, traffic_trunks
 from ess_pbx.errors import RuntimeMissingError
 from ess_pbx.installation import Installation
@@ -32,18 +33,24 @@ async def keep_up(
 ) -> None:
     """Run until SIGINT or SIGTERM; then stop all of it."""
     stopped = stop_signals()
+    agencies = (HOST, free_port(socket.SOCK_DGRAM))
+    settings = loopback(sample(), folder, agencies=agencies)
+    callers = traffic_trunks() if traffic else ()
+    settings = replace(
+        settings,
+        asterisk=replace(settings.asterisk, sip_host=host, sip_port=_sip_port(host, settings)),
+        trunks=settings.trunks + callers,
+    )
+    installation = Installation(settings, say)
+    await asyncio.to_thread(installation.prepare)
     lines = [RtpParty(tone(1200)) for _ in range(AGENCY_LINES)]
     async with SippAgency(
-        folder / "agency", lines, answer_after=AGENCY_ANSWERS_AFTER, time_limit=30 * 86400
-    ) as agency:
-        settings = loopback(sample(), folder, agencies=agency.local)
-        callers = traffic_trunks() if traffic else ()
-        settings = replace(
-            settings,
-            asterisk=replace(settings.asterisk, sip_host=host, sip_port=_sip_port(host, settings)),
-            trunks=settings.trunks + callers,
-        )
-        installation = Installation(settings, say)
+        folder / "agency",
+        lines,
+        local=agencies,
+        answer_after=AGENCY_ANSWERS_AFTER,
+        time_limit=30 * 86400,
+    ):
         background: list[asyncio.Task[None]] = []
         try:
             engine = await installation.start()
@@ -78,20 +85,27 @@ def stop_signals() -> asyncio.Event:
 async def until_stopped(installation: Installation, stopped: asyncio.Event) -> None:
     """Wait until ``stopped`` is set.
 
-    Raises RuntimeMissingError when Asterisk ends by itself.
+    Raises RuntimeMissingError when Asterisk ends by itself, or another engine takes over.
     """
     asterisk = asyncio.create_task(installation.asterisk.wait())
     told = asyncio.create_task(stopped.wait())
-    await asyncio.wait((asterisk, told), return_when=asyncio.FIRST_COMPLETED)
-    if not told.done():
-        told.cancel()
+    replaced = asyncio.Event() if installation.engine is None else installation.engine.replaced
+    displaced = asyncio.create_task(replaced.wait())
+    waits: list[asyncio.Task[Any]] = [asterisk, told, displaced]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    ended = {task for task in waits if task.done()}
+    for task in waits:
+        task.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
+    if told in ended:
+        return
+    if displaced in ended:
         raise RuntimeMissingError(
-            f"Asterisk ended by itself with {asterisk.result()}; "
-            f"see {installation.asterisk.log_file}"
+            "another engine has taken over this Asterisk; stop that one, or leave it to it"
         )
-    asterisk.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await asterisk
+    raise RuntimeMissingError(
+        f"Asterisk ended by itself with {asterisk.result()}; see {installation.asterisk.log_file}"
+    )
 
 
 def _sip_port(host: str, settings: Settings) -> int:

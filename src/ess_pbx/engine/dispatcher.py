@@ -118,13 +118,14 @@ class Dispatcher:
             self._log.exception("core.failed", event=type(event).__name__)
             return
         facts: list[Record] = []
-        try:
-            for effect in effects:
+        for effect in effects:
+            try:
                 self._carry_out(effect, facts)
-        finally:
-            # The phone that is to ring does not wait until we have written down that it will.
-            for fact in facts:
-                self.record(fact.call, fact.kind, fact.data)
+            except Exception:
+                self._log.exception("effect.not_carried_out", effect=type(effect).__name__)
+        # The phone that is to ring does not wait until we have written down that it will.
+        for fact in facts:
+            self.record(fact.call, fact.kind, fact.data)
 
     def _carry_out(self, effect: EngineEffect, facts: list[Record]) -> None:
         match effect:

@@ -41,6 +41,8 @@ from ess_pbx.settings.model import Settings
 CLOCK_SECONDS = 5.0
 """How often the wall clock is read: shifts change, and the clock may be set."""
 DRAIN_SECONDS = 10.0
+RECONCILE_SECONDS = 1.0
+"""How long until Asterisk is asked again for what it did not tell after a connect."""
 
 
 class Engine:
@@ -73,6 +75,8 @@ class Engine:
         self._projector_task: asyncio.Task[None] | None = None
         self._database: AsyncEngine | None = None
         self._stopped = False
+        self.replaced = asyncio.Event()
+        """Set when another engine has taken this one's place."""
         self.ari = AriConnection(
             settings.asterisk.ari_host,
             settings.asterisk.ari_port,
@@ -82,6 +86,7 @@ class Engine:
             on_event=self._on_event,
             on_connected=self._on_connected,
             on_disconnected=self._on_disconnected,
+            on_replaced=self._on_replaced,
             allowed_events=EVENTS,
         )
 
@@ -201,9 +206,16 @@ class Engine:
                     self.dispatcher.feed(event)
             self._phones_known = True
             await self._reconcile()
-        except AriError as error:
-            # The line broke again; the next connection starts over.
+        except (AriError, msgspec.ValidationError) as error:
             self._log.warning("asterisk.not_reconciled", error=str(error))
+            if self.ari.connected:
+                # Otherwise the next connection starts over.
+                self._watches.append(asyncio.create_task(self._try_again(), name="reconcile"))
+
+    async def _try_again(self) -> None:
+        await asyncio.sleep(RECONCILE_SECONDS)
+        if self.ari.connected:
+            await self._on_connected()
 
     async def _reconcile(self) -> None:
         channels = msgspec.convert(await self.ari.call("GET", "channels"), list[models.Channel])
@@ -247,6 +259,11 @@ class Engine:
     def _on_disconnected(self, reason: str) -> None:
         self._phones_known = False
         self._log.error("asterisk.disconnected", reason=reason)
+
+    def _on_replaced(self) -> None:
+        """Another engine took the application over: this one must not act any more."""
+        self._log.error("engine.replaced")
+        self.replaced.set()
 
     def _journal_trouble(self, reason: str) -> None:
         self._log.error("journal.trouble", reason=reason)

@@ -38,8 +38,8 @@ AreaCode = Annotated[str, Meta(pattern=r"^0[0-9]{1,4}$")]
 CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}$")]
 DatabaseUrl = Annotated[str, Meta(pattern=r"^(sqlite\+aiosqlite|postgresql\+psycopg):")]
 GreetingName = Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9-]{0,59})?$")]
-Codec = Literal["alaw", "ulaw", "g722", "opus", "amr", "amrwb"]
-"""Codecs this Asterisk can transcode, so that every call can be recorded and joined."""
+Codec = Literal["alaw", "ulaw"]
+"""Codecs that Asterisk is given the modules for (``asterisk.render``), so that it can mix them."""
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 LEAST_RTP_PORTS = 20

@@ -118,7 +118,6 @@ async def test_what_is_not_yet_logged_is_logged_at_the_end(given: Given) -> None
 
 async def test_a_request_that_cannot_be_made_loses_no_fact(given: Given) -> None:
     given.broken = True
-    with pytest.raises(RuntimeError, match="a defect"):
-        given.dispatcher.feed(ARRIVED)
+    given.dispatcher.feed(ARRIVED)
 
     assert "call_arrived" in given.happened
