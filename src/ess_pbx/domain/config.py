@@ -6,6 +6,7 @@ decides by. Durations are seconds unless a name says otherwise.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import time
 from typing import Annotated, Literal
 
@@ -139,6 +140,14 @@ class Menu(Shape, frozen=True, kw_only=True):
     """How often the prompts play again when nothing is pressed, before ``otherwise``."""
     hours: Hours | None = None
     """Always open without them."""
+
+    def choices(self) -> Iterator[tuple[tuple[str, ...], Choice]]:
+        """Every choice with its place in the menu: ``("keys", "1")``, ``("otherwise",)``, …"""
+        for key, choice in self.keys.items():
+            yield ("keys", key), choice
+        yield ("otherwise",), self.otherwise
+        if self.hours is not None:
+            yield ("hours", "closed"), self.hours.closed
 
 
 class Policy(Shape, frozen=True, kw_only=True):

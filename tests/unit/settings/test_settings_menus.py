@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from ess_pbx.domain.config import Choice, Menu
-from ess_pbx.settings.menus import Targets, check_menus, read_menus
+from ess_pbx.settings.menu_checks import Targets, check_menus
+from ess_pbx.settings.menus import read_menus
 from ess_pbx.settings.reading import render_errors
 
 TARGETS = Targets(["umum", "medis"], ["lainnya"], ["menu-utama"], ["id", "en"])
@@ -17,8 +18,8 @@ def problems_in(folder: Path, source: str | bytes, first: str | None = "utama") 
     """Read and check a menus file; returns its problems with the folder left out."""
     path = folder / "menus.yaml"
     path.write_bytes(source.encode() if isinstance(source, str) else source)
-    menus, problems = read_menus(path, "menus.yaml")
-    check_menus(menus, first, TARGETS, problems)
+    file, problems = read_menus(path, "menus.yaml")
+    check_menus(file, first, TARGETS, problems)
     return render_errors(problems.sorted())
 
 
@@ -29,10 +30,10 @@ def test_menus_are_read_with_keys_quoted_or_not(tmp_path: Path) -> None:
         "  otherwise: {category: lainnya, priority: 3}\n  timeout: 5\n"
     )
 
-    menus, problems = read_menus(path)
+    file, problems = read_menus(path)
 
     assert not problems.found
-    assert menus == {
+    assert file.menus == {
         "utama": Menu(
             prompts=("menu-utama",),
             keys={"1": Choice(queue="medis"), "*": Choice(language="en")},
