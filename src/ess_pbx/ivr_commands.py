@@ -49,7 +49,7 @@ HANG_UP = "q"
 @ivr.command
 def show(settings: SettingsFile) -> int:
     """Draw the menus as a tree, from the first one on."""
-    out.print(menu_tree(load_settings(settings).centre))
+    out.print(menu_tree(load_settings(settings).centre), soft_wrap=False)
     return 0
 
 
