@@ -23,6 +23,7 @@ from rich.table import Table
 
 from ess_pbx import log
 from ess_pbx.errors import EssPbxError, SettingsError
+from ess_pbx.ivr_commands import ivr
 from ess_pbx.roster_commands import roster
 from ess_pbx.settings.load import load_settings
 from ess_pbx.settings.model import CHECKOUT
@@ -36,7 +37,7 @@ config = App(name="config", help="Settings of a centre.")
 render = App(name="render", help="Files made from settings.")
 prompts = App(name="prompts", help="What callers hear.")
 bench = App(name="bench", help="Performance, measured beside plain Asterisk in the same run.")
-for group in (config, render, prompts, bench, roster):
+for group in (config, render, prompts, bench, roster, ivr):
     app.command(group)
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)

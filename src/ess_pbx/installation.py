@@ -11,8 +11,8 @@ from typing import IO
 
 from ess_pbx.asterisk.render import AsteriskFolders, prompts_folder, render
 from ess_pbx.asterisk.server import AsteriskServer, require_free_ports
-from ess_pbx.domain import transfer, waiting
-from ess_pbx.domain.config import Centre
+from ess_pbx.domain import ivr, transfer, waiting
+from ess_pbx.domain.config import Centre, Choice, Classification
 from ess_pbx.domain.facts import Fact
 from ess_pbx.engine import fallback
 from ess_pbx.engine.service import Engine
@@ -65,6 +65,9 @@ class Installation:
         built = build_prompts(settings.folders.prompts, target, EspeakSynthesiser.find())
         self.progress(f"prompts: {len(built.prompts)} ready, {len(built.built)} new")
         require_prompts(settings.centre, target)
+        for language, names in borrowed_prompts(settings.centre, target):
+            own = settings.centre.language
+            self.progress(f"prompts: {language} lacks {', '.join(names)}; spoken in {own}")
         render(settings, self.credentials, self.folders)
         fallback.write(self.folders.fallback, (), extensions)
         return self.credentials
@@ -130,28 +133,42 @@ def spoken_prompts(centre: Centre) -> Iterator[str]:
         yield centre.greeting
     for menu in centre.menus.values():
         yield from menu.prompts
+    for chosen in _chosen(centre):
+        yield from chosen.play
+        if isinstance(chosen, Choice):
+            yield from chosen.information
+            if chosen.then == "end":
+                yield ivr.FAREWELL_PROMPT
+
+
+def _chosen(centre: Centre) -> Iterator[Classification]:
+    yield from centre.queue_keys.values()
+    for menu in centre.menus.values():
+        yield from (choice for _, choice in menu.choices())
 
 
 def languages(centre: Centre) -> Iterable[str]:
-    """The centre's language and those a menu can set."""
-    found = {centre.language}
-    for menu in centre.menus.values():
-        for choice in (menu.otherwise, *menu.keys.values()):
-            if choice.language is not None:
-                found.add(choice.language)
-    return sorted(found)
+    """The centre's language and those a key can set."""
+    return sorted({centre.language, *(each.language for each in _chosen(centre) if each.language)})
 
 
 def require_prompts(centre: Centre, target: Path) -> None:
-    """Raise PromptError, naming each, when a prompt cannot be played in some language."""
-    lacking = [
-        f"{language}/{name}"
-        for language in languages(centre)
-        for name in missing_prompts(target, dict.fromkeys(spoken_prompts(centre)), language)
-    ]
+    """Raise PromptError, naming each, when a prompt cannot be played in the centre's language."""
+    lacking = [f"{centre.language}/{name}" for name in _lacking(centre, target, centre.language)]
     if lacking:
         raise PromptError(
             f"{target}: prompts are missing: {', '.join(lacking)}; expected each in the catalogue "
             "(ivr_prompts/<language>.yaml) or as a studio WAV beside it, then "
             "'ess-pbx prompts build'"
         )
+
+
+def borrowed_prompts(centre: Centre, target: Path) -> Iterator[tuple[str, list[str]]]:
+    """The prompts that other languages lack, which are played in the centre's own."""
+    for language in languages(centre):
+        if language != centre.language and (names := _lacking(centre, target, language)):
+            yield language, names
+
+
+def _lacking(centre: Centre, target: Path, language: str) -> list[str]:
+    return missing_prompts(target, dict.fromkeys(spoken_prompts(centre)), language)

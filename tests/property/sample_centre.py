@@ -9,10 +9,13 @@ from ess_pbx.domain.config import (
     Category,
     Centre,
     Choice,
+    Hours,
     Menu,
+    OpenPeriod,
     Operator,
     Policy,
     Queue,
+    QueueKey,
     Shift,
 )
 
@@ -52,11 +55,30 @@ def a_centre(menu: bool, wrap_up: float, searches: bool) -> Centre:
                     "1": Choice(category="medis", priority=7),
                     "2": Choice(menu="lain"),
                     "3": Choice(language="en", menu="utama"),
+                    "9": Choice(information=("jam-buka",), then="end"),
                 },
                 otherwise=Choice(),
+                repeats=1,
             ),
-            "lain": Menu(otherwise=Choice(category="medis")),
+            "lain": Menu(
+                keys={
+                    "1": Choice(back=True),
+                    "2": Choice(information=("jam-buka",)),
+                    "3": Choice(play=("jam-buka",)),
+                    "9": Choice(menu="kantor"),
+                },
+                otherwise=Choice(category="medis"),
+            ),
+            "kantor": Menu(
+                prompts=("menu-kantor",),
+                otherwise=Choice(),
+                hours=Hours(
+                    open=(OpenPeriod(since=time(8), to=time(15)),),
+                    closed=Choice(information=("tutup",), then="end"),
+                ),
+            ),
         }
         if menu
         else {},
+        queue_keys={"2": QueueKey(category="medis", play=("pindah",)), "3": QueueKey(priority=8)},
     )

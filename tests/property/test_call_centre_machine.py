@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 )
 
 from ess_pbx.domain.agent import AgentState
-from ess_pbx.domain.call import Call, Phase
+from ess_pbx.domain.call import Call, Phase, Then
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.effects import (
     ArmTimer,
@@ -41,6 +41,7 @@ from ess_pbx.domain.events import (
     LegGone,
     PhoneLost,
     PhoneReachable,
+    PlaybackEnded,
     TimerFired,
     TimerId,
 )
@@ -313,8 +314,15 @@ class CallCentreMachine(RuleBasedStateMachine):
             assert state in (AgentState.IDLE, AgentState.OFFERED)
 
     def _may_be_dropped(self, call: Call, event: CallEvent | CentreEvent) -> None:
-        """A caller is hung up only when who talked with them hung up, or after the end."""
+        """A caller is hung up only when who talked with them hung up, or after the end.
+
+        Or when they heard the information that they chose to its end.
+        """
         if call.phase is Phase.ENDED:
+            return
+        if call.information is Then.END:
+            assert call.heard
+            assert isinstance(event, PlaybackEnded)
             return
         other = call.operator if call.phase is Phase.TALKING else call.agency
         assert call.phase in (Phase.TALKING, Phase.HANDED_OVER)
@@ -346,7 +354,11 @@ class CallCentreMachine(RuleBasedStateMachine):
     @invariant()
     def whoever_waits_is_in_the_queue(self) -> None:
         searching = {Phase.WAITING, Phase.IVR} if self.searches else {Phase.WAITING}
-        waiting = {call.id for call in self.core.calls.values() if call.phase in searching}
+        waiting = {
+            call.id
+            for call in self.core.calls.values()
+            if call.phase in searching and call.information is not Then.END
+        }
         assert self.core.acd.waiting.keys() == waiting
 
     @invariant()

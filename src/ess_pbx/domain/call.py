@@ -7,6 +7,7 @@ does; ``transitions`` puts them into one table and decides.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -34,6 +35,13 @@ class Phase(StrEnum):
     HANDED_OVER = "handed-over"
     """Caller and agency go on without the operator."""
     ENDED = "ended"
+
+
+class Then(StrEnum):
+    """What follows an information line."""
+
+    END = "end"
+    QUEUE = "queue"
 
 
 class Result(StrEnum):
@@ -98,6 +106,12 @@ class Call:
     queue: str = ""
     priority: int = 5
     menu: str = ""
+    menus: tuple[str, ...] = ()
+    """The menus on the way to this one, which is the last of them."""
+    repeated: int = 0
+    """How often this menu's prompts have played again."""
+    information: Then | None = None
+    """An information line plays, and this comes after it."""
     legs: dict[LegId, Leg] = field(default_factory=dict)
     bridged: bool = False
     """Whether the call's bridge exists."""
@@ -109,6 +123,8 @@ class Call:
     playing: PlaybackId | None = None
     prompt: str = ""
     """Name of the prompt that plays to the caller."""
+    heard: bool = False
+    """Whether Asterisk said that this prompt began."""
     music: bool = False
     operator_hears: PlaybackId | None = None
     """Tone or prompt that the operator hears alone during a consult."""
@@ -133,10 +149,14 @@ class Call:
 class Turn:
     """One event being decided: the call as it becomes, and the effects in order."""
 
-    def __init__(self, call: Call, now: float, centre: Centre) -> None:
+    def __init__(
+        self, call: Call, now: float, centre: Centre, local: datetime | None = None
+    ) -> None:
         self.call = call
         self.now = now
         self.centre = centre
+        self.local = local
+        """The centre's local time as it was last read; None before the first reading."""
         self.effects: list[Effect] = []
 
     def set(self, **changes: Any) -> None:

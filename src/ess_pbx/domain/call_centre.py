@@ -49,6 +49,7 @@ class CallCentre:
         self.calls: dict[CallId, Call] = {}
         self.roster = Roster.of(config)
         self._shift_alarms: frozenset[str] = frozenset()
+        self._local: datetime | None = None
 
     def decide(self, event: CallEvent | CentreEvent, now: float) -> list[EngineEffect]:
         """What is to be done about an event at ``now`` (monotonic seconds), in order."""
@@ -61,6 +62,7 @@ class CallCentre:
             case PhoneLost(agent):
                 self._follow(self.acd.set_reachable(agent, False, now), now, effects)
             case ClockRead(local, phones_known):
+                self._local = local
                 duty = self.roster.on_duty(local)
                 self._follow(self.acd.set_on_duty(duty, now), now, effects)
                 if phones_known:
@@ -87,7 +89,7 @@ class CallCentre:
                     self._follow(self.acd.apply(LeaveQueue(event.call), now), now, effects)
                 return
             call = Call(event.call, now)
-        after, wanted = decide(call, event, now, self.config)
+        after, wanted = decide(call, event, now, self.config, self._local)
         self.calls[event.call] = after
         missing: list[Decision] = []
         for effect in wanted:

@@ -6,8 +6,9 @@ decides by. Durations are seconds unless a name says otherwise.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import time
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -20,6 +21,11 @@ LanguageCode = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 Title = Annotated[str, Meta(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\"<>;\\]*$")]
 Key = Annotated[str, Meta(pattern=r"^[0-9*#]$")]
 Seconds = Annotated[float, Meta(gt=0, le=86400)]
+LocalTime = Annotated[time, Meta(tz=False)]
+"""A time of day in the centre's time zone."""
+Day = Literal["sen", "sel", "rab", "kam", "jum", "sab", "min"]
+DAYS: tuple[Day, ...] = ("sen", "sel", "rab", "kam", "jum", "sab", "min")
+"""Monday to Sunday, in the order of ``datetime.weekday``."""
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,14 +83,50 @@ class Agency(Shape, frozen=True, kw_only=True):
     categories: tuple[Identifier, ...] = ()
 
 
-class Choice(Shape, frozen=True, kw_only=True):
-    """What a key, or pressing nothing, does in a menu: it goes on to a menu, or to a queue."""
+class Classification(Shape, frozen=True, kw_only=True):
+    """What is set for the caller; what is not named stays as it was."""
 
     category: Identifier | None = None
     queue: Identifier | None = None
     priority: Annotated[int, Meta(ge=0, le=9)] | None = None
     language: LanguageCode | None = None
+    play: tuple[PromptName, ...] = ()
+    """Played before it goes on."""
+
+
+class QueueKey(Classification, frozen=True, kw_only=True):
+    """What a key does for a caller who waits in a queue: they wait on, in another it may be."""
+
+
+class Choice(Classification, frozen=True, kw_only=True):
+    """What a key, or pressing nothing, does in a menu. It goes one way on.
+
+    To ``menu``; to the menu before (``back``); round the same menu again (``repeat``, and ``play``
+    where nothing else is said); to an ``information`` line; and otherwise to the queue.
+    """
+
     menu: Identifier | None = None
+    back: bool = False
+    repeat: bool = False
+    information: tuple[PromptName, ...] = ()
+    """Played to the caller, over which the keys of the menu go on working."""
+    then: Literal["end", "queue"] | None = None
+    """After the information: a farewell and the end of the call, or, by default, the queue."""
+
+
+class OpenPeriod(Shape, frozen=True, kw_only=True):
+    """Opening hours of some days; ``to`` <= ``from`` runs past midnight, equal a whole day."""
+
+    days: tuple[Day, ...] = DAYS
+    since: LocalTime = msgspec.field(name="from")
+    to: LocalTime
+
+
+class Hours(Shape, frozen=True, kw_only=True):
+    """When a menu is open, and where a caller goes who comes to it while it is not."""
+
+    open: tuple[OpenPeriod, ...]
+    closed: Choice
 
 
 class Menu(Shape, frozen=True, kw_only=True):
@@ -94,6 +136,18 @@ class Menu(Shape, frozen=True, kw_only=True):
     keys: dict[Key, Choice] = {}
     otherwise: Choice
     timeout: Seconds = 4.0
+    repeats: Annotated[int, Meta(ge=0, le=9)] = 0
+    """How often the prompts play again when nothing is pressed, before ``otherwise``."""
+    hours: Hours | None = None
+    """Always open without them."""
+
+    def choices(self) -> Iterator[tuple[tuple[str, ...], Choice]]:
+        """Every choice with its place in the menu: ``("keys", "1")``, ``("otherwise",)``, …"""
+        for key, choice in self.keys.items():
+            yield ("keys", key), choice
+        yield ("otherwise",), self.otherwise
+        if self.hours is not None:
+            yield ("hours", "closed"), self.hours.closed
 
 
 class Policy(Shape, frozen=True, kw_only=True):
@@ -141,3 +195,5 @@ class Centre(Shape, frozen=True, kw_only=True):
     operators: tuple[Operator, ...]
     agencies: tuple[Agency, ...] = ()
     menus: dict[Identifier, Menu] = {}
+    queue_keys: dict[Key, QueueKey] = {}
+    """What keys do while a caller waits."""

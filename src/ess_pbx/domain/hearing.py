@@ -26,7 +26,8 @@ def play_next(turn: Turn) -> bool:
             turn.do(StopMusic(call.caller))
         playback = turn.new_playback()
         prompt, *later = call.announcements
-        turn.set(announcements=tuple(later), playing=playback, prompt=prompt, music=False)
+        turn.set(announcements=tuple(later), playing=playback, prompt=prompt)
+        turn.set(heard=False, music=False)
         turn.do(PlayPrompt(call.caller, False, playback, prompt, call.language))
         return True
     turn.set(playing=None, prompt="")
@@ -49,7 +50,10 @@ def quiet(turn: Turn) -> None:
 def began(turn: Turn, event: PlaybackBegan) -> None:
     """A prompt is heard; the first greeting is a figure of the call."""
     call = turn.call
-    if event.playback == call.playing and not call.greeted:
+    if event.playback != call.playing:
+        return
+    turn.set(heard=True)
+    if not call.greeted:
         turn.set(greeted=True)
         turn.record(FactKind.GREETING_STARTED)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ess_pbx.domain import hearing, waiting
-from ess_pbx.domain.call import Phase, Result, Turn
+from ess_pbx.domain.call import Phase, Result, Then, Turn
+from ess_pbx.domain.classifying import classify, record_classification
 from ess_pbx.domain.config import Choice
-from ess_pbx.domain.effects import Answer, ArmTimer, CancelTimer, Role
+from ess_pbx.domain.effects import Answer, ArmTimer, CancelTimer, HangUp, LeaveQueue, Role
 from ess_pbx.domain.ending import UNKNOWN_CAUSE, end, timer
 from ess_pbx.domain.events import (
     Arrived,
@@ -15,9 +16,14 @@ from ess_pbx.domain.events import (
     TimerFired,
 )
 from ess_pbx.domain.facts import FactKind
+from ess_pbx.domain.opening import is_open
 
 LONGEST_PROMPTS = 60.0
 """Seconds after which a menu goes on even if Asterisk never says that its prompts ended."""
+
+FAREWELL_PROMPT = "terima-kasih"
+NORMAL_CLEARING = 16
+"""Q.850 cause of a call that we ended ourselves."""
 
 
 def arrived(turn: Turn, event: Arrived) -> None:
@@ -67,29 +73,41 @@ def arrived(turn: Turn, event: Arrived) -> None:
     hearing.announce(turn, *greeting)
 
 
-def enter_menu(turn: Turn, name: str, *before: str) -> None:
-    """Play a menu's prompts, after some others; its keys work from the start."""
-    turn.set(phase=Phase.IVR, menu=name)
-    turn.record(FactKind.MENU_ENTERED, menu=name)
+def enter_menu(turn: Turn, name: str, *before: str, closed: tuple[str, ...] = ()) -> None:
+    """Play a menu's prompts, after some others; its keys work from the start.
+
+    Where it is closed the caller goes elsewhere; ``closed`` are the menus that sent them on.
+    """
     menu = turn.centre.menus[name]
-    hearing.announce(turn, *before, *menu.prompts)
-    speaks = turn.call.playing is not None
-    turn.do(ArmTimer(timer(turn.call.id, "menu"), LONGEST_PROMPTS if speaks else menu.timeout))
+    if menu.hours is not None and turn.local is not None and not is_open(menu.hours, turn.local):
+        classify(turn, menu.hours.closed)
+        _go_on(turn, menu.hours.closed, *before, closed=(*closed, name))
+        return
+    way = turn.call.menus
+    way = (*(way[: way.index(name)] if name in way else way), name)
+    turn.set(menu=name, menus=way)
+    turn.record(FactKind.MENU_ENTERED, menu=name)
+    _speak(turn, *before)
 
 
 def key(turn: Turn, event: KeyPressed) -> None:
     """A key over the prompts or after them; one without a meaning changes nothing."""
     if event.leg != turn.call.caller:
         return
-    turn.record(FactKind.KEY_PRESSED, key=event.key, menu=turn.call.menu)
-    choice = turn.centre.menus[turn.call.menu].keys.get(event.key)
+    menu = turn.call.menu
+    turn.record(FactKind.KEY_PRESSED, key=event.key, menu=menu or None)
+    choice = turn.centre.menus[menu].keys.get(event.key) if menu else None
     if choice is not None:
         _choose(turn, choice)
 
 
 def playback_ended(turn: Turn, event: PlaybackEnded) -> None:
-    """The next prompt, or after the last one some time to press a key."""
-    if event.playback == turn.call.playing and not hearing.play_next(turn):
+    """The next prompt; after the last one some time to press a key, or what follows."""
+    if event.playback != turn.call.playing:
+        return
+    if turn.call.information is not None:
+        _information_goes_on(turn)
+    elif not hearing.play_next(turn):
         menu = turn.centre.menus[turn.call.menu]
         turn.do(ArmTimer(timer(turn.call.id, "menu"), menu.timeout))
 
@@ -97,7 +115,7 @@ def playback_ended(turn: Turn, event: PlaybackEnded) -> None:
 def timer_fired(turn: Turn, event: TimerFired) -> None:
     """Nothing was pressed; or an operator did not answer."""
     if event.timer.kind == "menu":
-        _choose(turn, turn.centre.menus[turn.call.menu].otherwise)
+        _nothing_pressed(turn)
     elif event.timer.kind == "ring":
         waiting.timer_fired(turn, event)
 
@@ -107,36 +125,94 @@ def nobody_there(turn: Turn, _: OperatorsMissing) -> None:
     turn.record(FactKind.NO_OPERATOR, queue=turn.call.queue)
 
 
+def _speak(turn: Turn, *before: str) -> None:
+    """Play the prompts of the menu the caller is in, from the first on."""
+    menu = turn.centre.menus[turn.call.menu]
+    turn.set(phase=Phase.IVR, repeated=0)
+    hearing.announce(turn, *before, *menu.prompts)
+    speaks = turn.call.playing is not None
+    turn.do(ArmTimer(timer(turn.call.id, "menu"), LONGEST_PROMPTS if speaks else menu.timeout))
+
+
+def _nothing_pressed(turn: Turn) -> None:
+    if turn.call.information is not None:
+        # Asterisk never said that the information ended: a human is the safe way on.
+        hearing.quiet(turn)
+        _to_queue(turn)
+        return
+    menu, repeated = turn.centre.menus[turn.call.menu], turn.call.repeated
+    if repeated < menu.repeats:
+        hearing.quiet(turn)
+        _speak(turn)
+        turn.set(repeated=repeated + 1)
+    else:
+        _choose(turn, menu.otherwise)
+
+
 def _choose(turn: Turn, choice: Choice) -> None:
     hearing.quiet(turn)
     turn.do(CancelTimer(timer(turn.call.id, "menu")))
-    _classify(turn, choice)
-    if choice.menu is not None:
-        enter_menu(turn, choice.menu)
+    left_queue = turn.call.information is Then.END
+    turn.set(information=None)
+    classify(turn, choice)
+    _go_on(turn, choice)
+    in_menu = turn.call.phase is Phase.IVR and turn.call.information is not Then.END
+    if in_menu and left_queue and turn.centre.policy.search_at_once:
+        waiting.join(turn)
+
+
+def _go_on(turn: Turn, choice: Choice, *before: str, closed: tuple[str, ...] = ()) -> None:
+    """The one way that a choice leads; any that leads nowhere leads to the queue."""
+    prompts, call = (*before, *choice.play), turn.call
+    if choice.information:
+        _inform(turn, choice, *prompts)
+    elif choice.menu is not None and choice.menu not in closed:
+        enter_menu(turn, choice.menu, *prompts, closed=closed)
+    elif choice.back and call.menus and not closed:
+        enter_menu(turn, call.menus[max(0, len(call.menus) - 2)], *prompts)
+    elif (choice.back or choice.repeat or choice.play) and call.menu:
+        # A menu that is closed was never entered: back is where the caller already is.
+        _speak(turn, *prompts)
     else:
-        waiting.queue_call(turn, waiting.WAIT_PROMPT)
+        _to_queue(turn, *prompts)
 
 
-def _classify(turn: Turn, choice: Choice) -> None:
-    queue_of = {category.id: category.queue for category in turn.centre.categories}
-    category = choice.category or turn.call.category
-    queue = choice.queue or (queue_of[category] if choice.category else turn.call.queue)
-    turn.set(
-        category=category,
-        queue=queue,
-        priority=turn.call.priority if choice.priority is None else choice.priority,
-        language=choice.language or turn.call.language,
-    )
-    record_classification(turn)
+def _to_queue(turn: Turn, *prompts: str) -> None:
+    turn.set(information=None)
+    turn.do(CancelTimer(timer(turn.call.id, "menu")))
+    waiting.queue_call(turn, *prompts, waiting.WAIT_PROMPT)
 
 
-def record_classification(turn: Turn) -> None:
-    """What the caller chose, or was given."""
+def _inform(turn: Turn, choice: Choice, *before: str) -> None:
+    """An information line: the caller wants no operator when it ends the call."""
+    then = Then(choice.then or Then.QUEUE)
+    turn.set(phase=Phase.IVR, information=then)
+    if then is Then.END:
+        _stop_searching(turn)
+    farewell = (FAREWELL_PROMPT,) if then is Then.END else ()
+    hearing.announce(turn, *before, *choice.information, *farewell)
+    turn.do(ArmTimer(timer(turn.call.id, "menu"), LONGEST_PROMPTS))
+
+
+def _stop_searching(turn: Turn) -> None:
     call = turn.call
-    turn.record(
-        FactKind.CLASSIFIED,
-        category=call.category,
-        queue=call.queue,
-        priority=call.priority,
-        language=call.language,
-    )
+    if call.offer is not None:
+        # The phone first: an operator given back may be rung for the next call in this moment.
+        turn.do(HangUp(call.offer.leg), CancelTimer(timer(call.id, "ring")))
+        turn.set(offer=None)
+    turn.do(LeaveQueue(call.id))
+
+
+def _information_goes_on(turn: Turn) -> None:
+    call = turn.call
+    if call.announcements:
+        hearing.play_next(turn)
+        turn.do(ArmTimer(timer(call.id, "menu"), LONGEST_PROMPTS))
+        return
+    turn.set(playing=None, prompt="")
+    if call.information is Then.END and call.heard:
+        turn.set(information=None)
+        end(turn, Result.SUCCESS, "information", None, NORMAL_CLEARING)
+    else:
+        # Nobody is sent away by a farewell that could not be played.
+        _to_queue(turn)

@@ -58,7 +58,7 @@ class Step(IntEnum):
 
 
 class Outcome(StrEnum):
-    """What became of a call; each has exactly one, so the four counts add up to all offered."""
+    """What became of a call; each has exactly one, so the counts add up to all offered."""
 
     ANSWERED = "answered"
     """A human answered, whether the call is over or not."""
@@ -67,6 +67,9 @@ class Outcome(StrEnum):
     LOST = "lost"
     """It ended before a human answered, and not by the caller: a fault on our side or the
     telco's. Never counted among abandons, which would hide it."""
+    INFORMED = "informed"
+    """An information line answered it to its end; the caller asked for no human. Left out of the
+    service level, which is of those who did."""
     WAITING = "waiting"
     """It has no end yet and no human has answered: unfinished, neither abandoned nor lost."""
 
@@ -150,12 +153,19 @@ class CallFacts:
             return Outcome.ANSWERED
         if self.result is None:
             return Outcome.WAITING
+        if self.result == "success":
+            return Outcome.INFORMED
         by_caller = self.ended_by == "caller" or self.result == "client"
         return Outcome.ABANDONED if by_caller else Outcome.LOST
 
     @property
     def waited(self) -> float | None:
-        """Seconds until a human answered or the call ended without one; None while it waits."""
+        """Seconds until a human answered or the call ended without one; None while it waits.
+
+        None too for a caller who asked for none.
+        """
+        if self.outcome is Outcome.INFORMED:
+            return None
         return self.answered_after if self.outcome is Outcome.ANSWERED else self.ended
 
 
@@ -221,6 +231,7 @@ class Figures:
     short_abandons: int
     """Of the abandoned, those in which the caller left before S."""
     lost: int
+    informed: int
     waiting: int
     unfinished: int
     """Calls without an end yet, answered or not; ``waiting`` are those not answered."""
@@ -249,7 +260,7 @@ def figures(
     calls, reasons = tuple(calls), [offer.reason for offer in missed]
     steps = [call.step for call in calls]
     outcomes = [call.outcome for call in calls]
-    answers = [call.answered_after for call in calls]
+    answers = [call.answered_after for call in calls if call.outcome is not Outcome.INFORMED]
     short = sum(
         call.outcome is Outcome.ABANDONED
         and call.ended is not None
@@ -267,6 +278,7 @@ def figures(
         abandoned=outcomes.count(Outcome.ABANDONED),
         short_abandons=short,
         lost=outcomes.count(Outcome.LOST),
+        informed=outcomes.count(Outcome.INFORMED),
         waiting=outcomes.count(Outcome.WAITING),
         unfinished=sum(call.result is None for call in calls),
         without_agency=sum(

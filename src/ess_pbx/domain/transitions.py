@@ -7,6 +7,7 @@ event is reported and changes nothing: never is a caller dropped for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
 from ess_pbx.domain import ending, hearing, ivr, talking, transfer, waiting
@@ -131,8 +132,13 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
 }
 
 
-def decide(call: Call, event: CallEvent, now: float, centre: Centre) -> tuple[Call, list[Effect]]:
-    """What becomes of a call by an event at ``now`` (monotonic seconds), and what is to be done."""
-    turn = Turn(call, now, centre)
+def decide(
+    call: Call, event: CallEvent, now: float, centre: Centre, local: datetime | None = None
+) -> tuple[Call, list[Effect]]:
+    """What becomes of a call by an event at ``now`` (monotonic seconds), and what is to be done.
+
+    ``local`` is the centre's time of day, for opening hours.
+    """
+    turn = Turn(call, now, centre, local)
     TABLE[call.phase][type(event)](turn, event)
     return turn.call, turn.effects

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ess_pbx.domain import hearing, ids
 from ess_pbx.domain.call import OperatorSide, Phase, Turn
+from ess_pbx.domain.classifying import classify
 from ess_pbx.domain.effects import (
     ArmTimer,
     CancelTimer,
@@ -174,6 +175,16 @@ def nobody_there(turn: Turn, _: CallEvent) -> None:
 
 
 def key(turn: Turn, event: KeyPressed) -> None:
-    """A caller in the queue pressed a key; it is on record."""
-    if event.leg == turn.call.caller:
-        turn.record(FactKind.KEY_PRESSED, key=event.key, menu=None)
+    """A caller in the queue pressed a key: it may move the call, over whatever plays."""
+    if event.leg != turn.call.caller:
+        return
+    turn.record(FactKind.KEY_PRESSED, key=event.key, menu=None)
+    wanted = turn.centre.queue_keys.get(event.key)
+    if wanted is None:
+        return
+    before = turn.call.queue, turn.call.priority
+    classify(turn, wanted)
+    hearing.quiet(turn)
+    hearing.announce(turn, *(wanted.play or (WAIT_PROMPT,)))
+    if (turn.call.queue, turn.call.priority) != before:
+        join(turn)

@@ -61,9 +61,17 @@ class Sender(Protocol):
 class Executor:
     """Turns effects into requests, and failures into events for ``feed``."""
 
-    def __init__(self, sender: Sender, prompts: Path, feed: Callable[[CallEvent], None]) -> None:
+    def __init__(
+        self,
+        sender: Sender,
+        prompts: Path,
+        feed: Callable[[CallEvent], None],
+        language: str = "",
+    ) -> None:
+        """``prompts`` is the built catalogue; ``language`` stands in for one without a prompt."""
         self._sender = sender
         self._prompts = prompts
+        self._language = language
         self._feed = feed
         self._log = structlog.get_logger(__name__)
         self.requests = 0
@@ -97,7 +105,7 @@ class Executor:
                 return "DELETE", f"bridges/{bridge}", {}
             case PlayPrompt(target, in_bridge, playback, prompt, language):
                 kind = "bridges" if in_bridge else "channels"
-                media = f"sound:{self._prompts / language / prompt}"
+                media = f"sound:{self._sound(language, prompt)}"
                 return "POST", f"{kind}/{target}/play/{playback}", {"media": media}
             case PlayTone(bridge, playback, tone):
                 return "POST", f"bridges/{bridge}/play/{playback}", {"media": f"tone:{tone}"}
@@ -107,6 +115,13 @@ class Executor:
                 return "POST", f"channels/{leg}/moh", {"mohClass": MUSIC_CLASS}
             case StopMusic(leg):
                 return "DELETE", f"channels/{leg}/moh", {}
+
+    def _sound(self, language: str, prompt: str) -> Path:
+        """The prompt's file, without its ending."""
+        wanted, instead = (self._prompts / each / prompt for each in (language, self._language))
+        # Looked up each time: a catalogue may be built while calls go on.
+        lacking = not wanted.with_suffix(".alaw").is_file()
+        return instead if lacking and instead.with_suffix(".alaw").is_file() else wanted
 
     def _done(self, effect: AsteriskEffect, future: asyncio.Future[AriAnswer]) -> None:
         if future.cancelled():

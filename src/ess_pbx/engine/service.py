@@ -101,7 +101,9 @@ class Engine:
         self.dispatcher = Dispatcher(
             self.core, self.journal, self._clock, self._call_over, self._on_fact
         )
-        self.dispatcher.executor = Executor(self.ari, self._folders.prompts, self.dispatcher.feed)
+        self.dispatcher.executor = Executor(
+            self.ari, self._folders.prompts, self.dispatcher.feed, self.settings.centre.language
+        )
         self._database = create_engine(settings.database.url)
         self.projector = Projector(
             self.journal,

@@ -177,10 +177,10 @@ def _speech_job(prompt: Prompt, synthesiser: Synthesiser) -> _Job:
         )
 
     def speak() -> dict[int, NDArray[np.float32]]:
-        speech = synthesiser.speak(prompt.text, prompt.language)
+        speech = synthesiser.speak(prompt.text, prompt.voice)
         return shape_speech(speech, f"{prompt.file}:{prompt.line}")
 
-    signature = synthesiser.signature(prompt.language)
+    signature = synthesiser.signature(prompt.voice)
     digest = _digest(_RECIPE, "synthesis", signature, prompt.text)
     return _Job(key=key, digest=digest, origin="synthesis", render=speak)
 

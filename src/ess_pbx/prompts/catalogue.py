@@ -6,6 +6,9 @@
     ivr_prompts/en.yaml                   the same names, all or some of them
     ivr_prompts/id/selamat-datang.wav     a studio recording used instead of synthesis
 
+``_voice: id`` in a text file has its texts spoken by the voice of another language, for one that
+the synthesiser has no voice for.
+
 A wrong text file is a SettingsError with file and line; a recording that cannot be used is a
 PromptError that names the file.
 """
@@ -31,6 +34,9 @@ COMPLETE_LANGUAGE = "id"
 SHORTEST_RECORDING_SECONDS = 0.3
 LOWEST_RECORDING_HZ = 8000
 
+VOICE = "_voice"
+"""Names the voice in a text file; no prompt can be called so."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _NAME_RULE = "1 to 60 characters of a-z, 0-9 and '-', not starting with '-'"
@@ -47,6 +53,8 @@ class Prompt:
     """The studio recording that overrides synthesis, if one lies there."""
     file: Path
     line: int
+    voice: str
+    """The language whose synthetic voice speaks it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +132,10 @@ def _read_texts(file: Path, recordings: dict[str, Path]) -> dict[str, Prompt]:
             f"{file}:{line}: not a list of prompts; expected lines of 'name: text'."
         )
     texts: dict[str, Prompt] = {}
+    voice = _voice(file, root)
     for key, value in root.value:
+        if key.value == VOICE:
+            continue
         where = f"{file}:{key.start_mark.line + 1}"
         if not isinstance(key, yaml.ScalarNode) or not _NAME.fullmatch(key.value):
             given = f"'{key.value}'" if isinstance(key, yaml.ScalarNode) else "a list or mapping"
@@ -142,6 +153,7 @@ def _read_texts(file: Path, recordings: dict[str, Path]) -> dict[str, Prompt]:
             recording=recordings.pop(name, None),
             file=file,
             line=key.start_mark.line + 1,
+            voice=voice,
         )
     for name, recording in recordings.items():
         raise SettingsError(
@@ -149,6 +161,17 @@ def _read_texts(file: Path, recordings: dict[str, Path]) -> dict[str, Prompt]:
             f"{', '.join(texts)}. Rename the recording or add the prompt."
         )
     return texts
+
+
+def _voice(file: Path, root: yaml.MappingNode) -> str:
+    voices = [value for key, value in root.value if key.value == VOICE]
+    for value in voices:
+        if not isinstance(value, yaml.ScalarNode) or not _LANGUAGE.fullmatch(value.value):
+            raise SettingsError(
+                f"{file}:{value.start_mark.line + 1}: {VOICE} is not a language code; expected a "
+                "language the synthesiser has a voice for, such as id. Correct it."
+            )
+    return str(voices[-1].value) if voices else file.stem
 
 
 def _spoken_text(where: str, name: str, value: yaml.Node) -> str:

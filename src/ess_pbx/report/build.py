@@ -141,14 +141,15 @@ def _call_tables(thresholds: Thresholds) -> Iterable[tuple[str, tuple[Column, ..
             Column("Ditinggalkan penelepon", calls),
             Column(f"Ditinggalkan < {short} detik", calls),
             Column("Gagal oleh sistem", calls),
+            Column("Selesai dengan informasi", calls),
             Column("Masih menunggu", calls),
             Column("Belum selesai", calls),
             Column("Tawaran tidak diambil", Unit.TIMES),
             Column("Tidak diangkat (RONA)", Unit.TIMES),
         ),
         lambda f: (
-            *(f.offered, f.answered, f.abandoned, f.short_abandons, f.lost, f.waiting),
-            *(f.unfinished, f.missed_offers, f.rona),
+            *(f.offered, f.answered, f.abandoned, f.short_abandons, f.lost, f.informed),
+            *(f.waiting, f.unfinished, f.missed_offers, f.rona),
         ),
     )
     levels = []

@@ -16,11 +16,12 @@ from typing import Any
 
 import phonenumbers
 
-from ess_pbx.domain.config import Menu, Shift
+from ess_pbx.domain.config import Shift
 from ess_pbx.domain.shift import is_on
 from ess_pbx.errors import SettingsError
 from ess_pbx.prompts.catalogue import load_catalogue
-from ess_pbx.settings.menus import Targets, check_menus, read_menus
+from ess_pbx.settings.menu_checks import Targets, check_menus
+from ess_pbx.settings.menus import MenuFile, read_menus
 from ess_pbx.settings.model import LEAST_RTP_PORTS, Asterisk, CentreTable, Database, Folders
 from ess_pbx.settings.places import expand_database, place_folders
 from ess_pbx.settings.reading import INVALID, Problems, holds_invalid, shown
@@ -46,7 +47,7 @@ class Checks:
         self.menu_problems = Problems("", {})
         self.catalogue_error: str | None = None
         """What is wrong in the prompt catalogue, with file and line."""
-        self.menus: dict[str, Menu] = {}
+        self.menus = MenuFile()
         self.folders = Folders()
         self.database = Database()
 
@@ -255,9 +256,9 @@ class Checks:
             whole = not self.menu_problems.found
         if table.first_menu is not None and whole:
             path = ("centre", "first_menu")
-            self._known(path, table.first_menu, list(self.menus), "the id of a menu")
+            self._known(path, table.first_menu, list(self.menus.menus), "the id of a menu")
         targets = Targets(queues, categories, prompts, languages)
-        if table.first_menu is None or table.first_menu in self.menus or not whole:
+        if table.first_menu is None or table.first_menu in self.menus.menus or not whole:
             check_menus(self.menus, table.first_menu, targets, self.menu_problems)
 
     def _catalogue(self, table: CentreTable) -> tuple[Collection[str] | None, list[str]]:

@@ -51,7 +51,8 @@ def load_settings(path: Path | str) -> Settings:
         default_category=table.default_category,
         policy=values["policy"],
         **{name: values[name] for name in SECTIONS if name != "trunks"},
-        menus=checks.menus,
+        menus=checks.menus.menus,
+        queue_keys=checks.menus.queue_keys,
     )
     roster = None if table.roster is None else (path.parent / table.roster).resolve()
     return Settings(

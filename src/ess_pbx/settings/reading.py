@@ -23,6 +23,7 @@ from ess_pbx.domain.config import (
     Identifier,
     Key,
     LanguageCode,
+    LocalTime,
     Number,
     PromptName,
     Title,
@@ -118,7 +119,7 @@ def read_fields(
     raw: dict[str, Any], shape: type[msgspec.Struct], path: FieldPath, problems: Problems
 ) -> dict[str, Any]:
     """Read the fields of a struct, each on its own, with defaults for those not given."""
-    fields = {each.name: each for each in msgspec.structs.fields(shape)}
+    fields = {each.encode_name: each for each in msgspec.structs.fields(shape)}
     for name in raw.keys() - fields.keys():
         near = difflib.get_close_matches(str(name), fields, n=1)
         expected = near[0] if near else "one of " + ", ".join(fields)
@@ -126,12 +127,12 @@ def read_fields(
     values: dict[str, Any] = {}
     for name, each in fields.items():
         if name in raw:
-            values[name] = read(raw[name], each.type, (*path, name), problems)
+            values[each.name] = read(raw[name], each.type, (*path, name), problems)
         elif each.required:
             problems.add((*path, name), "missing", _describe(inspect.type_info(each.type)))
-            values[name] = INVALID
+            values[each.name] = INVALID
         else:
-            values[name] = (
+            values[each.name] = (
                 each.default_factory() if each.default is msgspec.NODEFAULT else each.default
             )
     return values
@@ -153,7 +154,11 @@ def _read_plain(raw: object, kind: Any, path: FieldPath, problems: Problems) -> 
     if kind is Path:
         return Path(raw) if isinstance(raw, str) and raw else _wrong(raw, kind, path, problems)
     value = raw
-    if kind is time and isinstance(raw, str) and re.fullmatch("[0-9]{2}:[0-9]{2}", raw):
+    if (
+        kind in (time, LocalTime)
+        and isinstance(raw, str)
+        and re.fullmatch("[0-9]{2}:[0-9]{2}", raw)
+    ):
         value = raw + ":00"
     try:
         return msgspec.convert(value, kind, strict=True)
@@ -234,7 +239,7 @@ def _describe(kind: inspect.Type) -> str:
         case inspect.UnionType():
             return _describe(kind.types[0])
         case inspect.StructType():
-            return "a table with " + ", ".join(each.name for each in kind.fields)
+            return "a table with " + ", ".join(each.encode_name for each in kind.fields)
         case inspect.DictType():
             return "a table"
     return "a path in quotes"

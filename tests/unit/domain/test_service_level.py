@@ -114,7 +114,7 @@ def test_a_call_answered_in_time_never_lowers_the_service_level(
 @given(any_calls)
 def test_each_call_has_one_outcome(calls: list[CallFacts]) -> None:
     found = figures(calls)
-    outcomes = (found.answered, found.abandoned, found.lost, found.waiting)
+    outcomes = (found.answered, found.abandoned, found.lost, found.informed, found.waiting)
     assert sum(outcomes) == found.offered
     assert found.waiting <= found.unfinished
     assert found.answered == found.funnel[Step.ANSWERED]
@@ -124,6 +124,15 @@ def test_an_unfinished_call_is_no_abandon() -> None:
     found = figures([a_call(queued=True), an_answered_call(4.0)])
     assert (found.abandoned, found.lost, found.waiting, found.unfinished) == (0, 0, 1, 2)
     assert found.service_levels[0].of_all == 0.5
+
+
+def test_a_caller_who_heard_the_information_is_neither_lost_nor_in_the_service_level() -> None:
+    informed = a_call(ended=30.0, result="success", ended_by=None, queued=True)
+    found = figures([informed, an_answered_call(4.0)])
+    assert informed.outcome is Outcome.INFORMED
+    assert (found.informed, found.lost, found.abandoned) == (1, 0, 0)
+    assert found.service_levels[0].of_all == 1.0
+    assert found.longest_wait == 4.0
 
 
 def test_a_call_that_we_lost_is_no_abandon() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,20 @@ async def test_a_prompt_is_a_file_of_its_language() -> None:
     assert asterisk.asked == [
         ("POST", f"channels/{CALL}/play/{PLAYBACK}", {"media": "sound:/prompts/id/mohon-tunggu"})
     ]
+
+
+@pytest.mark.parametrize(("has", "played"), [("jv", "jv"), ("id", "id"), ("", "jv")])
+def test_a_prompt_that_a_language_lacks_is_played_in_the_centres_own(
+    tmp_path: Path, has: str, played: str
+) -> None:
+    if has:
+        (tmp_path / has).mkdir()
+        (tmp_path / has / "mohon-tunggu.alaw").touch()
+    executor = Executor(Asterisk(), tmp_path, lambda _: None, "id")
+
+    _, _, query = executor.request(replace(PROMPT, language="jv"))
+
+    assert query["media"] == f"sound:{tmp_path / played / 'mohon-tunggu'}"
 
 
 @pytest.mark.parametrize("error", [refused(500), refused(400), AriError("not connected")])

@@ -23,6 +23,13 @@ NAMES_THE_ENGINE_PLAYS = {
     "operator-pergi",
     "gangguan",
     "telepon-kembali",
+    "menu-lainnya",
+    "menu-bahasa",
+    "menu-informasi",
+    "menu-kantor",
+    "info-darurat",
+    "info-kantor-tutup",
+    "terima-kasih",
 }
 
 
@@ -38,9 +45,24 @@ def write_wav(
 def test_shipped_catalogue_has_every_prompt_in_both_languages() -> None:
     catalogue = load_catalogue(SHIPPED)
 
-    assert catalogue.languages == ("id", "en")
+    assert catalogue.languages == ("id", "en", "jv")
     assert set(catalogue.prompts["id"]) == NAMES_THE_ENGINE_PLAYS
     assert set(catalogue.prompts["en"]) == NAMES_THE_ENGINE_PLAYS
+
+
+def test_a_language_may_lack_prompts_and_be_spoken_by_anothers_voice() -> None:
+    prompts = load_catalogue(SHIPPED).prompts
+
+    assert set(prompts["jv"]) < NAMES_THE_ENGINE_PLAYS
+    assert {prompt.voice for prompt in prompts["jv"].values()} == {"id"}
+    assert {prompt.voice for prompt in prompts["en"].values()} == {"en"}
+
+
+def test_a_voice_that_is_no_language_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "id.yaml").write_text("satu: Satu.\n_voice: [x]\n")
+
+    with pytest.raises(SettingsError, match=r"id.yaml:2: _voice is not a language code"):
+        load_catalogue(tmp_path)
 
 
 def test_shipped_texts_spell_numbers_as_words() -> None:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import time
 from pathlib import Path
 
 import pytest
 
-from ess_pbx.domain.config import Choice, Menu
-from ess_pbx.settings.menus import Targets, check_menus, read_menus
+from ess_pbx.domain.config import Choice, Hours, Menu, OpenPeriod, QueueKey
+from ess_pbx.settings.menu_checks import Targets, check_menus
+from ess_pbx.settings.menus import read_menus
 from ess_pbx.settings.reading import render_errors
 
-TARGETS = Targets(["umum", "medis"], ["lainnya"], ["menu-utama"], ["id", "en"])
+TARGETS = Targets(["umum", "medis"], ["lainnya"], ["menu-utama", "terima-kasih"], ["id", "en"])
+
+
+OPEN = "utama:\n  otherwise: {}\n  hours:\n    open: [{from: 07:00, to: 15:00}]\n"
 
 
 def problems_in(folder: Path, source: str | bytes, first: str | None = "utama") -> str:
     """Read and check a menus file; returns its problems with the folder left out."""
     path = folder / "menus.yaml"
     path.write_bytes(source.encode() if isinstance(source, str) else source)
-    menus, problems = read_menus(path, "menus.yaml")
-    check_menus(menus, first, TARGETS, problems)
+    file, problems = read_menus(path, "menus.yaml")
+    check_menus(file, first, TARGETS, problems)
     return render_errors(problems.sorted())
 
 
@@ -29,10 +34,10 @@ def test_menus_are_read_with_keys_quoted_or_not(tmp_path: Path) -> None:
         "  otherwise: {category: lainnya, priority: 3}\n  timeout: 5\n"
     )
 
-    menus, problems = read_menus(path)
+    file, problems = read_menus(path)
 
     assert not problems.found
-    assert menus == {
+    assert file.menus == {
         "utama": Menu(
             prompts=("menu-utama",),
             keys={"1": Choice(queue="medis"), "*": Choice(language="en")},
@@ -68,6 +73,23 @@ def test_a_menu_may_be_called_by_a_word_that_yaml_takes_for_another_type(tmp_pat
         ("utama:\n  otherwise:\n    language: no", "3: utama.otherwise.language: false; expected"),
         ("utama:\n  otherwise: umum", '2: utama.otherwise: "umum"; expected a table with'),
         ("Utama:\n  otherwise: {}", "1: Utama: "),
+        (
+            "utama:\n  otherwise: {}\n  hours:\n    open: [{days: [mon], from: 07:00, to: 15:00}]\n"
+            "    closed: {}",
+            '4: utama.hours.open[0].days[0]: "mon"; expected one of jum, kam, min, ra',
+        ),
+        (
+            "utama:\n  otherwise: {}\n  hours:\n    open: [{from: 07:00Z, to: 15:00}]\n"
+            "    closed: {}",
+            '4: utama.hours.open[0].from: "07:00Z"; expected a time of day',
+        ),
+        (
+            "utama:\n  otherwise: {}\n  hours:\n    open: [{to: 15:00}]\n    closed: {}",
+            "4: utama.hours.open[0].from: missing; expected a time of day",
+        ),
+        ("utama:\n  otherwise: {}\n  repeats: 10", "3: utama.repeats: 10; expected a whole number"),
+        ("queue_keys:\n  3: {menu: utama}", "2: queue_keys.3.menu: no such field"),
+        ("queue_keys: [3]", "1: queue_keys: a list; expected a table"),
         ("- utama", "1: something else; expected a YAML mapping"),
         ("", "1: an empty file; expected a YAML mapping"),
         ("utama: {}\nx: [", "2: "),
@@ -117,6 +139,61 @@ def test_a_file_that_is_wrong_is_named_with_its_line(
             "4: dua.otherwise.menu: pressing nothing never ends: dua → tiga → dua; expected a q",
         ),
         ("utama:\n  otherwise: {menu: utama}", "2: utama.otherwise.menu: pressing nothing never"),
+        ("utama:\n  otherwise: {back: true}", "2: utama.otherwise.back: back in the first menu"),
+        ("utama:\n  keys:\n    1: {back: true}\n  otherwise: {}", "3: utama.keys.1.back: back in"),
+        (
+            "utama:\n  otherwise: {repeat: true}",
+            "2: utama.otherwise.repeat: pressing nothing",
+        ),
+        (
+            "utama:\n  otherwise: {play: [menu-utama]}",
+            "2: utama.otherwise.play: pressing nothing never ends; expected repeats, and then a m",
+        ),
+        (
+            "utama:\n  otherwise: {information: [menu-utama], then: end}",
+            '2: utama.otherwise.then: "end": pressing nothing would end the call; expected "queue"',
+        ),
+        (
+            "utama:\n  keys:\n    1: {information: [x]}\n  otherwise: {}",
+            '3: utama.keys.1.information[0]: "x"; expected a prompt in the',
+        ),
+        (
+            "utama:\n  keys:\n    1: {play: [x]}\n  otherwise: {}",
+            '3: utama.keys.1.play[0]: "x"; expected a prompt in the',
+        ),
+        (
+            "utama:\n  keys:\n    1: {repeat: true, menu: utama}\n  otherwise: {}",
+            "3: utama.keys.1.repeat: repeat beside menu; expected one way on",
+        ),
+        (
+            "utama:\n  keys:\n    1: {then: end}\n  otherwise: {}",
+            "3: utama.keys.1.then: no information before it; expected information",
+        ),
+        (
+            "utama:\n  keys:\n    1: {menu: dua}\n  otherwise: {menu: dua}\n"
+            "dua:\n  otherwise: {back: true}",
+            "4: utama.otherwise.menu: pressing nothing never ends: utama → dua → utama",
+        ),
+        (
+            "utama:\n  otherwise: {}\n  hours:\n    open: []\n    closed: {}",
+            "4: utama.hours.open: none; expected one period or more",
+        ),
+        (
+            f"{OPEN}    closed: {{menu: tiga}}",
+            '5: utama.hours.closed.menu: "tiga"; expected the id of a menu (utama)',
+        ),
+        (
+            f"{OPEN}    closed: {{play: [menu-utama]}}",
+            "5: utama.hours.closed.play: no menu to go on to; expected a menu",
+        ),
+        (
+            f"{OPEN}    closed: {{information: [menu-utama], then: end}}",
+            '5: utama.hours.closed.then: "end", though a caller comes here without pressing',
+        ),
+        (
+            "utama:\n  otherwise: {}\nqueue_keys:\n  3: {category: medis}",
+            '4: queue_keys.3.category: "medis"; expected the id of a category (lainnya)',
+        ),
     ],
 )
 def test_menus_that_do_not_fit_together_are_named_with_the_line(
@@ -126,6 +203,35 @@ def test_menus_that_do_not_fit_together_are_named_with_the_line(
 
     assert found.startswith(f"menus.yaml:{expected}")
     assert found.count("\n") == 0
+
+
+def test_hours_information_and_keys_of_the_queue_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "menus.yaml"
+    path.write_text(
+        f"{OPEN}    closed: {{back: true}}\n  keys:\n    1: {{information: [a], then: end}}\n"
+        "queue_keys:\n  3: {category: medis, play: [b]}\n"
+    )
+
+    file, problems = read_menus(path)
+
+    assert not problems.found
+    menu = file.menus["utama"]
+    assert menu.hours == Hours(
+        open=(OpenPeriod(since=time(7), to=time(15)),), closed=Choice(back=True)
+    )
+    assert menu.keys["1"] == Choice(information=("a",), then="end")
+    assert file.queue_keys == {"3": QueueKey(category="medis", play=("b",))}
+
+
+def test_a_menu_behind_a_key_may_end_the_call_when_closed_and_lead_back(tmp_path: Path) -> None:
+    source = (
+        "utama:\n  keys:\n    2: {menu: kantor}\n    0: {repeat: true}\n  otherwise: {}\n"
+        "kantor:\n  keys:\n    '*': {back: true}\n  otherwise: {back: true}\n  hours:\n"
+        "    open: [{from: 07:00, to: 15:00}]\n"
+        "    closed: {information: [menu-utama], then: end}\n"
+    )
+
+    assert problems_in(tmp_path, source) == ""
 
 
 def test_a_key_may_lead_back_to_a_menu_it_came_from(tmp_path: Path) -> None:

@@ -1,0 +1,20 @@
+"""Opening hours: whether a menu is open at a local time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ess_pbx.domain.config import DAYS, Hours, OpenPeriod
+
+
+def is_open(hours: Hours, local: datetime) -> bool:
+    """Whether one of the periods covers ``local``, a time in the centre's own time zone."""
+    return any(_covers(period, local) for period in hours.open)
+
+
+def _covers(period: OpenPeriod, local: datetime) -> bool:
+    clock = local.time()
+    today, yesterday = (DAYS[local.weekday() - back] in period.days for back in (0, 1))
+    if period.since < period.to:
+        return today and period.since <= clock < period.to
+    return (today and clock >= period.since) or (yesterday and clock < period.to)
