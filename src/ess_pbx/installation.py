@@ -93,8 +93,10 @@ class Installation:
         return self.engine
 
     async def stop(self) -> None:
-        """End engine and Asterisk; a second call does nothing."""
+        """End calls, engine and Asterisk, in this order; a second call does nothing."""
         if self.engine is not None:
+            if self.engine.ari.connected:
+                await self.engine.end_calls()
             await self.engine.stop()
         await self.asterisk.stop()
         if self._lock is not None:

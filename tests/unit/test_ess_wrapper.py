@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -41,11 +42,34 @@ def given_programs(folder: Path, programs: dict[str, str]) -> str:
         program = folder / name
         program.write_text(f"#!/bin/sh\n{body}\n")
         program.chmod(0o755)
-    for name in ("cat", "sha256sum", "grep", "tail", "mktemp", "rm"):
+    for name in ("cat", "sha256sum", "grep", "tail", "mktemp", "rm", "readlink"):
         real = shutil.which(name)
         assert real is not None
         (folder / name).symlink_to(real)
     return str(folder)
+
+
+def test_a_link_to_it_finds_the_checkout(checkout: Path, tmp_path: Path) -> None:
+    (tmp_path / "ess").symlink_to(checkout / "ess")
+    path = given_programs(tmp_path / "bin", {})
+
+    done = ess(tmp_path, "config", "check", "x.toml", path=path)
+
+    assert str(tmp_path / "ess") not in done.stderr
+    assert "no Python 3.11 or newer" in done.stderr or "lacks" in done.stderr
+
+
+def test_whoever_asked_for_json_gets_json_when_the_set_up_fails(
+    checkout: Path, tmp_path: Path
+) -> None:
+    path = given_programs(tmp_path / "bin", {})
+
+    done = ess(checkout, "demo", "--json", path=path)
+
+    assert done.returncode == 1
+    told = json.loads(done.stdout)
+    assert told["ok"] is False
+    assert "python3" in told["error"]
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["-h"], ["help"]])

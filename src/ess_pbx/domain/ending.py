@@ -84,6 +84,11 @@ def leg_gone(turn: Turn, event: LegGone) -> None:
     _forget_when_empty(turn)
 
 
+def stopped(turn: Turn, _: CallEvent) -> None:
+    """Asterisk is being stopped: the call ends here, on record, instead of with it."""
+    end(turn, Result.SERVER, "stopped", None, UNKNOWN_CAUSE)
+
+
 def hang_up_stranger(turn: Turn, event: LegAnswered) -> None:
     """A phone whose offer was withdrawn was picked up in that moment; our own parties stay."""
     call = turn.call

@@ -115,6 +115,11 @@ class OperatorsMissing(CallEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class Stopping(CallEvent):
+    """The Asterisk that holds the call is about to be stopped, on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
 class CentreEvent:
     """Something happened to the centre rather than to one call."""
 
@@ -167,4 +172,5 @@ CALL_EVENTS: tuple[type[CallEvent], ...] = (
     TimerFired,
     OfferMade,
     OperatorsMissing,
+    Stopping,
 )

@@ -26,6 +26,7 @@ from ess_pbx.domain.events import (
     OperatorsMissing,
     PlaybackBegan,
     PlaybackEnded,
+    Stopping,
     TimerFired,
 )
 
@@ -69,6 +70,7 @@ _HUMANS = rules(
     on(TimerFired, ignored),
     on(OfferMade, unwanted_offer),
     on(OperatorsMissing, ignored),
+    on(Stopping, ending.stopped),
 )
 """What holds where humans talk, unless a phase says otherwise."""
 
@@ -88,6 +90,7 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
         on(TimerFired, ivr.timer_fired),
         on(OfferMade, waiting.offer),
         on(OperatorsMissing, ivr.nobody_there),
+        on(Stopping, ending.stopped),
     ),
     Phase.WAITING: rules(
         on(Arrived, illegal),
@@ -100,6 +103,7 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
         on(TimerFired, waiting.timer_fired),
         on(OfferMade, waiting.offer),
         on(OperatorsMissing, waiting.nobody_there),
+        on(Stopping, ending.stopped),
     ),
     Phase.TALKING: _HUMANS | rules(on(KeyPressed, talking.key)),
     Phase.CONSULT_RINGING: _CONSULT

@@ -23,7 +23,7 @@ from ess_pbx.db.configuration import sync_centre
 from ess_pbx.db.connect import create_engine
 from ess_pbx.db.projector import Projector
 from ess_pbx.domain.call_centre import CallCentre
-from ess_pbx.domain.events import ClockRead, PlaybackEnded, RosterRead
+from ess_pbx.domain.events import ClockRead, PlaybackEnded, RosterRead, Stopping
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId
 from ess_pbx.engine import fallback, recordings
@@ -147,6 +147,19 @@ class Engine:
         await asyncio.gather(*self._watches, *projector, return_exceptions=True)
         if self._database is not None:
             await self._database.dispose()
+
+    async def end_calls(self, within: float = DRAIN_SECONDS) -> None:
+        """End every call, on record and with its recording: their Asterisk is to be stopped.
+
+        Waits at most ``within`` seconds.
+        """
+        for call in list(self.core.calls):
+            self.dispatcher.feed(Stopping(call))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while self.core.calls:  # noqa: ASYNC110 - the core has no event for it
+                    await asyncio.sleep(0.02)
+                await self.settled()
 
     async def settled(self) -> None:
         """Wait until the recordings of calls that are over are finished."""

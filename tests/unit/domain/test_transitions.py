@@ -23,6 +23,7 @@ from ess_pbx.domain.events import (
     OperatorsMissing,
     PlaybackBegan,
     PlaybackEnded,
+    Stopping,
     TimerFired,
     TimerId,
 )
@@ -131,11 +132,14 @@ def plausible(story: Story) -> Iterator[CallEvent]:
     yield from (TimerFired(CALL, TimerId(CALL, kind)) for kind in TIMERS)
     yield OfferMade(CALL, "2002")
     yield OperatorsMissing(CALL)
+    yield Stopping(CALL)
 
 
 def ends_the_call(story: Story, event: CallEvent) -> bool:
-    """Whether it is a party hanging up on purpose, or the caller going in any way."""
+    """Whether it is a party hanging up on purpose, the caller going in any way, or the end of all."""
     call = story.call
+    if isinstance(event, Stopping):
+        return True
     if not isinstance(event, LegGone):
         return False
     if event.leg == call.caller:
