@@ -7,7 +7,7 @@ decides by. Durations are seconds unless a name says otherwise.
 from __future__ import annotations
 
 from datetime import time
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -20,6 +20,13 @@ LanguageCode = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 Title = Annotated[str, Meta(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\"<>;\\]*$")]
 Key = Annotated[str, Meta(pattern=r"^[0-9*#]$")]
 Seconds = Annotated[float, Meta(gt=0, le=86400)]
+SkillLevel = Annotated[int, Meta(ge=1, le=9)]
+Strategy = Literal["longest-idle", "round-robin", "fewest-calls", "skill-first"]
+"""Which of the operators who can take a call is offered it. ``fewest-calls`` counts those taken
+since the operator came on duty; ``skill-first`` adds up the levels of the skills asked for."""
+
+LANGUAGE_SKILL = "bahasa-"
+"""With a language's code: the skill that a caller in another language than the centre's needs."""
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,6 +39,7 @@ class Queue(Shape, frozen=True, kw_only=True):
     id: Identifier
     name: Title
     operators: tuple[Extension, ...] = ()
+    strategy: Strategy = "longest-idle"
 
 
 class Category(Shape, frozen=True, kw_only=True):
@@ -40,6 +48,8 @@ class Category(Shape, frozen=True, kw_only=True):
     id: Identifier
     name: Title
     queue: Identifier
+    skills: tuple[Identifier, ...] = ()
+    """What an operator must have to be offered its calls, while anyone who has it is there."""
 
 
 class Shift(Shape, frozen=True, kw_only=True):
@@ -65,6 +75,8 @@ class Operator(Shape, frozen=True, kw_only=True):
 
     extension: Extension
     name: Title
+    skills: dict[Identifier, SkillLevel] = {}
+    """What they can do, and how well."""
 
 
 class Agency(Shape, frozen=True, kw_only=True):
@@ -110,6 +122,12 @@ class Policy(Shape, frozen=True, kw_only=True):
     comfort: Seconds = 20.0
     """Waiting callers hear the comfort announcement this often."""
     default_priority: Annotated[int, Meta(ge=0, le=9)] = 5
+    age_lift: Seconds = 300.0
+    """One step of priority is worth this much waiting, so that nobody waits for ever: by default a
+    caller of priority 9 goes before all of priority 5 who came up to 20 minutes earlier."""
+    rona_limit: Annotated[int, Meta(ge=1, le=100)] = 3
+    """An operator who misses this many offers in a row is on break until their phone registers
+    anew; never the last one there."""
     search_at_once: bool = True
     """Ring operators while the caller still hears greeting and menu; one who answers cuts them
     short. Otherwise a caller is queued when the menu is done."""

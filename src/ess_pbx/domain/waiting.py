@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ess_pbx.domain import hearing, ids
 from ess_pbx.domain.call import OperatorSide, Phase, Turn
+from ess_pbx.domain.config import LANGUAGE_SKILL
 from ess_pbx.domain.effects import (
     ArmTimer,
     CancelTimer,
@@ -74,7 +75,16 @@ def join(turn: Turn) -> None:
     """Queue the call as it stands, or move it there; its age counts from its arrival."""
     call = turn.call
     turn.record(FactKind.QUEUED, queue=call.queue, priority=call.priority)
-    turn.do(JoinQueue(call.id, call.queue, call.priority, call.arrived))
+    turn.do(JoinQueue(call.id, call.queue, call.priority, call.arrived, skills_for(turn)))
+
+
+def skills_for(turn: Turn) -> frozenset[str]:
+    """What the call's category and language ask of an operator."""
+    call, centre = turn.call, turn.centre
+    asked = next((each.skills for each in centre.categories if each.id == call.category), ())
+    if call.language == centre.language:
+        return frozenset(asked)
+    return frozenset({*asked, LANGUAGE_SKILL + call.language})
 
 
 def offer(turn: Turn, event: OfferMade) -> None:
