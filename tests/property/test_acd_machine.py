@@ -266,7 +266,13 @@ class AcdMachine(RuleBasedStateMachine):
         call, known.call = known.call, None
         known.state, known.turn = AgentState.PAUSED, known.offer
         known.missed += reason != "unreachable"
-        self.model.callers[call].offered_to = None
+        caller = self.model.callers[call]
+        caller.offered_to = None
+        levels = {each.name: SKILLS.get(each.name, {}) for each in self.model.agents.values()}
+        serving = [each for each in self.model.agents.values() if caller.queue in SERVES[each.name]]
+        able = [each for each in serving if caller.skills <= levels[each.name].keys()]
+        if not any(each.free for each in able):
+            caller.skills = frozenset()
         others = all(self.model.present(queue) > 1 for queue in SERVES[agent])
         if known.missed >= LIMIT and known.present and others:
             # The missed call is offered first; the break begins where it is reported.

@@ -4,7 +4,8 @@ A call's place is the time it came, brought forward by ``Policy.age_lift`` for e
 priority: the order of two calls never changes while they wait, so that age lifts priority without
 anything being sorted again. Calls that ask for the same skills form a line (``line``), and each
 queue's strategy says who of a line's idle operators comes first. Choosing costs O(lines · log n),
-whether ten wait or a thousand. A line whose skills nobody there has is served by all its queue.
+whether ten wait or a thousand. A line whose skills nobody there has is served by all its queue,
+and a call that was missed by one who has them is for anyone.
 
 The object is changed in place for that reason (docs/decisions/0004); it is as deterministic as the
 rest of the core.
@@ -172,6 +173,9 @@ class Acd:
         entry = self.waiting.get(call)
         if entry is not None and entry.offered_to == agent:
             entry.offered_to = None
+            if entry.line.first_idle() is None:
+                # The next operator at once: a caller does not wait for who did not answer.
+                entry.line = self._line(entry.queue, NO_SKILLS)
             decisions += self._offer_or_wait(entry)
         if missed and seat.missed >= self._policy.rona_limit:
             decisions += self._does_not_answer(seat, now)

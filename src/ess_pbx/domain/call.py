@@ -97,6 +97,10 @@ class Call:
     category: str = ""
     queue: str = ""
     priority: int = 5
+    rungs: int = 0
+    """Steps of the ladder that are done."""
+    any_skills: bool = False
+    """Whether the caller has waited too long to ask for skills."""
     menu: str = ""
     legs: dict[LegId, Leg] = field(default_factory=dict)
     bridged: bool = False

@@ -108,6 +108,16 @@ class Menu(Shape, frozen=True, kw_only=True):
     timeout: Seconds = 4.0
 
 
+class Rung(Shape, frozen=True, kw_only=True):
+    """What is done for a caller who has waited ``after`` seconds since they called."""
+
+    after: Seconds
+    step: Literal["wider-skills"]
+    """``wider-skills``: anyone of the queue will do, for a caller who asks for skills."""
+    prompt: PromptName | None = None
+    """Said to the caller then."""
+
+
 class Policy(Shape, frozen=True, kw_only=True):
     """How the centre treats callers and operators."""
 
@@ -125,6 +135,8 @@ class Policy(Shape, frozen=True, kw_only=True):
     age_lift: Seconds = 300.0
     """One step of priority is worth this much waiting, so that nobody waits for ever: by default a
     caller of priority 9 goes before all of priority 5 who came up to 20 minutes earlier."""
+    ladder: tuple[Rung, ...] = (Rung(after=30.0, step="wider-skills"),)
+    """Steps by waiting time, in order."""
     rona_limit: Annotated[int, Meta(ge=1, le=100)] = 3
     """An operator who misses this many offers in a row is on break until their phone registers
     anew; never the last one there."""
