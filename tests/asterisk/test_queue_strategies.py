@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 from msgspec.structs import replace
 
+from ess_pbx.asterisk.free_ports import free_port
 from ess_pbx.demo.stage import sample
 from ess_pbx.domain.config import Rung
 from ess_pbx.domain.facts import FactKind
+from ess_pbx.installation import Installation
 from ess_pbx.phones.softphone import Answer
 
 from .story import QUICK, SOON, GivenCentre
@@ -44,13 +48,18 @@ async def test_while_who_has_the_skill_talks_the_next_such_caller_waits_and_then
     given_centre: GivenCentre,
 ) -> None:
     policy = replace(QUICK, ladder=(Rung(after=4, step="wider-skills"),))
-    story = await given_centre(policy=policy)
+    story = await given_centre(started=False, policy=policy)
+    trunk = story.settings.trunks[0]
+    second_trunk = replace(trunk, id="telco-b", port=free_port(socket.SOCK_DGRAM))
+    story.settings = replace(story.settings, trunks=(trunk, second_trunk))
+    story.installation = Installation(story.settings)
+    await story.given_it_runs()
     await story.given_operators(LAYMAN, MEDIC, behaviour=Answer(0.1))
     first = await story.when_caller_dials()
     await first.chooses("1")
     await story.phones.incoming(MEDIC, SOON)
 
-    second = await story.when_caller_dials(number="+6281234567891")
+    second = await story.when_caller_dials(number="+6281234567891", from_port=second_trunk.port)
     await second.chooses("1")
     operator = await story.phones.incoming(LAYMAN, 2 * SOON)
 
