@@ -514,7 +514,7 @@ class AcdMachine(RuleBasedStateMachine):
 
 TestAcd = AcdMachine.TestCase
 TestAcd.settings = settings(
-    max_examples=150,
+    max_examples=300,
     stateful_step_count=50,
     deadline=None,
     print_blob=True,

@@ -246,12 +246,15 @@ class Acd:
         if best is not None:
             best.line.drop_first_call()
             return self._offer(best, seat)
+        self._is_idle(seat)
+        return []
+
+    def _is_idle(self, seat: Seat) -> None:
         self._count += 1
         for queue in seat.queues:
             for line in self._lines[queue].values():
                 if seat.extension in line.seats:
                     line.add_idle(seat, self._count)
-        return []
 
     def _line(self, queue: str, skills: frozenset[str]) -> Line:
         """The line of a queue for some skills, made when first asked for."""
@@ -287,8 +290,10 @@ class Acd:
         for seat in came.values():
             if seat.state is AgentState.IDLE:
                 seat.idle_since = now
-            decisions += [_state(seat), *self._became_free(seat)]
-        return [*decisions, *self._serve_widely(), *self._alarms()]
+            decisions.append(_state(seat))
+            if seat.free:
+                self._is_idle(seat)
+        return [*decisions, *self._serve(), *self._alarms()]
 
     def _change(
         self, seat: Seat, change: Callable[[], None], came: dict[str, Seat], went: list[Decision]
@@ -314,18 +319,21 @@ class Acd:
                 self._change(*_end_break(seat), came, went)
                 return
 
-    def _serve_widely(self) -> list[Decision]:
-        """Offer calls to all of their queue when the last who has their skills is gone."""
-        lines = [line for lines in self._lines.values() for line in lines.values()]
-        if not any(line.present == 0 and line.calls and self._choose(line) for line in lines):
-            return []
+    def _serve(self) -> list[Decision]:
+        """Several came at once, or the last with some skills went: most urgent call first."""
         decisions: list[Decision] = []
-        unskilled = (e for e in self.waiting.values() if e.line.present == 0 and not e.offered_to)
-        for entry in sorted(unskilled, key=lambda entry: entry.order):
-            seat = self._choose(entry.line)
-            if seat is not None:
-                decisions += self._offer(entry, seat)
-        return decisions
+        while True:
+            best: tuple[Waiting, Seat] | None = None
+            for line in (line for lines in self._lines.values() for line in lines.values()):
+                entry, seat = line.first_call(self.waiting), self._choose(line)
+                if entry is None or seat is None:
+                    continue
+                if best is None or entry.order < best[0].order:
+                    best = entry, seat
+            if best is None:
+                return decisions
+            best[0].line.drop_first_call()
+            decisions += self._offer(*best)
 
     def _alarms(self) -> list[Decision]:
         """Callers wait where nobody is; or somebody is there again."""

@@ -122,6 +122,14 @@ def test_skill_first_takes_the_highest_level_then_the_longest_idle() -> None:
     assert joins(acd, 2) == [("c-2", "2003")]
 
 
+def test_of_those_who_come_on_duty_together_the_strategy_chooses() -> None:
+    acd = an_acd("2001", "2002", strategy="skill-first")
+    acd.set_on_duty([], 10)
+    joins(acd, 1, "medis")
+
+    assert offers(acd.set_on_duty(["2001", "2002"], 20)) == [("c-1", "2002")]
+
+
 def test_a_call_goes_to_who_has_its_skills_though_another_is_idle_longer() -> None:
     acd = an_acd("2003", "2001", "2002")
 
