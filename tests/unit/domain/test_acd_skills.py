@@ -167,15 +167,16 @@ def test_a_call_missed_by_who_has_the_skills_goes_to_the_next_at_once() -> None:
 
 
 def test_a_call_that_moves_leaves_nothing_behind_in_its_old_line() -> None:
-    acd = an_acd("2001")
-    joins(acd, 0)
-    joins(acd, 1, since=1)
+    acd = an_acd("2001", "2003")
+    joins(acd, 0, "medis")
+    joins(acd, 1)
+    joins(acd, 2, since=2)
     joins(acd, 2, "medis", since=2)
-    joins(acd, 1, "medis", since=1)
 
-    is_served(acd, 0, "2001", 50)
-    assert acd.waiting[CallId("c-1")].offered_to == "2001"
-    is_served(acd, 1, "2001", 60)
+    is_served(acd, 1, "2003", 50)
+
+    assert acd.waiting[CallId("c-2")].offered_to is None
+    is_served(acd, 0, "2001", 60)
     assert acd.waiting[CallId("c-2")].offered_to == "2001"
 
 
