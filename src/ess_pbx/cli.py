@@ -315,6 +315,24 @@ def ring(
     return 0
 
 
+@bench.command
+def dispatch(
+    *,
+    dispatches: Annotated[int, Parameter(help="In each round.")] = 2000,
+    json: Annotated[bool, Parameter(help="One JSON object on stdout, nothing else.")] = False,
+) -> int:
+    """Microseconds in which the core chooses: 10 waiting and 5 operators, 1,000 and 500."""
+    from ess_pbx.bench.dispatch import render as show_bench
+    from ess_pbx.bench.dispatch import run_dispatch_bench
+
+    result = run_dispatch_bench(dispatches)
+    if json:
+        sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
+    else:
+        out.print(show_bench(result), markup=False)
+    return 0
+
+
 def _run_folder(kind: str) -> Path:
     return CHECKOUT / "var" / kind / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
 

@@ -58,6 +58,7 @@ def a_whole_call(call: str = "call-1", first: int = 1) -> list[Fact]:
         (K.NO_OPERATOR, {"queue": "darurat"}),
         (K.ALARM_RAISED, {"alarm": "no-operator", "detail": "darurat"}),
         (K.ANNOUNCED, {"prompt": "mohon-tunggu"}),
+        (K.LADDER_STEP, {"step": "wider-skills", "after": 30.0}),
         (K.ALARM_CLEARED, {"alarm": "no-operator", "detail": "darurat"}),
         (K.OFFERED, op1),
         (K.OPERATOR_RUNG, op1),

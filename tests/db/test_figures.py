@@ -82,10 +82,10 @@ async def test_a_whole_call_is_told_with_its_offers_and_consults(engine: AsyncEn
     (call,) = found.calls
     assert (call.category, call.trunk, call.operator) == ("medis", "telkom", "2002")
     assert (call.greeted, call.queued, call.rung, call.step) == (True, True, True, Step.CLOSED)
-    assert (call.caller_connected, call.operator_answered, call.ended) == (3.0, 19.0, 32.0)
+    assert (call.caller_connected, call.operator_answered, call.ended) == (3.0, 20.0, 33.0)
     assert call.consults == (
-        Consult(agency="damkar", started=20.0),
-        Consult(agency="psc119", started=23.0, rung=True, answered=25.0),
+        Consult(agency="damkar", started=21.0),
+        Consult(agency="psc119", started=24.0, rung=True, answered=26.0),
     )
     assert found.missed == (MissedOffer(call="call-1", agent="2001", reason="no-answer"),)
     assert [(state.agent, state.status, state.run) for state in found.states] == [

@@ -92,7 +92,7 @@ async def test_a_whole_call_is_told_by_its_rows(journal: Journal, engine: AsyncE
     assert (told["operator"], told["agency"]) == ("2002", "psc119")
     assert (told["result"], told["reason"], told["ended_by"]) == ("success", "hangup", "caller")
     assert told["invited_at"] == datetime.fromtimestamp(STARTED + 0.75, UTC)
-    assert (told["operator_answered_ms"], told["ended_at"]) == (19_000, at(32))
+    assert (told["operator_answered_ms"], told["ended_at"]) == (20_000, at(33))
     legs = {leg["id"].removeprefix("call-1-"): leg for leg in record.legs}
     assert {name: (leg["role"], leg["party"], leg["cause"]) for name, leg in legs.items()} == {
         "in": ("caller", "+628123456789", "16"),
@@ -101,8 +101,8 @@ async def test_a_whole_call_is_told_by_its_rows(journal: Journal, engine: AsyncE
         "ag1": ("agency", "damkar", "busy"),
         "ag2": ("agency", "psc119", None),
     }
-    assert (legs["in"]["answered_at"], legs["op2"]["rung_at"]) == (at(3), at(18))
-    assert (legs["op2"]["answered_at"], legs["op2"]["ended_at"]) == (at(19), at(28))
+    assert (legs["in"]["answered_at"], legs["op2"]["rung_at"]) == (at(3), at(19))
+    assert (legs["op2"]["answered_at"], legs["op2"]["ended_at"]) == (at(20), at(29))
     finished, failed = record.recordings
     assert (finished["state"], finished["rms_dbov"], finished["bytes"]) == (
         "finished",

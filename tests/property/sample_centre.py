@@ -20,6 +20,7 @@ from ess_pbx.domain.config import (
 )
 
 AGENTS = ("2001", "2002", "2003", "2004")
+SKILLS = {"2001": {"medis": 2}, "2002": {"bahasa-en": 1}}
 
 
 def a_centre(menu: bool, wrap_up: float, searches: bool) -> Centre:
@@ -30,20 +31,22 @@ def a_centre(menu: bool, wrap_up: float, searches: bool) -> Centre:
         default_queue="umum",
         default_category="lainnya",
         first_menu="utama" if menu else None,
-        policy=Policy(wrap_up=wrap_up, search_at_once=searches),
+        policy=Policy(wrap_up=wrap_up, search_at_once=searches, rona_limit=2),
         queues=(
             Queue(id="umum", name="Umum"),
             Queue(id="medis", name="Medis", operators=("2001", "2004")),
         ),
         categories=(
             Category(id="lainnya", name="Lainnya", queue="umum"),
-            Category(id="medis", name="Medis", queue="medis"),
+            Category(id="medis", name="Medis", queue="medis", skills=("medis",)),
         ),
         shifts=(
             Shift(id="a", name="A", starts=time(7), ends=time(19), operators=AGENTS[:3]),
             Shift(id="b", name="B", starts=time(19), ends=time(5), operators=AGENTS[2:]),
         ),
-        operators=tuple(Operator(extension=agent, name=agent) for agent in AGENTS),
+        operators=tuple(
+            Operator(extension=agent, name=agent, skills=SKILLS.get(agent, {})) for agent in AGENTS
+        ),
         agencies=(
             Agency(id="psc", name="P", code="119", contact="sip:119@127.0.0.1"),
             Agency(id="polres", name="P", code="110", contact="sip:110@127.0.0.1"),

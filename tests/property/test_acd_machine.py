@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 
 from ess_pbx.domain.acd import PAUSE, WRAP_UP, Acd, Decision
 from ess_pbx.domain.agent import AgentState
-from ess_pbx.domain.config import Category, Centre, Operator, Policy, Queue, Shift
+from ess_pbx.domain.config import Category, Centre, Operator, Policy, Queue, Shift, Strategy
 from ess_pbx.domain.effects import (
     ArmTimer,
     CancelTimer,
@@ -46,20 +46,34 @@ SERVES = {
     agent: frozenset(queue for queue, named in QUEUES.items() if not named or agent in named)
     for agent in AGENTS
 }
+SKILLS: dict[str, dict[str, int]] = {
+    AGENTS[0]: {"medis": 1},
+    AGENTS[1]: {"medis": 3, "inggris": 1},
+    AGENTS[2]: {"inggris": 2},
+    AGENTS[4]: {"medis": 2},
+}
+LIFT, LIMIT = 10.0, 2
+STRATEGIES: tuple[Strategy, ...] = ("longest-idle", "round-robin", "fewest-calls", "skill-first")
 agents = st.sampled_from(AGENTS)
+skill_sets = st.sampled_from([(), (), ("medis",), ("inggris",), ("medis", "inggris"), ("jawa",)])
 
 
-def a_centre(wrap_up: float) -> Centre:
+def a_centre(wrap_up: float, strategies: dict[str, Strategy]) -> Centre:
     return Centre(
         id="c",
         name="C",
         default_queue="umum",
         default_category="lainnya",
-        policy=Policy(wrap_up=wrap_up, rona_pause=5),
-        queues=tuple(Queue(id=each, name=each, operators=named) for each, named in QUEUES.items()),
+        policy=Policy(wrap_up=wrap_up, rona_pause=5, age_lift=LIFT, rona_limit=LIMIT),
+        queues=tuple(
+            Queue(id=each, name=each, operators=named, strategy=strategies[each])
+            for each, named in QUEUES.items()
+        ),
         categories=(Category(id="lainnya", name="Lainnya", queue="umum"),),
         shifts=(Shift(id="s", name="S", starts=time(0), ends=time(0), operators=AGENTS),),
-        operators=tuple(Operator(extension=agent, name=agent) for agent in AGENTS),
+        operators=tuple(
+            Operator(extension=agent, name=agent, skills=SKILLS.get(agent, {})) for agent in AGENTS
+        ),
     )
 
 
@@ -68,7 +82,9 @@ class Caller:
     """What a test knows of a call that wants an operator."""
 
     queue: str
-    order: tuple[int, float, int]
+    skills: frozenset[str]
+    order: tuple[float, int]
+    """When they came, earlier by ``LIFT`` for each step of priority; then first come."""
     offered_to: str | None = None
     told: bool = False
 
@@ -77,15 +93,21 @@ class Caller:
 class Known:
     """What a test knows of an operator."""
 
+    name: str
     state: AgentState = AgentState.IDLE
     on_duty: bool = False
     reachable: bool = False
     idle_since: float = 0.0
     call: CallId | None = None
+    on_break: bool = False
+    missed: int = 0
+    calls: int = 0
+    turn: int = 0
+    offer: int = 0
 
     @property
     def present(self) -> bool:
-        return self.on_duty and self.reachable
+        return self.on_duty and self.reachable and not self.on_break
 
     @property
     def free(self) -> bool:
@@ -97,8 +119,11 @@ class Model:
     """The queue as anyone would write it down, without heaps."""
 
     callers: dict[CallId, Caller] = field(default_factory=dict)
-    agents: dict[str, Known] = field(default_factory=lambda: {each: Known() for each in AGENTS})
+    agents: dict[str, Known] = field(default_factory=lambda: {each: Known(each) for each in AGENTS})
     alarmed: set[str] = field(default_factory=set)
+    not_answering: set[str] = field(default_factory=set)
+    strategies: dict[str, Strategy] = field(default_factory=dict)
+    offers: int = 0
 
     def present(self, queue: str) -> int:
         return sum(self.agents[each].present for each in AGENTS if queue in SERVES[each])
@@ -112,10 +137,32 @@ class Model:
         ]
         return sorted(found, key=lambda caller: caller.order)
 
-    def free(self, queue: str) -> list[Known]:
-        """Operators who could take a call of a queue now, the longest idle first."""
-        found = [self.agents[each] for each in AGENTS if queue in SERVES[each]]
-        return sorted((each for each in found if each.free), key=lambda each: each.idle_since)
+    def may_take(self, caller: Caller) -> list[Known]:
+        """Who there may take a call: those with the skills, or all when nobody has them."""
+        there = [self.agents[each] for each in AGENTS if caller.queue in SERVES[each]]
+        there = [each for each in there if each.present]
+        able = [each for each in there if caller.skills <= SKILLS.get(each.name, {}).keys()]
+        return able or there
+
+    def place(self, caller: Caller, known: Known) -> tuple[float, ...]:
+        """Sorts operators for a call by the strategy of its queue."""
+        levels = SKILLS.get(known.name, {})
+        match self.strategies[caller.queue]:
+            case "longest-idle":
+                return (known.idle_since,)
+            case "round-robin":
+                return (known.turn,)
+            case "fewest-calls":
+                return (known.calls, known.idle_since)
+            case "skill-first":
+                able = caller.skills <= levels.keys()
+                level = sum(levels[each] for each in caller.skills) if able else 0
+                return (-level, known.idle_since)
+
+    def calls_for(self, agent: str) -> list[Caller]:
+        """Calls that an operator there may take, the most urgent first."""
+        known = self.agents[agent]
+        return [each for each in self.waiting(QUEUES) if known in self.may_take(each)]
 
 
 class AcdMachine(RuleBasedStateMachine):
@@ -129,11 +176,18 @@ class AcdMachine(RuleBasedStateMachine):
         self.count = 0
         self.model = Model()
         self.timers: dict[TimerId, float] = {}
+        self.since: dict[CallId, float] = {}
+        self.breaking = ""
 
-    @initialize(wrap_up=st.sampled_from([0.0, 20.0]), there=st.sets(agents))
-    def open(self, wrap_up: float, there: set[str]) -> None:
+    @initialize(
+        wrap_up=st.sampled_from([0.0, 20.0]),
+        there=st.sets(agents),
+        strategies=st.fixed_dictionaries({each: st.sampled_from(STRATEGIES) for each in QUEUES}),
+    )
+    def open(self, wrap_up: float, there: set[str], strategies: dict[str, Strategy]) -> None:
         self.wrap_up = wrap_up
-        self.acd = Acd(a_centre(wrap_up))
+        self.model.strategies = strategies
+        self.acd = Acd(a_centre(wrap_up, strategies))
         self.shift_changes(set(AGENTS))
         for agent in sorted(there):
             self.phone_comes_or_goes(agent, True)
@@ -145,27 +199,41 @@ class AcdMachine(RuleBasedStateMachine):
         queue=st.sampled_from(sorted(QUEUES)),
         priorities=st.lists(st.integers(0, 9), min_size=1, max_size=4),
         older=st.sampled_from([0.0, 0.0, 30.0]),
+        skills=skill_sets,
     )
-    def callers_join(self, queue: str, priorities: list[int], older: float):  # type: ignore[no-untyped-def]
+    def callers_join(  # type: ignore[no-untyped-def]
+        self, queue: str, priorities: list[int], older: float, skills: tuple[str, ...]
+    ):
+        asked = frozenset(skills)
         calls = []
         for priority in priorities:
             self.count += 1
             call = CallId(f"c-{self.count}")
             since = self.now - older
-            self.model.callers[call] = Caller(queue, (-priority, since, self.count))
-            self._follow(self.acd.apply(JoinQueue(call, queue, priority, since), self.now))
+            order = since - LIFT * priority, self.count
+            self.model.callers[call] = Caller(queue, asked, order)
+            self.since[call] = since
+            self._follow(self.acd.apply(JoinQueue(call, queue, priority, since, asked), self.now))
             calls.append(call)
         return multiple(*calls)
 
-    @rule(call=queued, queue=st.sampled_from(sorted(QUEUES)), priority=st.integers(0, 9))
-    def caller_moves(self, call: CallId, queue: str, priority: int) -> None:
+    @rule(
+        call=queued,
+        queue=st.sampled_from(sorted(QUEUES)),
+        priority=st.integers(4, 6),
+        skills=skill_sets,
+    )
+    def caller_moves(
+        self, call: CallId, queue: str, priority: int, skills: tuple[str, ...]
+    ) -> None:
         """What the caller chose in the menu; a phone that rings already goes on ringing."""
         caller = self.model.callers.get(call)
         if caller is None:
             return
-        _, since, number = caller.order
-        caller.queue, caller.order, caller.told = queue, (-priority, since, number), False
-        self._follow(self.acd.apply(JoinQueue(call, queue, priority, since), self.now))
+        since, asked = self.since[call], frozenset(skills)
+        caller.queue, caller.skills, caller.told = queue, asked, False
+        caller.order = since - LIFT * priority, caller.order[1]
+        self._follow(self.acd.apply(JoinQueue(call, queue, priority, since, asked), self.now))
 
     @rule(call=consumes(queued))
     def caller_leaves(self, call: CallId) -> None:
@@ -182,22 +250,36 @@ class AcdMachine(RuleBasedStateMachine):
             assert self.acd.apply(OfferTaken(CallId("c-0"), agent), self.now) == []
             return
         assert known.call is not None
-        known.state = AgentState.TALKING
+        known.state, known.missed = AgentState.TALKING, 0
+        known.calls, known.turn = known.calls + 1, known.offer
         del self.model.callers[known.call]
         self._follow(self.acd.apply(OfferTaken(known.call, agent), self.now))
 
-    @rule(agent=agents)
-    def operator_misses(self, agent: str) -> None:
+    @rule(agent=agents, reason=st.sampled_from(["no answer", "busy", "unreachable"]))
+    def operator_misses(self, agent: str, reason: str) -> None:
         known = self.model.agents[agent]
         if known.state is not AgentState.OFFERED:
             call = known.call or CallId("c-0")
-            assert self.acd.apply(OfferMissed(call, agent, "no answer"), self.now) == []
+            assert self.acd.apply(OfferMissed(call, agent, reason), self.now) == []
             return
         assert known.call is not None
         call, known.call = known.call, None
-        known.state = AgentState.PAUSED
-        self.model.callers[call].offered_to = None
-        self._follow(self.acd.apply(OfferMissed(call, agent, "no answer"), self.now))
+        known.state, known.turn = AgentState.PAUSED, known.offer
+        known.missed += reason != "unreachable"
+        caller = self.model.callers[call]
+        caller.offered_to = None
+        levels = {each.name: SKILLS.get(each.name, {}) for each in self.model.agents.values()}
+        serving = [each for each in self.model.agents.values() if caller.queue in SERVES[each.name]]
+        able = [each for each in serving if caller.skills <= levels[each.name].keys()]
+        if not any(each.free for each in able):
+            caller.skills = frozenset()
+        others = all(self.model.present(queue) > 1 for queue in SERVES[agent])
+        if known.missed >= LIMIT and known.present and others:
+            # The missed call is offered first; the break begins where it is reported.
+            self.breaking = agent
+        self._follow(self.acd.apply(OfferMissed(call, agent, reason), self.now))
+        assert not self.breaking
+        assert (agent in self.model.not_answering) is (known.missed >= LIMIT)
         assert self.timers[TimerId(agent, PAUSE)] == self.now + 5
 
     @rule(agent=agents)
@@ -230,13 +312,29 @@ class AcdMachine(RuleBasedStateMachine):
         if TimerId(agent, kind) not in self.timers:
             assert self.acd.timer_fired(TimerId(agent, kind), self.now) == []
 
+    @rule(agent=agents)
+    def break_is_ended(self, agent: str) -> None:
+        known = self.model.agents[agent]
+        if not known.on_break:
+            assert self.acd.end_break(agent, self.now) == []
+            return
+        known.missed = 0
+        changed = self._presence({agent: False}, "on_break")
+        self._follow(self.acd.end_break(agent, self.now), changed)
+
     @rule(agent=agents, there=st.booleans())
     def phone_comes_or_goes(self, agent: str, there: bool) -> None:
+        known = self.model.agents[agent]
+        if known.reachable is not there:
+            known.missed = 0 if there else known.missed
         with_presence = self._presence({agent: there}, "reachable")
         self._follow(self.acd.set_reachable(agent, there, self.now), with_presence)
 
     @rule(on_duty=st.sets(agents))
     def shift_changes(self, on_duty: set[str]) -> None:
+        for agent, known in self.model.agents.items():
+            if known.on_duty is not (agent in on_duty):
+                known.missed, known.calls = 0, 0
         with_presence = self._presence({each: each in on_duty for each in AGENTS}, "on_duty")
         self._follow(self.acd.set_on_duty(on_duty, self.now), with_presence)
 
@@ -255,16 +353,34 @@ class AcdMachine(RuleBasedStateMachine):
         for agent, value in changes.items():
             known = self.model.agents[agent]
             before = known.present
+            if getattr(known, name) is not value:
+                known.on_break = False
             setattr(known, name, value)
             if known.present is not before:
                 changed.add(agent)
                 if known.free:
                     known.idle_since = self.now
         for queue in QUEUES:
+            self._someone_is_called_back(queue, changed)
+        for queue in QUEUES:
             if self.model.present(queue):
                 for caller in self.model.callers.values():
                     caller.told = caller.told and caller.queue != queue
         return changed
+
+    def _someone_is_called_back(self, queue: str, changed: set[str]) -> None:
+        """Nobody is left: the first who is on break for not answering is there again."""
+        if self.model.present(queue):
+            return
+        for agent in AGENTS:
+            known = self.model.agents[agent]
+            there = known.on_duty and known.reachable
+            if known.on_break and there and queue in SERVES[agent]:
+                known.on_break = False
+                changed.add(agent)
+                if known.free:
+                    known.idle_since = self.now
+                return
 
     def _follow(self, decisions: list[Decision], changed: set[str] | None = None) -> None:
         reported = set()
@@ -284,9 +400,16 @@ class AcdMachine(RuleBasedStateMachine):
                 case CancelTimer(timer):
                     raise AssertionError(f"{timer} was never meant to be cancelled")
                 case Record(None, FactKind.AGENT_STATE, data):
+                    if data["agent"] == self.breaking and data["status"] == "break":
+                        self._presence({self.breaking: True}, "on_break")
+                        self.breaking = ""
                     reported.add(str(data["agent"]))
                 case Record(None, kind, data):
-                    self._alarm(kind, str(data["alarm"]).partition(":")[2])
+                    name, _, about = str(data["alarm"]).partition(":")
+                    people = name == "operator-not-answering"
+                    self._alarm(
+                        kind, about, self.model.not_answering if people else self.model.alarmed
+                    )
         assert reported >= (changed or set())
 
     def _offered(self, call: CallId, agent: str) -> None:
@@ -294,18 +417,23 @@ class AcdMachine(RuleBasedStateMachine):
         assert caller.offered_to is None
         assert known.free, "on duty, reachable and idle"
         assert caller.queue in SERVES[agent]
-        assert known.idle_since == self.model.free(caller.queue)[0].idle_since
-        assert self.model.waiting(SERVES[agent])[0] is caller, "priority, then age"
+        able = self.model.may_take(caller)
+        assert known in able
+        places = [self.model.place(caller, each) for each in able if each.free]
+        assert self.model.place(caller, known) == min(places), "as the queue's strategy has it"
+        assert self.model.calls_for(agent)[0] is caller, "age, lifted by priority"
         caller.offered_to = agent
+        self.model.offers += 1
+        known.offer = self.model.offers
         known.state, known.call = AgentState.OFFERED, call
 
-    def _alarm(self, kind: FactKind, queue: str) -> None:
+    def _alarm(self, kind: FactKind, about: str, alarmed: set[str]) -> None:
         if kind is FactKind.ALARM_RAISED:
-            assert queue not in self.model.alarmed
-            self.model.alarmed.add(queue)
+            assert about not in alarmed
+            alarmed.add(about)
         else:
             assert kind is FactKind.ALARM_CLEARED
-            self.model.alarmed.remove(queue)
+            alarmed.remove(about)
 
     # what always holds
 
@@ -315,6 +443,7 @@ class AcdMachine(RuleBasedStateMachine):
             known = self.model.agents[agent]
             assert (seat.state, seat.call) == (known.state, known.call)
             assert (seat.on_duty, seat.reachable) == (known.on_duty, known.reachable)
+            assert (seat.on_break is not None, seat.missed) == (known.on_break, known.missed)
             busy = seat.state in (AgentState.OFFERED, AgentState.TALKING)
             assert (seat.call is not None) is busy
             if seat.free:
@@ -330,8 +459,7 @@ class AcdMachine(RuleBasedStateMachine):
                 if known.call == call and known.state is AgentState.OFFERED
             ]
             assert rings == ([entry.offered_to] if entry.offered_to else [])
-            heap = self.acd._calls[entry.queue]
-            assert (entry.offered_to is not None) or (entry.order, call) in heap
+            assert (entry.offered_to is not None) or (entry.order, call) in entry.line.calls
 
     @invariant()
     def a_call_has_at_most_one_operator(self) -> None:
@@ -339,18 +467,27 @@ class AcdMachine(RuleBasedStateMachine):
         assert len(calls) == len(set(calls))
 
     @invariant()
-    def nobody_waits_while_someone_who_serves_the_queue_is_free(self) -> None:
-        for queue in QUEUES:
-            assert not (self.model.waiting([queue]) and self.model.free(queue))
+    def nobody_waits_while_someone_who_may_take_the_call_is_free(self) -> None:
+        for caller in self.model.waiting(QUEUES):
+            assert not any(each.free for each in self.model.may_take(caller))
+
+    @invariant()
+    def nobody_is_on_break_for_not_answering_where_nobody_else_is(self) -> None:
+        for agent, known in self.model.agents.items():
+            if known.on_break and known.on_duty and known.reachable:
+                assert all(self.model.present(queue) for queue in SERVES[agent])
 
     @invariant()
     def presence_is_counted_right(self) -> None:
         for queue in QUEUES:
-            assert self.acd._present[queue] == self.model.present(queue)
+            assert self.acd._present(queue) == self.model.present(queue)
+            for line in self.acd._lines[queue].values():
+                assert line.present == sum(seat.present for seat in line.seats.values())
 
     @invariant()
     def the_alarm_is_on_where_someone_waits_and_nobody_is_there(self) -> None:
         assert self.acd._alarmed == self.model.alarmed
+        assert self.acd._not_answering == self.model.not_answering
         for queue in QUEUES:
             alone = self.model.present(queue) == 0
             # It stays on after the last caller gave up: still nobody is there.
@@ -371,13 +508,13 @@ class AcdMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_heaps_stay_small(self) -> None:
-        for heap in self.acd._idle.values():
-            assert len(heap) <= 2 * len(AGENTS) + 1
+        for lines in self.acd._lines.values():
+            assert all(len(line.idle) <= 2 * len(line.seats) + 1 for line in lines.values())
 
 
 TestAcd = AcdMachine.TestCase
 TestAcd.settings = settings(
-    max_examples=150,
+    max_examples=300,
     stateful_step_count=50,
     deadline=None,
     print_blob=True,

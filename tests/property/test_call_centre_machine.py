@@ -370,9 +370,11 @@ class CallCentreMachine(RuleBasedStateMachine):
     def whoever_is_rung_or_being_told_has_a_timer_that_ends_it(self) -> None:
         for call in self.core.calls.values():
             ring = {"ring"} if call.offer else set()
+            asks = call.language != "id" or call.category == "medis"
+            ladder = {"ladder"} if asks and not call.rungs else set()
             expected = {
                 Phase.IVR: {"menu", *ring},
-                Phase.WAITING: {"comfort", *ring},
+                Phase.WAITING: {"comfort", *ring, *ladder},
                 Phase.CONSULT_RINGING: {"agency"},
                 Phase.RETURNING: {"agency"},
                 Phase.ENDED: {"release"},

@@ -97,7 +97,7 @@ def test_without_a_python_new_enough_it_says_what_to_install(
 ) -> None:
     path = given_programs(tmp_path / "bin", {"python3": "exit 1"})
 
-    done = ess(checkout, "demo", "--json", path=path)
+    done = ess(checkout, "demo", path=path)
 
     assert done.returncode == 1
     assert done.stdout == ""
@@ -105,7 +105,7 @@ def test_without_a_python_new_enough_it_says_what_to_install(
     assert "apt-get install python3 python3-venv" in done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may install")
+@pytest.mark.root
 def test_as_root_it_installs_what_is_lacking_and_quotes_apt_when_that_fails(
     checkout: Path, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ at all (on duty, phone reachable), and what they are doing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ess_pbx.domain.ids import CallId
@@ -42,6 +42,11 @@ class Verdict(StrEnum):
     IGNORED = "ignored"
     ILLEGAL = "illegal"
 
+
+NOT_ANSWERING = "tidak menjawab"
+"""Why an operator is on break who missed too many offers."""
+MISSED_IN_PERSON = frozenset({"no answer", "busy", "refused"})
+"""Reasons of a missed offer that count towards the break; others are the network's fault."""
 
 _S, _E, _V = AgentState, AgentEvent, Verdict
 
@@ -108,11 +113,29 @@ class Seat:
     """Monotonic seconds; the longest idle is offered the next call."""
     call: CallId | None = None
     """The call offered to or taken by this operator."""
+    skills: Mapping[str, int] = field(default_factory=dict)
+    on_break: str | None = None
+    """Why calls pass this operator by who is on duty and reachable."""
+    missed: int = 0
+    """Offers not answered in a row."""
+    calls: int = 0
+    """Calls taken since the operator came on duty."""
+    turn: int = 0
+    """Number of the last offer that was taken or missed: for those who go in turn."""
+    offer: int = 0
+    """Number of the offer in flight."""
 
     @property
     def present(self) -> bool:
         """Whether calls can reach this operator at all."""
-        return self.on_duty and self.reachable
+        return self.on_duty and self.reachable and self.on_break is None
+
+    @property
+    def status(self) -> str:
+        """``present``, ``break`` or ``away``."""
+        if self.present:
+            return "present"
+        return "break" if self.on_duty and self.reachable else "away"
 
     @property
     def free(self) -> bool:

@@ -105,6 +105,10 @@ class Call:
     category: str = ""
     queue: str = ""
     priority: int = 5
+    rungs: int = 0
+    """Steps of the ladder that are done."""
+    any_skills: bool = False
+    """Whether the caller has waited too long to ask for skills."""
     menu: str = ""
     menus: tuple[str, ...] = ()
     """The menus on the way to this one, which is the last of them."""

@@ -26,6 +26,13 @@ LocalTime = Annotated[time, Meta(tz=False)]
 Day = Literal["sen", "sel", "rab", "kam", "jum", "sab", "min"]
 DAYS: tuple[Day, ...] = ("sen", "sel", "rab", "kam", "jum", "sab", "min")
 """Monday to Sunday, in the order of ``datetime.weekday``."""
+SkillLevel = Annotated[int, Meta(ge=1, le=9)]
+Strategy = Literal["longest-idle", "round-robin", "fewest-calls", "skill-first"]
+"""Which of the operators who can take a call is offered it. ``fewest-calls`` counts those taken
+since the operator came on duty; ``skill-first`` adds up the levels of the skills asked for."""
+
+LANGUAGE_SKILL = "bahasa-"
+"""With a language's code: the skill that a caller in another language than the centre's needs."""
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,6 +45,7 @@ class Queue(Shape, frozen=True, kw_only=True):
     id: Identifier
     name: Title
     operators: tuple[Extension, ...] = ()
+    strategy: Strategy = "longest-idle"
 
 
 class Category(Shape, frozen=True, kw_only=True):
@@ -46,6 +54,8 @@ class Category(Shape, frozen=True, kw_only=True):
     id: Identifier
     name: Title
     queue: Identifier
+    skills: tuple[Identifier, ...] = ()
+    """What an operator must have to be offered its calls, while anyone who has it is there."""
 
 
 class Shift(Shape, frozen=True, kw_only=True):
@@ -71,6 +81,8 @@ class Operator(Shape, frozen=True, kw_only=True):
 
     extension: Extension
     name: Title
+    skills: dict[Identifier, SkillLevel] = {}
+    """What they can do, and how well."""
 
 
 class Agency(Shape, frozen=True, kw_only=True):
@@ -150,6 +162,16 @@ class Menu(Shape, frozen=True, kw_only=True):
             yield ("hours", "closed"), self.hours.closed
 
 
+class Rung(Shape, frozen=True, kw_only=True):
+    """What is done for a caller who has waited ``after`` seconds since they called."""
+
+    after: Seconds
+    step: Literal["wider-skills"]
+    """``wider-skills``: anyone of the queue will do, for a caller who asks for skills."""
+    prompt: PromptName | None = None
+    """Said to the caller then."""
+
+
 class Policy(Shape, frozen=True, kw_only=True):
     """How the centre treats callers and operators."""
 
@@ -164,6 +186,14 @@ class Policy(Shape, frozen=True, kw_only=True):
     comfort: Seconds = 20.0
     """Waiting callers hear the comfort announcement this often."""
     default_priority: Annotated[int, Meta(ge=0, le=9)] = 5
+    age_lift: Seconds = 300.0
+    """One step of priority is worth this much waiting, so that nobody waits for ever: by default a
+    caller of priority 9 goes before all of priority 5 who came up to 20 minutes earlier."""
+    ladder: tuple[Rung, ...] = (Rung(after=30.0, step="wider-skills"),)
+    """Steps by waiting time, in order."""
+    rona_limit: Annotated[int, Meta(ge=1, le=100)] = 3
+    """An operator who misses this many offers in a row is on break until their phone registers
+    anew; never the last one there."""
     search_at_once: bool = True
     """Ring operators while the caller still hears greeting and menu; one who answers cuts them
     short. Otherwise a caller is queued when the menu is done."""

@@ -171,6 +171,8 @@ class JoinQueue:
     queue: str
     priority: int
     since: float
+    skills: frozenset[str] = frozenset()
+    """What the operator should have; while nobody there has it, anyone of the queue will do."""
 
 
 @dataclass(frozen=True, slots=True)

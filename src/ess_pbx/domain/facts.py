@@ -30,6 +30,7 @@ class FactKind(StrEnum):
     KEY_PRESSED = "key_pressed"
     CLASSIFIED = "classified"
     QUEUED = "queued"
+    LADDER_STEP = "ladder_step"
     ANNOUNCED = "announced"
     OFFERED = "offered"
     OPERATOR_RUNG = "operator_rung"
@@ -71,6 +72,7 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.KEY_PRESSED: ("key", "menu"),
         FactKind.CLASSIFIED: ("category", "queue", "priority", "language"),
         FactKind.QUEUED: ("queue", "priority"),
+        FactKind.LADDER_STEP: ("step", "after"),
         FactKind.ANNOUNCED: ("prompt",),
         FactKind.OFFERED: ("agent", "leg"),
         FactKind.OPERATOR_RUNG: ("agent", "leg"),

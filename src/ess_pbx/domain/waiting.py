@@ -5,6 +5,7 @@ from __future__ import annotations
 from ess_pbx.domain import hearing, ids
 from ess_pbx.domain.call import OperatorSide, Phase, Turn
 from ess_pbx.domain.classifying import classify
+from ess_pbx.domain.config import LANGUAGE_SKILL
 from ess_pbx.domain.effects import (
     ArmTimer,
     CancelTimer,
@@ -69,13 +70,30 @@ def begin(turn: Turn) -> None:
     turn.set(phase=Phase.WAITING)
     join(turn)
     turn.do(ArmTimer(timer(turn.call.id, "comfort"), turn.centre.policy.comfort))
+    _arm_ladder(turn)
 
 
 def join(turn: Turn) -> None:
     """Queue the call as it stands, or move it there; its age counts from its arrival."""
     call = turn.call
     turn.record(FactKind.QUEUED, queue=call.queue, priority=call.priority)
-    turn.do(JoinQueue(call.id, call.queue, call.priority, call.arrived))
+    _join(turn)
+
+
+def _join(turn: Turn) -> None:
+    call = turn.call
+    turn.do(JoinQueue(call.id, call.queue, call.priority, call.arrived, skills_for(turn)))
+
+
+def skills_for(turn: Turn) -> frozenset[str]:
+    """What the call's category and language ask of an operator."""
+    call, centre = turn.call, turn.centre
+    if call.any_skills:
+        return frozenset()
+    asked = next((each.skills for each in centre.categories if each.id == call.category), ())
+    if call.language == centre.language:
+        return frozenset(asked)
+    return frozenset({*asked, LANGUAGE_SKILL + call.language})
 
 
 def offer(turn: Turn, event: OfferMade) -> None:
@@ -125,7 +143,7 @@ def answered(turn: Turn, event: LegAnswered) -> None:
 
 def _connect(turn: Turn, operator: OperatorSide) -> None:
     call = turn.call
-    for kind in ("ring", "comfort", "menu"):
+    for kind in ("ring", "comfort", "menu", "ladder"):
         turn.do(CancelTimer(timer(call.id, kind)))
     hearing.quiet(turn)
     if not call.bridged:
@@ -156,6 +174,26 @@ def timer_fired(turn: Turn, event: TimerFired) -> None:
         turn.do(ArmTimer(event.timer, turn.centre.policy.comfort))
         if call.playing is None:
             hearing.announce(turn, COMFORT_PROMPT)
+    elif event.timer.kind == "ladder":
+        _climb(turn)
+
+
+def _arm_ladder(turn: Turn) -> None:
+    """When the next step is due, counted from the call's arrival; none when it changes nothing."""
+    call, ladder = turn.call, turn.centre.policy.ladder
+    if call.rungs < len(ladder) and skills_for(turn):
+        due = call.arrived + ladder[call.rungs].after
+        turn.do(ArmTimer(timer(call.id, "ladder"), max(0.0, due - turn.now)))
+
+
+def _climb(turn: Turn) -> None:
+    """The caller has waited long: the next step."""
+    rung = turn.centre.policy.ladder[turn.call.rungs]
+    turn.set(rungs=turn.call.rungs + 1, any_skills=True)
+    turn.record(FactKind.LADDER_STEP, step=rung.step, after=rung.after)
+    if rung.prompt is not None:
+        hearing.announce(turn, rung.prompt)
+    _join(turn)
 
 
 def _missed(turn: Turn, offered: OperatorSide, reason: str) -> None:
@@ -182,9 +220,12 @@ def key(turn: Turn, event: KeyPressed) -> None:
     wanted = turn.centre.queue_keys.get(event.key)
     if wanted is None:
         return
-    before = turn.call.queue, turn.call.priority
+    before = turn.call.queue, turn.call.priority, skills_for(turn)
     classify(turn, wanted)
     hearing.quiet(turn)
     hearing.announce(turn, *(wanted.play or (WAIT_PROMPT,)))
-    if (turn.call.queue, turn.call.priority) != before:
+    if (turn.call.queue, turn.call.priority, skills_for(turn)) != before:
         join(turn)
+        # What is asked of an operator may have changed with it.
+        turn.do(CancelTimer(timer(turn.call.id, "ladder")))
+        _arm_ladder(turn)

@@ -16,7 +16,7 @@ from typing import Any
 
 import phonenumbers
 
-from ess_pbx.domain.config import Shift
+from ess_pbx.domain.config import LANGUAGE_SKILL, Shift
 from ess_pbx.domain.shift import is_on
 from ess_pbx.errors import SettingsError
 from ess_pbx.prompts.catalogue import load_catalogue
@@ -246,6 +246,7 @@ class Checks:
             expected = "a country of ISO 3166, such as ID"
             self.problems.add(("centre", "country"), shown(table.country), expected)
         prompts, languages = self._catalogue(table)
+        self._skills(languages, rostered=table.roster is not None)
         if table.greeting and prompts is not None and table.greeting not in prompts:
             expected = f"a prompt in the catalogue ({', '.join(sorted(prompts))})"
             self.problems.add(("centre", "greeting"), shown(table.greeting), expected)
@@ -260,6 +261,34 @@ class Checks:
         targets = Targets(queues, categories, prompts, languages)
         if table.first_menu is None or table.first_menu in self.menus.menus or not whole:
             check_menus(self.menus, table.first_menu, targets, self.menu_problems)
+
+    def _skills(self, languages: list[str], *, rostered: bool) -> None:
+        """Hold what categories ask for against what operators can do.
+
+        Warnings only: a call that asks for what nobody there can do is for anyone of its queue.
+        """
+        asked = {skill for _, each in self._each("categories") for skill in each.skills}
+        spoken = {LANGUAGE_SKILL + language for language in languages}
+        known = ", ".join(sorted(asked | spoken))
+        for at, operator in self._each("operators"):
+            for skill in operator.skills:
+                if skill not in asked | spoken:
+                    path = ("operators", at, "skills", skill)
+                    found = f"{shown(skill)}, which no call asks for"
+                    self.warnings.add(path, found, f"a skill of a category or language ({known})")
+        on_shift = {name for _, shift in self._each("shifts") for name in shift.operators}
+        able = {
+            skill
+            for _, operator in self._each("operators")
+            if rostered or operator.extension in on_shift
+            for skill in operator.skills
+        }
+        for at, category in self._each("categories"):
+            for index, skill in enumerate(category.skills):
+                if skill not in able:
+                    path = ("categories", at, "skills", index)
+                    found = f"{shown(skill)}, which nobody on any shift has"
+                    self.warnings.add(path, found, "a skill of an operator on a shift")
 
     def _catalogue(self, table: CentreTable) -> tuple[Collection[str] | None, list[str]]:
         """Read the names of the centre's prompts, and the languages that there are texts for."""

@@ -121,7 +121,7 @@ def test_the_lowest_priority_is_a_choice_too() -> None:
 
     story.presses("8")
 
-    assert (story.call.priority, story.core.acd.waiting[CALL].order[0]) == (0, 0)
+    assert (story.call.priority, story.core.acd.waiting[CALL].order[0]) == (0, 1000.0)
 
 
 def test_a_caller_is_queued_with_the_age_of_their_arrival() -> None:
@@ -130,7 +130,8 @@ def test_a_caller_is_queued_with_the_age_of_their_arrival() -> None:
 
     story.presses("1")
 
-    assert story.core.acd.waiting[CALL].order[1] == 1000.0
+    lifted = 5 * story.core.config.policy.age_lift
+    assert story.core.acd.waiting[CALL].order[0] == 1000.0 - lifted
 
 
 def test_pressing_nothing_goes_otherwise_when_the_menus_time_is_over() -> None:

@@ -136,7 +136,7 @@ def plausible(story: Story) -> Iterator[CallEvent]:
 
 
 def ends_the_call(story: Story, event: CallEvent) -> bool:
-    """Whether it is a party hanging up on purpose, the caller going in any way, or the end of all."""
+    """Whether it is a party hanging up on purpose, the caller going anyhow, or our stopping."""
     call = story.call
     if isinstance(event, Stopping):
         return True

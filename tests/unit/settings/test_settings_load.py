@@ -379,3 +379,17 @@ def test_settings_cannot_be_changed(given: Given) -> None:
 
     with pytest.raises(AttributeError):
         settings.country = "MY"  # type: ignore[misc]
+
+
+def test_a_skill_that_no_call_asks_for_and_one_that_nobody_has_are_warnings(given: Given) -> None:
+    path = given(
+        ('queue = "umum"\n[[shifts]]', 'queue = "umum"\nskills = ["medis"]\n[[shifts]]'),
+        ('name = "Satu"\n', 'name = "Satu"\nskills = {medsi = 2, bahasa-id = 1}\n'),
+    )
+
+    warnings = load_settings(path).warnings
+
+    assert [each.partition("warning: ")[2].partition(",")[0] for each in warnings] == [
+        'categories[0].skills[0]: "medis"',
+        'operators[0].skills.medsi: "medsi"',
+    ]
