@@ -272,13 +272,24 @@ def test_a_key_in_the_queue_moves_the_call_and_is_heard_at_once() -> None:
 
 
 def test_a_key_in_the_queue_that_changes_nothing_does_not_queue_again() -> None:
-    story = waiting_with(("2001",), key_3=QueueKey(language="en"))
+    story = waiting_with(("2001",), key_3=QueueKey(category="lainnya"))
 
     story.presses("3")
 
     assert len(story.facts(FactKind.QUEUED)) == 1
     [prompt] = of(story.effects, PlayPrompt)
+    assert prompt.prompt == "mohon-tunggu"
+
+
+def test_another_language_in_the_queue_asks_for_an_operator_who_speaks_it() -> None:
+    story = waiting_with(("2001",), key_3=QueueKey(language="en"))
+
+    story.presses("3")
+
+    assert len(story.facts(FactKind.QUEUED)) == 2
+    [prompt] = of(story.effects, PlayPrompt)
     assert (prompt.prompt, prompt.language) == ("mohon-tunggu", "en")
+    assert story.armed("ladder") is not None
 
 
 def test_a_key_without_a_meaning_in_the_queue_leaves_what_is_heard() -> None:
