@@ -120,6 +120,9 @@ def up(
     """Keep the sample centre running for real phones until Ctrl-C."""
     from ess_pbx.demo.up import keep_up
 
+    if traffic < 0:
+        err.print(f"--traffic {traffic:g}: expected callers a minute, 0 or more")
+        return 2
     folder = (folder or CHECKOUT / "var" / "up").resolve()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / "engine.log").open("a") as log_file:

@@ -207,3 +207,34 @@ async def test_wrong_settings_start_nothing_and_exit_with_2(folder: Path) -> Non
     assert f"{wrong}:2: centre.id" in err
     assert "Asterisk is up" not in err
     assert os.listdir(folder) == [wrong.name]  # noqa: PTH208
+
+
+async def test_a_second_up_in_the_same_folder_is_refused_and_harms_nothing(folder: Path) -> None:
+    where = str(folder / "up")
+    async with running("up", "--folder", where) as first:
+        await read_until(first.stdout, "Ctrl-C stops")
+        before = (folder / "up" / "asterisk" / "etc" / "pjsip.conf").read_text()
+
+        code, _, err = await run("up", "--folder", where)
+
+        assert code == 1
+        assert f"in use by process {first.pid}" in err
+        assert (folder / "up" / "asterisk" / "etc" / "pjsip.conf").read_text() == before
+        assert first.returncode is None
+        os.kill(first.pid, signal.SIGTERM)
+        assert await asyncio.wait_for(first.wait(), PATIENCE) == 0
+
+
+async def test_a_demo_that_is_stopped_says_so_in_json_and_leaves_nothing_running(
+    folder: Path,
+) -> None:
+    async with running("demo", "--json", "--folder", str(folder / "demo")) as process:
+        told = await read_until(process.stderr, "hears the greeting")
+
+        os.kill(process.pid, signal.SIGTERM)
+        out, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
+
+    assert process.returncode == 1
+    result = json.loads(out)
+    assert (result["ok"], result["error"]) == (False, "stopped")
+    assert not runs(asterisk_pid(told))

@@ -170,3 +170,22 @@ def loudest(samples: audio.Samples, hertz: int) -> float:
     """The highest level (dBov) of one frequency in any half second."""
     parts = [samples[at : at + 4000] for at in range(0, samples.size - 4000, 2000)]
     return max(audio.tone_level_dbov(part, hertz) for part in parts)
+
+
+async def test_stopping_the_centre_ends_its_calls_on_record_and_with_their_recordings(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_centre(on_duty=("1001",))
+    caller, operator = await story.given_talking()
+
+    await story.installation.stop()
+
+    assert await operator.ended(SOON) == "far"
+    (ended,) = story.told_of(FactKind.CALL_ENDED)
+    assert (ended.data["result"], ended.data["reason"]) == ("server", "stopped")
+    assert len(story.told_of(FactKind.RECORDING_FINISHED)) == 1
+    assert ended.call is not None
+    record = await story.stored(ended.call)
+    assert record is not None
+    assert record.call["result"] == "server"
+    assert await caller.call.ended(SOON)

@@ -110,3 +110,13 @@ async def test_a_caller_whose_audio_never_comes_is_answered_and_recorded(
     (recording,) = record.recordings
     left, right = recording["rms_dbov"]
     assert left < -60 < -30 < right
+
+
+@pytest.mark.parametrize("dialled", ["a", "-112", "_112", "sos"])
+async def test_whatever_a_trunk_dials_is_answered(dialled: str, given_centre: GivenCentre) -> None:
+    story = await given_centre()
+
+    caller = await story.when_caller_dials(dialled)
+
+    await caller.hears_the_centre()
+    await story.assert_fact(FactKind.CALL_ARRIVED)
