@@ -153,11 +153,12 @@ class Engine:
 
         Waits at most ``within`` seconds.
         """
-        for call in list(self.core.calls):
-            self.dispatcher.feed(Stopping(call))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within):
-                while self.core.calls:  # noqa: ASYNC110 - the core has no event for it
+                while self.core.calls:
+                    # Each time, for calls may still arrive; a call that is ending ignores it.
+                    for call in list(self.core.calls):
+                        self.dispatcher.feed(Stopping(call))
                     await asyncio.sleep(0.02)
                 await self.settled()
 

@@ -5,55 +5,21 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from ess_pbx.domain.acd import PAUSE, WRAP_UP, Acd, Decision
+from ess_pbx.domain.acd import PAUSE, WRAP_UP, Acd
 from ess_pbx.domain.agent import AgentState
-from ess_pbx.domain.config import Centre
 from ess_pbx.domain.effects import (
     ArmTimer,
-    JoinQueue,
     LeaveQueue,
     OfferMissed,
     OfferTaken,
     Record,
     ReleaseAgent,
 )
-from ess_pbx.domain.events import OfferMade, OperatorsMissing, TimerId
+from ess_pbx.domain.events import OperatorsMissing, TimerId
 from ess_pbx.domain.facts import FactKind
-from ess_pbx.domain.ids import CallId
 
+from .acd_steps import an_acd, call, joins, kinds, offers, takes
 from .centre import CENTRE, of
-
-
-def call(number: int) -> CallId:
-    return CallId(f"c-{number}")
-
-
-def an_acd(*agents: str, config: Centre = CENTRE) -> Acd:
-    """Operators who are there, the first idle longest."""
-    acd = Acd(config)
-    acd.set_on_duty([operator.extension for operator in config.operators], 0)
-    for at, agent in enumerate(agents):
-        acd.set_reachable(agent, True, at)
-    return acd
-
-
-def joins(
-    acd: Acd, number: int, queue: str = "umum", priority: int = 5, since: float | None = None
-) -> list[Decision]:
-    age = float(number) if since is None else since
-    return acd.apply(JoinQueue(call(number), queue, priority, age), 100)
-
-
-def takes(acd: Acd, number: int, agent: str) -> None:
-    acd.apply(OfferTaken(call(number), agent), 100)
-
-
-def offers(decisions: list[Decision]) -> list[tuple[str, str]]:
-    return [(offer.call, offer.agent) for offer in of(decisions, OfferMade)]
-
-
-def kinds(decisions: list[Decision]) -> list[FactKind]:
-    return [record.kind for record in of(decisions, Record)]
 
 
 def test_the_operator_idle_longest_is_offered_the_call() -> None:

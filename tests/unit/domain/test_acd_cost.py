@@ -10,53 +10,17 @@ import pytest
 from msgspec.structs import replace
 
 from ess_pbx.domain import line as line_module
-from ess_pbx.domain.acd import WRAP_UP, Acd, Decision
-from ess_pbx.domain.config import Centre, Operator, Queue
+from ess_pbx.domain.acd import WRAP_UP, Acd
+from ess_pbx.domain.config import Operator, Queue
 from ess_pbx.domain.effects import (
-    JoinQueue,
     LeaveQueue,
     OfferTaken,
-    Record,
     ReleaseAgent,
 )
 from ess_pbx.domain.events import OfferMade, TimerId
-from ess_pbx.domain.facts import FactKind
-from ess_pbx.domain.ids import CallId
 
+from .acd_steps import an_acd, call, joins, offers, takes
 from .centre import CENTRE, of
-
-
-def call(number: int) -> CallId:
-    return CallId(f"c-{number}")
-
-
-def an_acd(*agents: str, config: Centre = CENTRE) -> Acd:
-    """Operators who are there, the first idle longest."""
-    acd = Acd(config)
-    acd.set_on_duty([operator.extension for operator in config.operators], 0)
-    for at, agent in enumerate(agents):
-        acd.set_reachable(agent, True, at)
-    return acd
-
-
-def joins(
-    acd: Acd, number: int, queue: str = "umum", priority: int = 5, since: float | None = None
-) -> list[Decision]:
-    age = float(number) if since is None else since
-    return acd.apply(JoinQueue(call(number), queue, priority, age), 100)
-
-
-def takes(acd: Acd, number: int, agent: str) -> None:
-    acd.apply(OfferTaken(call(number), agent), 100)
-
-
-def offers(decisions: list[Decision]) -> list[tuple[str, str]]:
-    return [(offer.call, offer.agent) for offer in of(decisions, OfferMade)]
-
-
-def kinds(decisions: list[Decision]) -> list[FactKind]:
-    return [record.kind for record in of(decisions, Record)]
-
 
 BIG = replace(
     CENTRE,
