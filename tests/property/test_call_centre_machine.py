@@ -30,6 +30,7 @@ from ess_pbx.domain.effects import (
     Illegal,
     Originate,
     Record,
+    Refused,
     Role,
 )
 from ess_pbx.domain.events import (
@@ -294,6 +295,8 @@ class CallCentreMachine(RuleBasedStateMachine):
                 case Illegal(call, state, name):
                     assert state == "unknown", f"{name} in {state}"
                     assert call in self.forgotten
+                case Refused():
+                    raise AssertionError(f"nobody asked: {effect}")
                 case _:
                     if isinstance(effect, Originate) and effect.role is Role.OPERATOR:
                         self._may_be_rung(effect.address, seats[effect.address], event)

@@ -26,7 +26,7 @@ from ess_pbx.db.projections import (
 )
 from ess_pbx.db.statements import by_shape, insert_missing, statement
 from ess_pbx.db.tables import call_events, calls, centres, projection
-from ess_pbx.domain.facts import Fact
+from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.engine.journal import Journal
 from ess_pbx.engine.segments import Cursor, JournalError, Record
 
@@ -208,9 +208,13 @@ async def project(connection: AsyncConnection, records: Sequence[Record], journa
         fact_id = text(record[1].id)
         if fact_id not in known:
             new.setdefault(fact_id, record)
-    if not new:
-        return
+    # A checkpoint is the engine's own note, and repeats what other facts say.
+    for fact_id, (_, fact) in list(new.items()):
+        if fact.kind == FactKind.CHECKPOINT:
+            del new[fact_id]
     facts = [fact for _, fact in new.values()]
+    if not facts:
+        return
     dialect = connection.dialect.name
     # Rows that others refer to come first: a fact may be of a call whose arrival was lost.
     homes = dict.fromkeys(text(fact.centre) for fact in facts)

@@ -7,10 +7,11 @@ answered here and now, in order, and only what concerns the world outside comes 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from ess_pbx.domain.acd import Acd, Decision
 from ess_pbx.domain.call import Call
+from ess_pbx.domain.commands import Command, EndBreak
 from ess_pbx.domain.config import Centre
 from ess_pbx.domain.effects import (
     EngineEffect,
@@ -21,6 +22,7 @@ from ess_pbx.domain.effects import (
     OfferMissed,
     OfferTaken,
     Record,
+    Refused,
     ReleaseAgent,
 )
 from ess_pbx.domain.events import (
@@ -35,7 +37,9 @@ from ess_pbx.domain.events import (
     PhoneReachable,
     RosterRead,
 )
+from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId
+from ess_pbx.domain.memory import Memory
 from ess_pbx.domain.roster import Roster, ahead
 from ess_pbx.domain.transitions import decide
 
@@ -50,6 +54,8 @@ class CallCentre:
         self.roster = Roster.of(config)
         self._shift_alarms: frozenset[str] = frozenset()
         self._local: datetime | None = None
+        self._wall_ahead = 0.0
+        self.memories: tuple[Memory, ...] = ()
 
     def decide(self, event: CallEvent | CentreEvent, now: float) -> list[EngineEffect]:
         """What is to be done about an event at ``now`` (monotonic seconds), in order."""
@@ -61,8 +67,9 @@ class CallCentre:
                 self._follow(self.acd.set_reachable(agent, True, now), now, effects)
             case PhoneLost(agent):
                 self._follow(self.acd.set_reachable(agent, False, now), now, effects)
-            case ClockRead(local, phones_known):
+            case ClockRead(local, phones_known, wall):
                 self._local = local
+                self._wall_ahead = (_epoch(local) if wall is None else wall) - now
                 duty = self.roster.on_duty(local)
                 self._follow(self.acd.set_on_duty(duty, now), now, effects)
                 if phones_known:
@@ -71,7 +78,44 @@ class CallCentre:
                 self.roster = Roster.of(self.config, entries)
             case AgentTimerFired(timer):
                 self._follow(self.acd.timer_fired(timer, now), now, effects)
+            case Command():
+                self._command(event, now, effects)
+        self._remember(effects, now)
         return effects
+
+    def wall(self, now: float) -> float:
+        """Seconds since the epoch, by the wall clock as it was last read."""
+        return now + self._wall_ahead
+
+    def recall(self, fact: Fact) -> None:
+        """A fact from before this start, oldest first; calls are not made anew by it."""
+        if fact.kind == FactKind.CHECKPOINT:
+            kept = fact.data["memories"]
+            for memory in self.memories:
+                if isinstance(kept, dict) and memory.name in kept:
+                    memory.load(kept[memory.name])
+            return
+        for memory in self.memories:
+            memory.remember(fact.kind, fact.call, fact.data, fact.at)
+
+    def checkpoint(self) -> Record:
+        """All that is remembered, as a fact."""
+        memories = {memory.name: memory.dump() for memory in self.memories}
+        return Record(None, FactKind.CHECKPOINT, {"memories": memories})
+
+    def _remember(self, effects: Sequence[EngineEffect], now: float) -> None:
+        at = self.wall(now)
+        for effect in effects:
+            if isinstance(effect, Record):
+                for memory in self.memories:
+                    memory.remember(effect.kind, effect.call, effect.data, at)
+
+    def _command(self, command: Command, now: float, effects: list[EngineEffect]) -> None:
+        match command:
+            case EndBreak(_, agent) if agent not in self.acd.seats:
+                effects.append(unknown_operator(agent))
+            case EndBreak(_, agent):
+                self._follow(self.acd.end_break(agent, now), now, effects)
 
     def _look_ahead(self, local: datetime) -> list[Record]:
         there = {seat.extension for seat in self.acd.seats.values() if seat.reachable}
@@ -116,3 +160,12 @@ class CallCentre:
                 self._call(decision, now, effects)
             else:
                 effects.append(decision)
+
+
+def unknown_operator(agent: str) -> Refused:
+    """Nobody of the centre has this extension."""
+    return Refused("unknown-operator", f"no operator has the extension {agent!r}")
+
+
+def _epoch(local: datetime) -> float:
+    return (local if local.tzinfo is not None else local.replace(tzinfo=UTC)).timestamp()

@@ -164,6 +164,16 @@ class Illegal:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """A command that cannot be carried out; nothing was changed."""
+
+    code: str
+    """Stable, for programs: ``unknown-operator``, ``not-on-break``, …"""
+    detail: str
+    """For people: what was found and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
 class JoinQueue:
     """Queue the call, or move it; waiting time counts from ``since`` (monotonic seconds)."""
 
@@ -222,5 +232,7 @@ AsteriskEffect: TypeAlias = (
     | StopMusic
 )
 QueueEffect: TypeAlias = JoinQueue | LeaveQueue | OfferTaken | OfferMissed | ReleaseAgent
-EngineEffect: TypeAlias = AsteriskEffect | ArmTimer | CancelTimer | Record | Forget | Illegal
+EngineEffect: TypeAlias = (
+    AsteriskEffect | ArmTimer | CancelTimer | Record | Forget | Illegal | Refused
+)
 Effect: TypeAlias = EngineEffect | QueueEffect

@@ -145,6 +145,9 @@ class ClockRead(CentreEvent):
     local: datetime
     phones_known: bool = False
     """Whether Asterisk has said which phones are reachable; until then none is missed."""
+    wall: float | None = None
+    """The same moment in seconds since the epoch, for what is kept beyond a restart; taken from
+    ``local`` when it is not given."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,8 @@ class FactKind(StrEnum):
     ALARM_RAISED = "alarm_raised"
     ALARM_CLEARED = "alarm_cleared"
     NO_OPERATOR = "no_operator"
+    CHECKPOINT = "checkpoint"
+    """All that a centre remembers at that moment: what came before need not be read again."""
 
 
 FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
@@ -103,6 +105,7 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.ALARM_RAISED: ("alarm", "detail"),
         FactKind.ALARM_CLEARED: ("alarm", "detail"),
         FactKind.NO_OPERATOR: ("queue",),
+        FactKind.CHECKPOINT: ("memories",),
     }
 )
 """The keys of ``Fact.data``. ``invited_at`` is epoch seconds, ``seconds`` a length in seconds,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from ess_pbx.domain.call_centre import CallCentre
+from ess_pbx.domain.commands import Command
 from ess_pbx.domain.effects import (
     ArmTimer,
     CancelTimer,
@@ -17,6 +18,7 @@ from ess_pbx.domain.effects import (
     Forget,
     Illegal,
     Record,
+    Refused,
 )
 from ess_pbx.domain.events import (
     AgentTimerFired,
@@ -35,6 +37,8 @@ from ess_pbx.engine.timers import Timers
 
 ALARMS = frozenset({FactKind.ALARM_RAISED, FactKind.ALARM_CLEARED, FactKind.RECORDING_FAILED})
 LONGEST_ORIGINS = 10_000
+CHECKPOINT_FACTS = 10_000
+"""After so many facts all that is remembered is written anew: the next start reads no further."""
 LOG_SECONDS = 0.002
 """How long a fact's log line waits: to write one takes longer than to decide, and what is sent to
 Asterisk leaves only when the loop has its turn (under uvloop at the end of a round)."""
@@ -63,8 +67,10 @@ class Dispatcher:
         self._on_fact = on_fact
         self._queue: deque[CallEvent | CentreEvent] = deque()
         self._working = False
+        self._refused: list[Refused] = []
         self._boot = uuid.uuid4().hex
         self._facts = 0
+        self._checkpoint = 0
         self._invited: dict[CallId, float] = {}
         self._unlogged: list[Fact] = []
         self._log = structlog.get_logger(__name__)
@@ -80,6 +86,12 @@ class Dispatcher:
                 self._decide(self._queue.popleft())
         finally:
             self._working = False
+
+    def command(self, command: Command) -> Refused | None:
+        """Decide what a person asks for; returns why not, when it cannot be done."""
+        self._refused = []
+        self.feed(command)
+        return self._refused[0] if self._refused else None
 
     def record(self, call: CallId | None, kind: FactKind, data: Mapping[str, JSON]) -> None:
         """Write a fact into the journal now, and into the log when the loop has a moment."""
@@ -104,6 +116,8 @@ class Dispatcher:
         """Write the log lines of all facts until now; called once more when the engine stops."""
         facts, self._unlogged = self._unlogged, []
         for fact in facts:
+            if fact.kind == FactKind.CHECKPOINT:
+                continue  # it repeats what was logged, and holds numbers
             log = self._log.warning if fact.kind in ALARMS else self._log.info
             fields = {_field(name): value for name, value in fact.data.items()}
             log(str(fact.kind), call=fact.call, ms=fact.ms, **fields)
@@ -126,6 +140,14 @@ class Dispatcher:
         # The phone that is to ring does not wait until we have written down that it will.
         for fact in facts:
             self.record(fact.call, fact.kind, fact.data)
+        if self._facts - self._checkpoint >= CHECKPOINT_FACTS:
+            self.checkpoint()
+
+    def checkpoint(self) -> None:
+        """Write down all that the centre remembers."""
+        self._checkpoint = self._facts
+        fact = self.core.checkpoint()
+        self.record(fact.call, fact.kind, fact.data)
 
     def _carry_out(self, effect: EngineEffect, facts: list[Record]) -> None:
         match effect:
@@ -137,6 +159,8 @@ class Dispatcher:
                 self.timers.cancel(timer)
             case Forget(call):
                 self._on_over(call)
+            case Refused():
+                self._refused.append(effect)
             case Illegal(call, state, name):
                 self._log.warning("event.illegal", call=call, state=state, event_type=name)
             case _ if self.executor is not None:

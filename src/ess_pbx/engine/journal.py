@@ -147,6 +147,27 @@ class Journal:
         while records := cursor.take(1000):
             yield from records
 
+    def since_last(self, is_wanted: Callable[[Fact], bool]) -> list[Fact]:
+        """The last durable fact that is wanted and all after it, else every fact; blocks on disk.
+
+        Segments are read from the newest backwards, no further than needed.
+        """
+        after: list[Fact] = []
+        end = self._durable
+        for first, _ in reversed(list_segments(self.folder)):
+            facts: list[Fact] = []
+            for sequence, fact in self.read(first):
+                if sequence > end:
+                    break
+                if is_wanted(fact):
+                    facts = []
+                facts.append(fact)
+            after = facts + after
+            if facts and is_wanted(facts[0]):
+                break
+            end = first - 1
+        return after
+
     async def close(self, patience: float = 5.0) -> None:
         """Write all facts and stop; may be called again.
 

@@ -31,6 +31,7 @@ from ess_pbx.engine.clock import Clock, SystemClock
 from ess_pbx.engine.dispatcher import Dispatcher
 from ess_pbx.engine.executor import APP, NOT_FOUND, Executor
 from ess_pbx.engine.journal import Journal
+from ess_pbx.engine.recall import recall
 from ess_pbx.engine.reconcile import reconcile
 from ess_pbx.engine.roster_file import RosterFile
 from ess_pbx.engine.stream_watch import StreamWatch
@@ -101,6 +102,9 @@ class Engine:
         self.dispatcher = Dispatcher(
             self.core, self.journal, self._clock, self._call_over, self._on_fact
         )
+        recalled = await asyncio.to_thread(recall, self.journal, self.core)
+        self._log.info("journal.recalled", facts=recalled)
+        self.dispatcher.checkpoint()
         self.dispatcher.executor = Executor(
             self.ari, self._folders.prompts, self.dispatcher.feed, self.settings.centre.language
         )
@@ -321,7 +325,7 @@ class Engine:
             everyone = [operator.extension for operator in self.settings.centre.operators]
             with contextlib.suppress(OSError):
                 fallback.write(self._folders.fallback, duty, everyone)
-        self.dispatcher.feed(ClockRead(local, self._phones_known))
+        self.dispatcher.feed(ClockRead(local, self._phones_known, self._clock.wall()))
 
     def _call_over(self, call: CallId) -> None:
         task = asyncio.create_task(self._finish_recording(call), name=f"recording-{call}")
