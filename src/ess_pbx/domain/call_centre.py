@@ -116,6 +116,8 @@ class CallCentre:
                 effects.append(unknown_operator(agent))
             case EndBreak(_, agent):
                 self._follow(self.acd.end_break(agent, now), now, effects)
+            case _:
+                effects.append(Refused("not-supported", f"{type(command).__name__}: not known"))
 
     def _look_ahead(self, local: datetime) -> list[Record]:
         there = {seat.extension for seat in self.acd.seats.values() if seat.reachable}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ess_pbx.domain.events import CentreEvent
+from ess_pbx.domain.ids import CallId
 
 
 class Via(StrEnum):
@@ -48,3 +49,106 @@ class EndBreak(Command):
     """An operator who is on break takes calls again."""
 
     agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn(Command):
+    """An operator is at their place; calls come while they are on shift."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogOut(Command):
+    """An operator leaves their place; a call in hand goes on."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBreak(Command):
+    """Calls pass an operator by; a call in hand goes on."""
+
+    agent: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndWrapUp(Command):
+    """The report is written before its time is over: the next call may come."""
+
+    agent: str
+
+
+class Mark(StrEnum):
+    """What a call was (Cilegon's SOP)."""
+
+    NORMAL = "normal"
+    GHOST = "ghost"
+    PRANK = "prank"
+    INFORMATION = "informasi"
+
+
+@dataclass(frozen=True, slots=True)
+class MarkCall(Command):
+    """Say what a call was, during it or after; a later mark replaces an earlier one."""
+
+    call: CallId
+    mark: Mark
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmPrank(Command):
+    """A number's pranks are confirmed: its calls wait behind others for a while."""
+
+    number: str
+    """E.164."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LiftPrank(Command):
+    """A number waits like any other again."""
+
+    number: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallBackNow(Command):
+    """Do a call-back task at once, whatever its schedule; ``agent`` None is any who is free."""
+
+    task: str
+    agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CloseCallBack(Command):
+    """No call back is needed any more."""
+
+    task: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeclareSurge(Command):
+    """Surge mode (siaga bencana) begins, or what is said of it changes."""
+
+    reason: str
+    prompt: str | None = None
+    """What callers hear of the event; the setting's own when it is None."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndSurge(Command):
+    """Surge mode ends."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AcknowledgeAlarm(Command):
+    """Somebody has seen an alarm of the wallboard that sounds until then."""
+
+    alarm: str
