@@ -98,6 +98,7 @@ class Journal:
                 f"journal folder {folder}: {error.strerror}; expected one that ess-pbx may read "
                 "and write: set the journal's folder, or its owner"
             ) from error
+        self._reserve.renew()
         self._next = self._durable + 1
         self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
         self._thread.start()
