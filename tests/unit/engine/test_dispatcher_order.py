@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from ess_pbx.ari.protocol import Answer
 from ess_pbx.demo.stage import sample
 from ess_pbx.domain.call_centre import CallCentre
+from ess_pbx.domain.centres import Centres
 from ess_pbx.domain.events import Arrived, ClockRead, PhoneReachable
 from ess_pbx.domain.ids import CallId
 from ess_pbx.engine.clock import SystemClock
@@ -43,13 +44,13 @@ class Given:
     """A centre without a menu, all operators there; ``happened``: requests' paths, facts' kinds."""
 
     def __init__(self, folder: Path) -> None:
-        centre = sample().centre
+        centre = sample().centre_named()
         core = CallCentre(replace(centre, first_menu=None))
         self.happened: list[str] = []
         self.broken = False
         self.journal = Journal(folder)
         self.dispatcher = Dispatcher(
-            core,
+            Centres([core]),
             self.journal,
             SystemClock(),
             lambda _: None,

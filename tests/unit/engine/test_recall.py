@@ -65,7 +65,7 @@ def checkpoint(number: int, pressed: list[JSON], centre: str = "contoh") -> Fact
 def test_without_a_checkpoint_every_fact_of_the_centre_is_told(tmp_path: Path) -> None:
     core, keys = given_centre()
     journal = given_journal(tmp_path, [a_key(1), a_key(2, "lain"), a_key(3)])
-    assert recall(journal, core) == 2
+    assert recall(journal, [core]) == 2
     journal.close_now()
     assert keys.pressed == [["1", 1.0], ["3", 3.0]]
 
@@ -76,7 +76,7 @@ def test_from_the_last_checkpoint_on_over_several_segments(tmp_path: Path) -> No
     facts += [a_key(number) for number in range(5, 9)]
     facts.append(checkpoint(9, [["of another", 0.0]], "lain"))
     journal = given_journal(tmp_path, facts)
-    assert recall(journal, core) == 5
+    assert recall(journal, [core]) == 5
     assert len(list(tmp_path.glob("facts-*"))) > 2
     journal.close_now()
     assert keys.pressed == [["x", 0.0], *([str(each), float(each)] for each in range(5, 9))]
