@@ -129,7 +129,7 @@ class Dispatcher:
                 continue  # it repeats what was logged, and holds numbers
             log = self._log.warning if fact.kind in ALARMS else self._log.info
             fields = {_field(name): value for name, value in fact.data.items()}
-            log(str(fact.kind), call=fact.call, ms=fact.ms, **fields)
+            log(str(fact.kind), **({"centre": fact.centre} | fields), call=fact.call, ms=fact.ms)
 
     def _decide(self, event: CallEvent | CentreEvent) -> None:
         if isinstance(event, Arrived):

@@ -122,11 +122,13 @@ class Engine:
             )
             for centre in self.centres
         ]
-        await self._read_duties()
+        for duty in self._duties:
+            await self._read_duty(duty)
         self.streams = StreamWatch(self.ari, lambda: list(self.centres.calls.values()))
         self._watches = [
-            asyncio.create_task(self._watch_clock(), name="clock"),
             asyncio.create_task(self.streams.run(), name="streams"),
+            # Each of its own: a roster on a disk that does not answer holds up one centre only.
+            *(asyncio.create_task(self._watch_clock(duty), name="clock") for duty in self._duties),
         ]
         await self.ari.start()
         await self.ari.wait_connected(timeout)
@@ -296,15 +298,14 @@ class Engine:
     def _journal_trouble(self, reason: str) -> None:
         self._log.error("journal.trouble", reason=reason)
 
-    async def _watch_clock(self) -> None:
+    async def _watch_clock(self, duty: Duty) -> None:
         while True:
             await asyncio.sleep(CLOCK_SECONDS)
-            await self._read_duties()
+            await self._read_duty(duty)
 
-    async def _read_duties(self) -> None:
-        for duty in self._duties:
-            await duty.read_roster()
-            duty.read_clock(self._clock.wall(), phones_known=self._phones_known)
+    async def _read_duty(self, duty: Duty) -> None:
+        await duty.read_roster()
+        duty.read_clock(self._clock.wall(), phones_known=self._phones_known)
 
     def _call_over(self, call: CallId) -> None:
         task = asyncio.create_task(self._finish_recording(call), name=f"recording-{call}")

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+import structlog
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
@@ -76,6 +77,7 @@ class Given:
 
 @pytest.fixture
 async def given(tmp_path: Path) -> AsyncIterator[Given]:
+    structlog.reset_defaults()  # a command that was run before may have set the level
     given = Given(tmp_path)
     yield given
     given.dispatcher.timers.cancel_all()
