@@ -40,7 +40,6 @@ class Centres:
         self._seated = {
             extension: each for each in self._centres.values() for extension in each.acd.seats
         }
-        self._live: dict[CallId, CallCentre] = {}
         self._over: dict[CallId, CallCentre] = {}
 
     def __iter__(self) -> Iterator[CallCentre]:
@@ -57,6 +56,8 @@ class Centres:
         call always has a centre: one that names none, or one that is not known, is the first's.
         """
         if isinstance(event, CallEvent):
+            if self._alone:  # where there is nothing to tell apart, nothing is remembered
+                return Decided(self._first.config.id, self._first.decide(event, now))
             centre = self._of_call(event)
         else:
             found = self._concerned(event)
@@ -68,17 +69,12 @@ class Centres:
         effects = centre.decide(event, now)
         for effect in effects:
             if isinstance(effect, Forget):
-                self._forget(effect.call)
+                self._forget(effect.call, centre)
         return Decided(centre.config.id, effects)
 
     def home(self, call: str | None) -> CallCentre:
         """The centre of a call that goes on or was over a moment ago; of others, the first."""
-        name = CallId(call or "")
-        return self._live.get(name) or self._over.get(name) or self._first
-
-    def at(self, extension: str) -> CallCentre | None:
-        """The centre whose operator has this extension."""
-        return self._seated.get(extension)
+        return self._has(call) or self._first
 
     @property
     def calls(self) -> Mapping[CallId, Call]:
@@ -94,16 +90,19 @@ class Centres:
             return self._first.acd.seats
         return ChainMap(*(each.acd.seats for each in self))
 
+    def _has(self, call: str | None) -> CallCentre | None:
+        name = CallId(call or "")
+        # Asked of the centres themselves, so that no list beside theirs can come to differ.
+        for centre in self._centres.values():
+            if name in centre.calls:
+                return centre
+        return self._over.get(name)
+
     def _of_call(self, event: CallEvent) -> CallCentre:
-        centre = self._live.get(event.call)
-        if centre is not None:
-            return centre
-        if isinstance(event, Arrived):
-            # Offered again by a dialplan that lost its engine, a call may arrive a second time.
-            self._over.pop(event.call, None)
-            centre = self._live[event.call] = self._centres.get(event.centre, self._first)
-            return centre
-        return self._over.get(event.call, self._first)
+        found = self._has(event.call)
+        if isinstance(event, Arrived) and (found is None or event.call not in found.calls):
+            return self._centres.get(event.centre, self._first)
+        return found or self._first
 
     def _concerned(self, event: CentreEvent) -> CallCentre | Refused:
         if event.centre:
@@ -116,19 +115,17 @@ class Centres:
         if agent is not None:
             # Nobody's extension is refused, or ignored, by any centre alike.
             return self._seated.get(agent, self._first)
-        call = CallId(_said(event, "call") or "")
-        return self._live.get(call) or self._over.get(call) or self._unknown("none named")
+        return self._has(_said(event, "call")) or self._unknown("none named")
 
     def _unknown(self, found: str) -> Refused:
         known = ", ".join(self._centres)
         return Refused("unknown-centre", f"{found}; expected the id of a centre ({known})")
 
-    def _forget(self, call: CallId) -> None:
-        centre = self._live.pop(call, None)
-        if centre is not None:
-            self._over[call] = centre
-            if len(self._over) > REMEMBERED_CALLS:
-                del self._over[next(iter(self._over))]
+    def _forget(self, call: CallId, centre: CallCentre) -> None:
+        self._over.pop(call, None)
+        self._over[call] = centre
+        if len(self._over) > REMEMBERED_CALLS:
+            del self._over[next(iter(self._over))]
 
 
 def _said(event: CentreEvent, field: str) -> str | None:

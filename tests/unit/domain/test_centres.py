@@ -148,6 +148,22 @@ def test_a_call_that_arrives_again_after_its_end_may_be_another_centres() -> Non
     assert centres.home(CALL).config.id == "serang"
 
 
+def test_a_call_that_arrives_again_while_it_goes_on_stays_where_it_is() -> None:
+    centres = given_two()
+    centres.decide(arrival(centre="cilegon"), 1.0)
+
+    assert centres.decide(arrival(centre="serang"), 2.0).centre == "cilegon"
+
+
+def test_a_call_that_a_centre_came_to_have_otherwise_is_its_own() -> None:
+    centres = given_two()
+    alone = CallCentre(CILEGON)
+    alone.decide(arrival(), 1.0)
+    centres["cilegon"].calls |= alone.calls
+
+    assert centres.decide(LegAnswered(CALL, caller_leg(CALL)), 2.0).centre == "cilegon"
+
+
 def test_phones_and_timers_are_those_of_the_centre_that_has_the_operator() -> None:
     centres = given_two(on_duty=False)
 
@@ -155,8 +171,6 @@ def test_phones_and_timers_are_those_of_the_centre_that_has_the_operator() -> No
     assert centres.seats["3001"].reachable
     assert not centres.seats["2001"].reachable
     assert centres.decide(AgentTimerFired(TimerId("3001", WRAP_UP)), 1.0).centre == "cilegon"
-    assert centres.at("2001") is centres["serang"]
-    assert centres.at("9999") is None
 
 
 def test_each_centre_goes_by_its_own_local_time() -> None:
