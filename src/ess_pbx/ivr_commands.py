@@ -36,13 +36,13 @@ from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId, caller_leg
 from ess_pbx.prompts.catalogue import Catalogue, load_catalogue
 from ess_pbx.settings.load import load_settings
+from ess_pbx.terminal import Named
 
 ivr = App(name="ivr", help="The menus that callers hear.")
 
 out = Console(highlight=False, soft_wrap=True)
 
 SettingsFile = Annotated[Path, Parameter(help="The TOML file of the installation.")]
-Named = Annotated[str | None, Parameter(help="A centre's id, where there are several.")]
 CALL = CallId("simulasi-1")
 HANG_UP = "q"
 

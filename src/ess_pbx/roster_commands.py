@@ -22,6 +22,7 @@ from ess_pbx.errors import SettingsError
 from ess_pbx.settings.load import load_settings
 from ess_pbx.settings.model import Settings
 from ess_pbx.settings.roster import read_roster, render_roster
+from ess_pbx.terminal import Named
 
 roster = App(name="roster", help="Who is on duty on which date.")
 
@@ -29,7 +30,6 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 out = Console(highlight=False)
 
 SettingsFile = Annotated[Path, Parameter(help="The TOML file of the installation.")]
-Named = Annotated[str | None, Parameter(help="A centre's id, where there are several.")]
 
 
 @roster.command(name="import")

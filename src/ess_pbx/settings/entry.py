@@ -62,6 +62,5 @@ class Entry:
         numbers = self._rings.get(endpoint)
         if numbers is None:
             return self._phones.get(endpoint, self._first), True
-        # As ``sip.numbers.is_entry_number`` compares, with the entries' part done before.
         centre = numbers.get(normalise_called(called))
         return centre or self._home[endpoint], centre is not None

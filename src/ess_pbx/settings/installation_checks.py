@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 
 from ess_pbx.settings.checks import CentreChecks, SettingsFile
-from ess_pbx.settings.model import LEAST_RTP_PORTS, Asterisk, Database, Folders, Trunk
-from ess_pbx.settings.places import expand_database, place_folders
+from ess_pbx.settings.model import LEAST_RTP_PORTS, Asterisk, Database, Folders, Recordings, Trunk
+from ess_pbx.settings.places import expand_database, place_folders, place_keys
 from ess_pbx.settings.reading import INVALID, shown
 from ess_pbx.settings.toml_lines import Path as FieldPath
 from ess_pbx.sip.numbers import normalise_called
@@ -31,12 +31,15 @@ class InstallationChecks:
         self.several = named is not INVALID and len(named) > 1
         self.folders: Folders | None = None
         self.database = Database()
+        self.recordings = Recordings()
 
     def run(self) -> None:
         """Check all, the centres too, leaving what was found in the attributes."""
         values, problems, base = self.file.values, self.file.problems, self.file.base
         if values["folders"] is not INVALID:
             self.folders = place_folders(values["folders"], base, problems)
+            if values["recordings"] is not INVALID:
+                self.recordings = place_keys(values["recordings"], self.folders, base, problems)
             if values["database"] is not INVALID:
                 state, url = self.folders.state, values["database"].url
                 self.database = expand_database(url, state, base, problems)

@@ -93,6 +93,14 @@ class Database(Shape, frozen=True, kw_only=True):
         return [("url", f"{self.url.partition(':')[0]}:...")]
 
 
+class Recordings(Shape, frozen=True, kw_only=True):
+    """How finished recordings are kept."""
+
+    keys: Path | None = None
+    """The key file that seals and signs them, outside the data folder; made at the first start.
+    Without one, recordings stay as plain WAV files that nobody can prove untouched."""
+
+
 class Trunk(Shape, frozen=True, kw_only=True):
     """A telco's SIP trunk, known by the address and port that it sends from."""
 
@@ -140,6 +148,7 @@ class Settings(Shape, frozen=True, kw_only=True):
     asterisk: Asterisk
     folders: Folders
     database: Database
+    recordings: Recordings = Recordings()
     trunks: tuple[Trunk, ...] = ()
     rosters: dict[Identifier, Path] = field(default_factory=dict)
     """The whole path of each centre's roster, by its id; without one, every day goes by the shift
@@ -168,6 +177,7 @@ class InstallationDocument(Shape, frozen=True, kw_only=True):
     asterisk: Asterisk = Asterisk()
     folders: Folders = Folders()
     database: Database = Database()
+    recordings: Recordings = Recordings()
     trunks: tuple[Trunk, ...] = ()
 
 
