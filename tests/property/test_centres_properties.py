@@ -8,11 +8,10 @@ from typing import TypeAlias
 
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
+from tests.unit.domain.centre import renumbered
 
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.centres import Centres
-from ess_pbx.domain.config import Centre
 from ess_pbx.domain.events import (
     Arrived,
     CallEvent,
@@ -33,23 +32,6 @@ Event: TypeAlias = "CallEvent | CentreEvent"
 NOON = datetime(2026, 1, 5, 12)
 HOMES = ("2", "3", "4")
 """The ids of three centres: the first digit of their operators' extensions."""
-
-
-def renumbered(centre: Centre, first: str) -> Centre:
-    """The same centre with other extensions."""
-
-    def moved(extensions: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(first + each[1:] for each in extensions)
-
-    return replace(
-        centre,
-        id=first,
-        queues=tuple(replace(each, operators=moved(each.operators)) for each in centre.queues),
-        shifts=tuple(replace(each, operators=moved(each.operators)) for each in centre.shifts),
-        operators=tuple(
-            replace(each, extension=first + each.extension[1:]) for each in centre.operators
-        ),
-    )
 
 
 def arrived(home: str, call: CallId, _: LegId) -> Event:
@@ -87,7 +69,7 @@ def happening(draw: st.DrawFn) -> tuple[str, Event]:
 def test_centres_together_decide_as_each_does_alone(
     story: list[tuple[str, Event]], menu: bool
 ) -> None:
-    configs = [renumbered(a_centre(menu, 0.0, searches=True), home) for home in HOMES]
+    configs = [renumbered(a_centre(menu, 0.0, searches=True), home, home) for home in HOMES]
     together = Centres([CallCentre(each) for each in configs])
     alone = {each.id: CallCentre(each) for each in configs}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from msgspec.structs import replace
 
 from ess_pbx.domain import centres as module
 from ess_pbx.domain.acd import WRAP_UP
@@ -21,7 +20,6 @@ from ess_pbx.domain.commands import (
     MarkCall,
     Via,
 )
-from ess_pbx.domain.config import Centre, Operator
 from ess_pbx.domain.effects import Forget, Illegal, Originate, Refused
 from ess_pbx.domain.events import (
     AgentTimerFired,
@@ -36,7 +34,7 @@ from ess_pbx.domain.events import (
 from ess_pbx.domain.ids import CallId, caller_leg
 from ess_pbx.domain.roster import Entry, Kind
 
-from .centre import CALL, NO_MENU, OTHER, arrival, of
+from .centre import CALL, NO_MENU, OTHER, arrival, of, renumbered
 
 OFFERED = AgentState.OFFERED
 NOON = datetime(2026, 1, 5, 12)
@@ -44,25 +42,7 @@ NOBODY = CallId("ess1-9.9")
 SUPERVISOR = Asker("3001", Via.API)
 
 
-def a_centre(name: str, first: str) -> Centre:
-    """The centre of these tests with extensions that begin with another digit."""
-
-    def moved(extensions: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(first + each[1:] for each in extensions)
-
-    return replace(
-        NO_MENU,
-        id=name,
-        queues=tuple(replace(each, operators=moved(each.operators)) for each in NO_MENU.queues),
-        shifts=tuple(replace(each, operators=moved(each.operators)) for each in NO_MENU.shifts),
-        operators=tuple(
-            Operator(extension=each, name=each)
-            for each in moved(tuple(operator.extension for operator in NO_MENU.operators))
-        ),
-    )
-
-
-SERANG, CILEGON = a_centre("serang", "2"), a_centre("cilegon", "3")
+SERANG, CILEGON = renumbered(NO_MENU, "serang", "2"), renumbered(NO_MENU, "cilegon", "3")
 
 
 def given_two(*, on_duty: bool = True) -> Centres:
