@@ -1,8 +1,8 @@
 """The centres that one engine serves, told apart: each event is decided by the centre it concerns.
 
 A call is the centre's that its arrival names, until nothing is left of it. What happens beside
-calls concerns the centre it names, or that of the operator or call it speaks of. Nothing that
-happens in one centre changes another (docs/decisions/0009).
+calls concerns the centre it names, or that of the operator or call it speaks of, or of the operator
+who asks for it. Nothing that happens in one centre changes another (docs/decisions/0009).
 """
 
 from __future__ import annotations
@@ -115,7 +115,10 @@ class Centres:
         if agent is not None:
             # Nobody's extension is refused, or ignored, by any centre alike.
             return self._seated.get(agent, self._first)
-        return self._has(_said(event, "call")) or self._unknown("none named")
+        found = self._has(_said(event, "call"))
+        if found is None and isinstance(event, Command):
+            found = self._seated.get(event.by.name)  # what operators ask for is of their own centre
+        return found or self._unknown("none named")
 
     def _unknown(self, found: str) -> Refused:
         known = ", ".join(self._centres)

@@ -39,7 +39,7 @@ from .centre import CALL, NO_MENU, OTHER, arrival, of, renumbered
 OFFERED = AgentState.OFFERED
 NOON = datetime(2026, 1, 5, 12)
 NOBODY = CallId("ess1-9.9")
-SUPERVISOR = Asker("3001", Via.API)
+ADMIN = Asker("admin", Via.CLI)
 
 
 SERANG, CILEGON = renumbered(NO_MENU, "serang", "2"), renumbered(NO_MENU, "cilegon", "3")
@@ -196,20 +196,29 @@ def test_a_command_is_its_operators_its_calls_or_the_centres_it_names() -> None:
     centres = given_two()
     centres.decide(arrival(centre="cilegon"), 1.0)
 
-    assert centres.decide(EndBreak(SUPERVISOR, "3001"), 2.0).centre == "cilegon"
-    assert centres.decide(MarkCall(SUPERVISOR, CALL, Mark.PRANK), 2.0).centre == "cilegon"
-    declared = DeclareSurge(SUPERVISOR, "gempa", centre="cilegon")
+    assert centres.decide(EndBreak(ADMIN, "3001"), 2.0).centre == "cilegon"
+    assert centres.decide(MarkCall(ADMIN, CALL, Mark.PRANK), 2.0).centre == "cilegon"
+    declared = DeclareSurge(ADMIN, "gempa", centre="cilegon")
     assert centres.decide(declared, 2.0).centre == "cilegon"
+
+
+def test_what_an_operator_asks_for_is_of_their_own_centre_unless_it_says_another() -> None:
+    centres, asker = given_two(), Asker("3001", Via.API)
+
+    assert centres.decide(DeclareSurge(asker, "gempa"), 1.0).centre == "cilegon"
+    assert centres.decide(MarkCall(asker, NOBODY, Mark.PRANK), 1.0).centre == "cilegon"
+    assert centres.decide(DeclareSurge(asker, "gempa", centre="serang"), 1.0).centre == "serang"
+    assert centres.decide(EndBreak(asker, "2001"), 1.0).centre == "serang"
 
 
 @pytest.mark.parametrize(
     ("command", "code"),
     [
-        (EndBreak(SUPERVISOR, "9999"), "unknown-operator"),
-        (MarkCall(SUPERVISOR, NOBODY, Mark.PRANK), "unknown-centre"),
-        (DeclareSurge(SUPERVISOR, "gempa"), "unknown-centre"),
-        (DeclareSurge(SUPERVISOR, "gempa", centre="x"), "unknown-centre"),
-        (CallBackNow(SUPERVISOR, "t-1"), "unknown-centre"),
+        (EndBreak(ADMIN, "9999"), "unknown-operator"),
+        (MarkCall(ADMIN, NOBODY, Mark.PRANK), "unknown-centre"),
+        (DeclareSurge(ADMIN, "gempa"), "unknown-centre"),
+        (DeclareSurge(ADMIN, "gempa", centre="x"), "unknown-centre"),
+        (CallBackNow(ADMIN, "t-1"), "unknown-centre"),
     ],
 )
 def test_a_command_of_no_centre_is_refused_and_changes_nothing(
