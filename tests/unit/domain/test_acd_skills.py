@@ -6,6 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from ess_pbx.domain.acd import PAUSE, Acd, Decision
+from ess_pbx.domain.agent import Status
+from ess_pbx.domain.commands import Asker, Via
 from ess_pbx.domain.config import Category, Centre, Operator, Queue, Strategy
 from ess_pbx.domain.effects import JoinQueue, OfferMissed, OfferTaken, Record, ReleaseAgent
 from ess_pbx.domain.events import OfferMade, TimerId
@@ -14,6 +16,8 @@ from ess_pbx.domain.ids import CallId
 
 from .centre import CALL, CENTRE, of
 from .story import Story
+
+SUPERVISOR = Asker("3001", Via.API)
 
 SKILLS = {"2001": {"medis": 1}, "2002": {"medis": 3, "bahasa-en": 1}, "2003": {}}
 POLICY = replace(CENTRE.policy, wrap_up=0, age_lift=60, rona_limit=2)
@@ -210,7 +214,7 @@ def test_the_break_ends_by_command_or_when_the_phone_registers_anew(command: boo
     acd = on_break()
 
     if command:
-        decisions = acd.end_break("2001", 200)
+        decisions = acd.set_status("2001", Status.AVAILABLE, None, SUPERVISOR, 200)
     else:
         acd.set_reachable("2001", False, 190)
         decisions = acd.set_reachable("2001", True, 200)
