@@ -1,4 +1,4 @@
-"""PINs are compared outside the loop: argon2 takes 50 ms of a core and 64 MiB, one at a time."""
+"""PINs are compared outside the loop: argon2 takes 20 ms of a core and 19 MiB, one at a time."""
 
 from __future__ import annotations
 
