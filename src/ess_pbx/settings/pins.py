@@ -25,7 +25,7 @@ _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 def make_pins(state: Path, extensions: Iterable[str], *, anew: bool = False) -> dict[str, str]:
     """Make PINs for those who have none, or with ``anew`` for all of these; returns the new ones.
 
-    Takes some 20 ms each. Raises SettingsError as ``load_credentials`` does.
+    Takes some tens of milliseconds each. Raises SettingsError as ``load_credentials`` does.
     """
     extensions = tuple(extensions)
     known = load_credentials(state, extensions)
@@ -41,7 +41,7 @@ def make_pins(state: Path, extensions: Iterable[str], *, anew: bool = False) -> 
 
 
 def pin_is_right(state: Path, extension: str, pin: str) -> bool:
-    """Compare a PIN with the stored one; who has none has no right one. Blocks some 20 ms."""
+    """Compare a PIN with the stored one; who has none has no right one. Blocks for tens of milliseconds."""
     stored = read_credentials(state)
     pins: Mapping[str, str] = {} if stored is None else stored.pins
     if extension not in pins:
