@@ -297,3 +297,14 @@ def test_a_language_other_than_the_centres_asks_for_who_speaks_it() -> None:
 
     assert story.call.language == "en"
     assert story.facts(FactKind.OFFERED)[0]["agent"] == "2002"
+
+
+def test_a_call_taken_from_who_goes_on_break_is_for_anyone_when_the_able_are_busy() -> None:
+    acd = an_acd("2002", "2001", "2003")
+    joins(acd, 1, "medis")
+    acd.apply(OfferTaken(CallId("c-1"), "2002"), 100)
+    assert joins(acd, 2, "medis") == [("c-2", "2001")]
+
+    decisions = acd.set_status("2001", Status.BREAK, "makan", SUPERVISOR, 110)
+
+    assert offers(decisions) == [("c-2", "2003")]
