@@ -41,7 +41,7 @@ def make_pins(state: Path, extensions: Iterable[str], *, anew: bool = False) -> 
 
 
 def pin_is_right(state: Path, extension: str, pin: str) -> bool:
-    """Compare a PIN with the stored one; who has none has no right one. Blocks for tens of milliseconds."""
+    """Compare a PIN with the stored one; who has none has no right one. Slow: not on the loop."""
     stored = read_credentials(state)
     pins: Mapping[str, str] = {} if stored is None else stored.pins
     if extension not in pins:
