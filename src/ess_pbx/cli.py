@@ -127,6 +127,31 @@ def serve(settings: SettingsFile) -> int:
 
 
 @app.command
+def pin(
+    settings: SettingsFile,
+    extension: Annotated[str | None, Parameter(help="Whose; all without one if not given.")] = None,
+) -> int:
+    """Make PINs for the codes on operators' phones, and show them this once."""
+    from ess_pbx.settings.pins import make_pins
+
+    loaded = load_settings(settings)
+    known = [operator.extension for centre in loaded.centres for operator in centre.operators]
+    if extension is not None and extension not in known:
+        err.print(f"{extension}: expected an operator's extension ({', '.join(known)})")
+        return 2
+    wanted = known if extension is None else [extension]
+    made = make_pins(loaded.folders.state, wanted, anew=extension is not None)
+    table = Table("extension", "PIN")
+    for each, digits in made.items():
+        table.add_row(each, digits)
+    if made:
+        out.print(table)
+    else:
+        err.print("Everyone has a PIN. Name an extension to have a new one made.")
+    return 0
+
+
+@app.command
 def migrate(settings: SettingsFile, *, revision: str = "head") -> int:
     """Bring the centre's database to the newest form."""
     from ess_pbx.db import migrate as migrations

@@ -22,9 +22,20 @@ from hypothesis.stateful import (
 from ess_pbx.domain.agent import AgentState
 from ess_pbx.domain.call import Call, Phase, Then
 from ess_pbx.domain.call_centre import CallCentre
+from ess_pbx.domain.commands import (
+    Asker,
+    Command,
+    EndBreak,
+    EndWrapUp,
+    LogIn,
+    LogOut,
+    TakeBreak,
+    Via,
+)
 from ess_pbx.domain.effects import (
     ArmTimer,
     CancelTimer,
+    CheckPin,
     Forget,
     HangUp,
     Illegal,
@@ -39,15 +50,17 @@ from ess_pbx.domain.events import (
     CallEvent,
     CentreEvent,
     ClockRead,
+    DeskCallArrived,
     LegGone,
     PhoneLost,
     PhoneReachable,
+    PinChecked,
     PlaybackEnded,
     TimerFired,
     TimerId,
 )
 from ess_pbx.domain.facts import Fact, FactKind, fields_differ
-from ess_pbx.domain.ids import CallId, LegId, call_of, is_caller
+from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_caller
 
 from .sample_centre import AGENTS, a_centre
 from .virtual_asterisk import NORMAL, VirtualAsterisk
@@ -56,6 +69,17 @@ CODES = ("*119#", "*110#", "*2#", "*3#", "*4#")
 REFUSALS = (17, 19, 20, 21)
 CUT_OFF = (0, 38, 127)
 MOST_CALLS = 5
+DESK_CODES = ("*10", "*11", "*12", "*13", "*14", "*15", f"*16{AGENTS[0]}", "*17", "*19")
+RIGHT_PIN = "246810"
+BY = Asker("3001", Via.API)
+COMMANDS: tuple[Command, ...] = tuple(
+    command
+    for agent in AGENTS
+    for command in (
+        *(LogIn(BY, agent), LogIn(BY, agent), LogOut(BY, agent), EndWrapUp(BY, agent)),
+        *(TakeBreak(BY, agent, "sholat"), TakeBreak(BY, agent, "tidur"), EndBreak(BY, agent)),
+    )
+)
 
 picks = st.integers(0, 30)
 """Chooses among whatever there is, modulo how many there are."""
@@ -72,6 +96,8 @@ class CallCentreMachine(RuleBasedStateMachine):
         self.timers: dict[TimerId, float] = {}
         self.ends: Counter[CallId] = Counter()
         self.forgotten: set[CallId] = set()
+        self.desk_calls: set[CallId] = set()
+        self.checks: list[CheckPin] = []
         self.lags = False
 
     @initialize(
@@ -166,6 +192,30 @@ class CallCentreMachine(RuleBasedStateMachine):
             if name in self.core.calls:
                 self._go_on(self.core.calls[name])
                 self._catch_up()
+
+    @rule(command=st.sampled_from(COMMANDS))
+    def something_is_commanded(self, command: Command) -> None:
+        self._hear(command)
+
+    @rule(agent=st.sampled_from(("9999", *AGENTS)), code=st.sampled_from(DESK_CODES))
+    def an_operator_dials_a_code_at_the_desk(self, agent: str, code: str) -> None:
+        call = CallId(f"d-{len(self.desk_calls) + 1}")
+        self.desk_calls.add(call)
+        self.asterisk.calls(call)
+        self._hear(DeskCallArrived(call, agent, code))
+
+    @rule(pick=picks, keys=st.sampled_from([RIGHT_PIN, RIGHT_PIN, "111111", "2", "*", "9"]))
+    def keys_are_pressed_at_a_desk(self, pick: int, keys: str) -> None:
+        if desks := list(self.core.desks.calls):
+            self._dial(caller_leg(desks[pick % len(desks)]), keys)
+        self._catch_up()
+
+    @rule(right=st.sampled_from([True, True, True, False, None]))
+    def a_pin_was_compared(self, right: bool | None) -> None:
+        while self.checks:
+            check = self.checks.pop()
+            assert check.pin not in repr(check)
+            self._hear(PinChecked(check.call, right and check.pin == RIGHT_PIN))
 
     def _ringing(self) -> list[LegId]:
         return [
@@ -294,13 +344,19 @@ class CallCentreMachine(RuleBasedStateMachine):
                     self.forgotten.add(call)
                 case Illegal(call, state, name):
                     assert state == "unknown", f"{name} in {state}"
-                    assert call in self.forgotten
+                    assert call in self.forgotten | self.desk_calls - self.core.desks.calls.keys()
                 case Refused():
-                    raise AssertionError(f"nobody asked: {effect}")
+                    assert isinstance(event, Command), f"nobody asked: {effect}"
+                case CheckPin():
+                    self.checks.append(effect)
                 case _:
                     if isinstance(effect, Originate) and effect.role is Role.OPERATOR:
                         self._may_be_rung(effect.address, seats[effect.address], event)
-                    if isinstance(effect, HangUp) and is_caller(effect.leg):
+                    if (
+                        isinstance(effect, HangUp)
+                        and is_caller(effect.leg)
+                        and CallId(effect.leg) not in self.desk_calls
+                    ):
                         self._may_be_dropped(before[CallId(effect.leg)], event)
                     self.asterisk.requests.append(effect)
 
@@ -309,6 +365,10 @@ class CallCentreMachine(RuleBasedStateMachine):
         assert seat.present, "on duty and reachable"
         assert seat.state is AgentState.OFFERED
         # Idle before, or made so by this very event.
+        if state is AgentState.WRAP_UP and (
+            isinstance(event, PinChecked) or event == EndWrapUp(BY, agent)
+        ):
+            return
         if isinstance(event, AgentTimerFired) and event.timer.owner == agent:
             assert state in (AgentState.WRAP_UP, AgentState.PAUSED)
         elif state is AgentState.TALKING:
@@ -367,7 +427,8 @@ class CallCentreMachine(RuleBasedStateMachine):
     @invariant()
     def timers_belong_to_someone(self) -> None:
         owners = {timer.owner for timer in self.timers}
-        assert owners <= {*AGENTS, *self.core.calls}
+        assert owners <= {*AGENTS, *self.core.calls, *self.core.desks.calls}
+        assert owners >= self.core.desks.calls.keys(), "a call at a desk ends by itself"
 
     @invariant()
     def whoever_is_rung_or_being_told_has_a_timer_that_ends_it(self) -> None:
@@ -412,6 +473,7 @@ class CallCentreMachine(RuleBasedStateMachine):
     @invariant()
     def every_leg_is_known_on_both_sides(self) -> None:
         known = {leg for call in self.core.calls.values() for leg in call.legs}
+        known |= {caller_leg(call) for call in self.core.desks.calls}
         assert known >= self.asterisk.channels.keys()
 
     @precondition(lambda self: self.asterisk.quiet)
@@ -437,6 +499,7 @@ class CallCentreMachine(RuleBasedStateMachine):
             self.lags = False
             self.time_passes(50.0)
         assert self.core.calls == {}
+        assert self.core.desks.calls == {}
         assert self.core.acd.waiting == {}
         assert self.asterisk.channels == {}
         assert self.asterisk.bridges == set()

@@ -10,6 +10,7 @@ from ess_pbx.domain.events import (
     Arrived,
     CallEvent,
     CentreEvent,
+    DeskCallArrived,
     KeyPressed,
     LegAnswered,
     LegGone,
@@ -43,6 +44,9 @@ UNREACHABLE = frozenset({"UNAVAILABLE", "INVALID", "UNKNOWN"})
 
 NORMAL_CLEARING, UNKNOWN_CAUSE = 16, 0
 
+DESK, DESK_CONTEXT = "desk", "desk"
+"""First argument of ``Stasis()`` for an operator who dialled a code, and where the dialplan is."""
+
 CALLED_VARIABLE = "ESS_CALLED"
 """Channel variable in which the dialplan leaves the number that was dialled."""
 
@@ -63,6 +67,10 @@ class Translator:
     def translate(self, event: models.Event) -> Sequence[CallEvent | CentreEvent]:
         """The core's events for one of Asterisk's, in order."""
         match event:
+            case models.StasisStart(channel=channel, args=[first, code]) if first == DESK:
+                # The registration that the call came with says who it is; a From can say anything.
+                agent = endpoint_of(channel.name)
+                return [DeskCallArrived(CallId(channel.id), agent, code)]
             case models.StasisStart(channel=channel) if is_caller(channel.id):
                 return [self.arrived(channel)]
             case models.StasisStart(channel=channel):

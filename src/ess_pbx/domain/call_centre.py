@@ -6,13 +6,21 @@ answered here and now, in order, and only what concerns the world outside comes 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from ess_pbx.domain.acd import Acd, Decision
 from ess_pbx.domain.call import Call
-from ess_pbx.domain.commands import Command, EndBreak
+from ess_pbx.domain.commands import (
+    Command,
+    EndBreak,
+    EndWrapUp,
+    LogIn,
+    LogOut,
+    TakeBreak,
+)
 from ess_pbx.domain.config import Centre
+from ess_pbx.domain.desks import Desks
 from ess_pbx.domain.effects import (
     EngineEffect,
     Forget,
@@ -31,16 +39,20 @@ from ess_pbx.domain.events import (
     CallEvent,
     CentreEvent,
     ClockRead,
+    DeskCallArrived,
     OfferMade,
+    OfferWithdrawn,
     OperatorsMissing,
     PhoneLost,
     PhoneReachable,
+    PinChecked,
     RosterRead,
 )
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId
 from ess_pbx.domain.incidents import Incidents, ReportCommand
 from ess_pbx.domain.memory import Memory
+from ess_pbx.domain.presence import Presence, carry_out
 from ess_pbx.domain.roster import Roster, ahead
 from ess_pbx.domain.transitions import decide
 
@@ -57,23 +69,36 @@ class CallCentre:
         self._local: datetime | None = None
         self._wall_ahead = 0.0
         self.incidents = Incidents(config)
-        self.memories: tuple[Memory, ...] = (self.incidents,)
+        self.desks = Desks(config, self.acd)
+        self.presence = Presence()
+        self.memories: tuple[Memory, ...] = (
+            self.presence,
+            self.desks.wrong_pins,
+            self.incidents,
+        )
 
     def decide(self, event: CallEvent | CentreEvent, now: float) -> list[EngineEffect]:
         """What is to be done about an event at ``now`` (monotonic seconds), in order."""
         effects: list[EngineEffect] = []
         match event:
+            case CallEvent(call) | PinChecked(call) if call in self.desks.calls:
+                effects += self.desks.decide(event, self._asked(now), self.wall(now))
             case CallEvent():
                 self._call(event, now, effects)
+            case DeskCallArrived():
+                effects += self.desks.arrived(event, self._asked(now), self.wall(now))
             case PhoneReachable(agent):
                 self._follow(self.acd.set_reachable(agent, True, now), now, effects)
             case PhoneLost(agent):
                 self._follow(self.acd.set_reachable(agent, False, now), now, effects)
             case ClockRead(local, phones_known, wall):
-                self._local = local
+                first, self._local = self._local is None, local
                 self._wall_ahead = (_epoch(local) if wall is None else wall) - now
                 duty = self.roster.on_duty(local)
                 self._follow(self.acd.set_on_duty(duty, now), now, effects)
+                if first:
+                    self._follow(self._restored(local, now), now, effects)
+                effects += self.desks.clock(self.wall(now))
                 if phones_known:
                     effects += self._look_ahead(local)
             case RosterRead(entries):
@@ -114,15 +139,28 @@ class CallCentre:
 
     def _command(self, command: Command, now: float, effects: list[EngineEffect]) -> None:
         match command:
-            case EndBreak(_, agent) if agent not in self.acd.seats:
-                effects.append(unknown_operator(agent))
-            case EndBreak(_, agent):
-                self._follow(self.acd.end_break(agent, now), now, effects)
+            case LogIn() | LogOut() | TakeBreak() | EndBreak() | EndWrapUp():
+                done = carry_out(command, self.acd, self.config.policy, now)
+                self._follow(done, now, effects)
             case _ if isinstance(command, ReportCommand):
                 local = self._local or datetime.fromtimestamp(self.wall(now), UTC)
                 effects += self.incidents.decide(command, local)
             case _:
                 effects.append(Refused("not-supported", f"{type(command).__name__}: not known"))
+
+    def _asked(self, now: float) -> Callable[[Command], list[EngineEffect]]:
+        """Decides what an operator asks for on the phone."""
+
+        def ask(command: Command) -> list[EngineEffect]:
+            effects: list[EngineEffect] = []
+            self._command(command, now, effects)
+            return effects
+
+        return ask
+
+    def _restored(self, local: datetime, now: float) -> list[Decision]:
+        policy, wall = self.config.policy, self.wall(now)
+        return self.presence.restore(self.acd, policy, self.roster, local, wall, now)
 
     def _look_ahead(self, local: datetime) -> list[Record]:
         there = {seat.extension for seat in self.acd.seats.values() if seat.reachable}
@@ -160,18 +198,13 @@ class CallCentre:
         self._follow(missing, now, effects)
 
     def _follow(
-        self, decisions: Sequence[Decision], now: float, effects: list[EngineEffect]
+        self, decisions: Sequence[Decision | Refused], now: float, effects: list[EngineEffect]
     ) -> None:
         for decision in decisions:
-            if isinstance(decision, OfferMade | OperatorsMissing):
+            if isinstance(decision, OfferMade | OfferWithdrawn | OperatorsMissing):
                 self._call(decision, now, effects)
             else:
                 effects.append(decision)
-
-
-def unknown_operator(agent: str) -> Refused:
-    """Nobody of the centre has this extension."""
-    return Refused("unknown-operator", f"no operator has the extension {agent!r}")
 
 
 def _epoch(local: datetime) -> float:

@@ -84,6 +84,11 @@ class Centres:
         return ChainMap(*(each.calls for each in self))
 
     @property
+    def desk_calls(self) -> frozenset[CallId]:
+        """The calls of operators who dialled a code, of all centres."""
+        return frozenset(call for each in self for call in each.desks.calls)
+
+    @property
     def seats(self) -> Mapping[str, Seat]:
         """The seats of all centres: no two of an installation have the same extension."""
         if self._alone:
@@ -94,7 +99,7 @@ class Centres:
         name = CallId(call or "")
         # Asked of the centres themselves, so that no list beside theirs can come to differ.
         for centre in self._centres.values():
-            if name in centre.calls:
+            if name in centre.calls or name in centre.desks.calls:
                 return centre
         return self._over.get(name)
 

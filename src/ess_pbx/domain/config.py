@@ -85,6 +85,8 @@ class Operator(Shape, frozen=True, kw_only=True):
 
     extension: Extension
     name: Title
+    supervisor: bool = False
+    """Whether they may log others out, and end others' breaks, from their phone."""
     skills: dict[Identifier, SkillLevel] = {}
     """What they can do, and how well."""
 
@@ -176,6 +178,24 @@ class Rung(Shape, frozen=True, kw_only=True):
     """Said to the caller then."""
 
 
+class BreakReason(Shape, frozen=True, kw_only=True):
+    """Why operators take breaks; with a key it can be chosen on the phone."""
+
+    name: Title
+    key: Annotated[str, Meta(pattern=r"^[0-9]$")] | None = None
+    prompt: PromptName | None = None
+    """What the phone says of it, key included; without one it is not said, but can be chosen."""
+
+
+BREAK_REASONS = (
+    BreakReason(name="istirahat", key="1", prompt="alasan-istirahat"),
+    BreakReason(name="sholat", key="2", prompt="alasan-sholat"),
+    BreakReason(name="makan", key="3", prompt="alasan-makan"),
+    BreakReason(name="toilet", key="4", prompt="alasan-toilet"),
+    BreakReason(name="rapat", key="5", prompt="alasan-rapat"),
+)
+
+
 class Policy(Shape, frozen=True, kw_only=True):
     """How the centre treats callers and operators."""
 
@@ -198,6 +218,16 @@ class Policy(Shape, frozen=True, kw_only=True):
     rona_limit: Annotated[int, Meta(ge=1, le=100)] = 3
     """An operator who misses this many offers in a row is on break until their phone registers
     anew; never the last one there."""
+    log_in: Literal["phone", "explicit"] = "phone"
+    """``phone``: a registered phone is logged in. Logging out holds until they log in again, their
+    phone registers anew, or their duty ends, so that no caller is lost because somebody forgot to
+    log in; at worst a phone rings before an empty chair, once a caller, until the break for not
+    answering. ``explicit``: only who logged in is offered calls, until they log out. A break holds
+    until it is ended or the duty is, whatever the phone does. All of it survives a restart of the
+    engine, as long as the same duty goes on."""
+    break_reasons: tuple[BreakReason, ...] = BREAK_REASONS
+    pin_alarm: Annotated[int, Meta(ge=1, le=1000)] = 6
+    """An alarm is raised when this many wrong PINs come from a phone within an hour."""
     search_at_once: bool = True
     """Ring operators while the caller still hears greeting and menu; one who answers cuts them
     short. Otherwise a caller is queued when the menu is done."""

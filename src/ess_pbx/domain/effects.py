@@ -174,6 +174,16 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckPin:
+    """Compare an operator's PIN; ``events.PinChecked`` answers. It is slow by design (argon2)."""
+
+    call: CallId
+    agent: str
+    pin: str = field(repr=False)
+    """Never to be written anywhere."""
+
+
+@dataclass(frozen=True, slots=True)
 class JoinQueue:
     """Queue the call, or move it; waiting time counts from ``since`` (monotonic seconds)."""
 
@@ -233,6 +243,6 @@ AsteriskEffect: TypeAlias = (
 )
 QueueEffect: TypeAlias = JoinQueue | LeaveQueue | OfferTaken | OfferMissed | ReleaseAgent
 EngineEffect: TypeAlias = (
-    AsteriskEffect | ArmTimer | CancelTimer | Record | Forget | Illegal | Refused
+    AsteriskEffect | ArmTimer | CancelTimer | Record | Forget | Illegal | Refused | CheckPin
 )
 Effect: TypeAlias = EngineEffect | QueueEffect

@@ -112,6 +112,14 @@ class OfferMade(CallEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class OfferWithdrawn(CallEvent):
+    """The operator who is being rung has logged out or is on break: ``reason`` says which."""
+
+    agent: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorsMissing(CallEvent):
     """The call waits and no operator at all could be offered it: none on shift can be reached."""
 
@@ -164,6 +172,24 @@ class RosterRead(CentreEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class DeskCallArrived(CentreEvent):
+    """An operator dialled a code such as ``*11`` on their own phone (``desk_call``)."""
+
+    call: CallId
+    agent: str
+    """Whose registration the call came with, never what its From says."""
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class PinChecked(CentreEvent):
+    """The answer to ``effects.CheckPin``; None when it could not be checked."""
+
+    call: CallId
+    right: bool | None
+
+
+@dataclass(frozen=True, slots=True)
 class AgentTimerFired(CentreEvent):
     """A timer of an operator (wrap-up, pause after a missed offer) ran out."""
 
@@ -180,6 +206,7 @@ CALL_EVENTS: tuple[type[CallEvent], ...] = (
     PlaybackEnded,
     TimerFired,
     OfferMade,
+    OfferWithdrawn,
     OperatorsMissing,
     Stopping,
 )

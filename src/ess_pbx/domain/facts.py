@@ -51,6 +51,12 @@ class FactKind(StrEnum):
     """From then on it is FLAC, sealed, and in the manifest."""
     CALL_ENDED = "call_ended"
     AGENT_STATE = "agent_state"
+    AGENT_STATUS = "agent_status"
+    """Logged in, out, or on break: what was wanted. ``AGENT_STATE`` has what calls find."""
+    WRAP_UP_ENDED = "wrap_up_ended"
+    """Before its time."""
+    PIN_REFUSED = "pin_refused"
+    """A wrong PIN from an operator's phone."""
     ALARM_RAISED = "alarm_raised"
     ALARM_CLEARED = "alarm_cleared"
     NO_OPERATOR = "no_operator"
@@ -113,6 +119,9 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.RECORDING_SEALED: ("recording", "path", "sha256", "bytes", "entry"),
         FactKind.CALL_ENDED: ("result", "reason", "channel_cause", "ended_by"),
         FactKind.AGENT_STATE: ("agent", "status", "state", "call"),
+        FactKind.AGENT_STATUS: ("agent", "status", "reason", "by", "via"),
+        FactKind.WRAP_UP_ENDED: ("agent", "by", "via"),
+        FactKind.PIN_REFUSED: ("agent", "by", "via"),
         FactKind.ALARM_RAISED: ("alarm", "detail"),
         FactKind.ALARM_CLEARED: ("alarm", "detail"),
         FactKind.NO_OPERATOR: ("queue",),

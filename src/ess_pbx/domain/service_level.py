@@ -25,7 +25,7 @@ LONGEST_STATE = 24 * 3600.0
 """Seconds for which a state is believed without a newer fact; also how far to read back."""
 
 ON_DUTY = frozenset({"present", "available"})
-"""Statuses of one whom calls can reach: on shift and phone registered. A break is none."""
+"""Statuses of one whom calls can reach: on shift, phone registered, logged in and on no break."""
 
 Window: TypeAlias = tuple[float, float]
 """From, inclusive, to, exclusive: seconds since 1970-01-01 UTC."""

@@ -26,6 +26,7 @@ from ess_pbx.domain.events import (
     LegGone,
     LegRang,
     OfferMade,
+    OfferWithdrawn,
     TimerFired,
 )
 from ess_pbx.domain.facts import FactKind
@@ -203,6 +204,16 @@ def _missed(turn: Turn, offered: OperatorSide, reason: str) -> None:
         CancelTimer(timer(turn.call.id, "ring")),
         OfferMissed(turn.call.id, offered.agent, reason),
     )
+
+
+def withdrawn(turn: Turn, event: OfferWithdrawn) -> None:
+    """Whoever is being rung takes no calls any more: the queue has the next one."""
+    offered = turn.call.offer
+    if offered is None or offered.agent != event.agent:
+        return
+    turn.set(offer=None)
+    turn.record(FactKind.OFFER_MISSED, agent=offered.agent, leg=offered.leg, reason=event.reason)
+    turn.do(HangUp(offered.leg), CancelTimer(timer(turn.call.id, "ring")))
 
 
 def nobody_there(turn: Turn, _: CallEvent) -> None:

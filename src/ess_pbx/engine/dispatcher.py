@@ -14,6 +14,7 @@ from ess_pbx.domain.commands import Command
 from ess_pbx.domain.effects import (
     ArmTimer,
     CancelTimer,
+    CheckPin,
     EngineEffect,
     Forget,
     Illegal,
@@ -63,6 +64,7 @@ class Dispatcher:
         self.centres = centres
         self.timers = Timers(self._timer_fired)
         self.executor: Executor | None = None
+        self.check_pin: Callable[[CheckPin], None] | None = None
         self._journal = journal
         self._clock = clock
         self._on_over = on_over
@@ -175,6 +177,9 @@ class Dispatcher:
                 self._on_over(call)
             case Refused():
                 self._refused.append(effect)
+            case CheckPin():
+                if self.check_pin is not None:
+                    self.check_pin(effect)
             case Illegal(call, state, name):
                 self._log.warning("event.illegal", call=call, state=state, event_type=name)
             case _ if self.executor is not None:

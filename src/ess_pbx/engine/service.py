@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ess_pbx.ari import models
 from ess_pbx.ari.connection import AriConnection
-from ess_pbx.ari.translate import EVENTS, Translator
+from ess_pbx.ari.translate import DESK_CONTEXT, EVENTS, Translator
 from ess_pbx.asterisk.render import AsteriskFolders
 from ess_pbx.db import migrate
 from ess_pbx.db.configuration import sync_centre
@@ -31,6 +31,7 @@ from ess_pbx.engine.dispatcher import Dispatcher
 from ess_pbx.engine.duty import Duty
 from ess_pbx.engine.executor import APP, NOT_FOUND, Executor
 from ess_pbx.engine.journal import Journal
+from ess_pbx.engine.pin_check import PinCheck
 from ess_pbx.engine.recall import recall
 from ess_pbx.engine.reconcile import reconcile
 from ess_pbx.engine.stream_watch import StreamWatch
@@ -104,6 +105,7 @@ class Engine:
         self.dispatcher.executor = Executor(
             self.ari, self._folders.prompts, self.dispatcher.feed, self._language
         )
+        self.dispatcher.check_pin = PinCheck(settings.folders.state, self.dispatcher.feed).begin
         self._database = create_engine(settings.database.url)
         self.projector = Projector(
             self.journal,
@@ -258,6 +260,8 @@ class Engine:
             [channel.id for channel in channels],
             application.channel_ids,
             {channel for bridge in bridges for channel in bridge.channels},
+            {each.id for each in channels if each.dialplan.context == DESK_CONTEXT},
+            self.centres.desk_calls,
         )
         for event in outcome.gone:
             self.dispatcher.feed(event)

@@ -17,7 +17,8 @@ from typing import Any
 
 import phonenumbers
 
-from ess_pbx.domain.config import LANGUAGE_SKILL, Shift
+from ess_pbx.domain.agent import NOT_ANSWERING
+from ess_pbx.domain.config import LANGUAGE_SKILL, Policy, Shift
 from ess_pbx.domain.shift import is_on
 from ess_pbx.errors import SettingsError
 from ess_pbx.prompts.catalogue import load_catalogue
@@ -190,6 +191,8 @@ class CentreChecks:
             expected = "a country of ISO 3166, such as ID"
             self.problems.add(("centre", "country"), shown(table.country), expected)
         prompts, languages = self._catalogue(table, folder)
+        if not holds_invalid(self.values["policy"]):
+            self._breaks(self.values["policy"], prompts)
         self._skills(languages, rostered=table.roster is not None)
         if table.greeting and prompts is not None and table.greeting not in prompts:
             expected = f"a prompt in the catalogue ({', '.join(sorted(prompts))})"
@@ -205,6 +208,25 @@ class CentreChecks:
         targets = Targets(queues, categories, prompts, languages)
         if table.first_menu is None or table.first_menu in self.menus.menus or not whole:
             check_menus(self.menus, table.first_menu, targets, self.menu_problems)
+
+    def _breaks(self, policy: Policy, prompts: Collection[str] | None) -> None:
+        """Each reason and each key means one break, and the system's own reason is none of them."""
+        table = self.raw.get("policy")
+        if not isinstance(table, dict) or "break_reasons" not in table:
+            return
+        for at, reason in enumerate(policy.break_reasons):
+            path = ("policy", "break_reasons", at)
+            earlier = policy.break_reasons[:at]
+            if reason.name == NOT_ANSWERING:
+                expected = "another: this one is for who misses too many calls"
+                self.problems.add((*path, "name"), shown(reason.name), expected)
+            if reason.name in {each.name for each in earlier}:
+                self.problems.add((*path, "name"), f"{shown(reason.name)} again", "each once")
+            if reason.key is not None and reason.key in {each.key for each in earlier}:
+                self.problems.add((*path, "key"), f"{shown(reason.key)} again", "one of its own")
+            if prompts is not None and reason.prompt not in {None, *prompts}:
+                expected = f"a prompt in the catalogue ({', '.join(sorted(prompts))})"
+                self.problems.add((*path, "prompt"), shown(str(reason.prompt)), expected)
 
     def _skills(self, languages: list[str], *, rostered: bool) -> None:
         """Hold what categories ask for against what operators can do.

@@ -39,6 +39,8 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     ari_password: Password
     operators: dict[Extension, Password]
+    pins: dict[Extension, str] = {}
+    """Argon2 hashes of the operators' PINs; ``ess_pbx.settings.pins`` makes and compares them."""
 
     def __repr__(self) -> str:
         """Without the passwords, for logs and tracebacks."""
@@ -63,15 +65,41 @@ def load_credentials(state: Path, extensions: Iterable[str]) -> Credentials:
         operators = dict(stored.operators) if stored else {}
         for extension in extensions:
             operators.setdefault(extension, _password(PHONE_LENGTH))
-        credentials = Credentials(ari_password=ari_password, operators=operators)
+        pins = stored.pins if stored else {}
+        credentials = Credentials(ari_password=ari_password, operators=operators, pins=pins)
         if credentials != stored:
             _write(path, credentials)
     except OSError as error:
-        raise SettingsError(
-            f"{path}: {error.strerror}; expected a file that ess-pbx can read and write: "
-            f"give the state folder to the user that runs it"
-        ) from error
+        raise _inaccessible(path, error) from error
     return credentials
+
+
+def read_credentials(state: Path) -> Credentials | None:
+    """The credentials in the ``state`` folder as they are; None when there are none yet.
+
+    Raises SettingsError when the file cannot be read or understood.
+    """
+    path = state / FILE_NAME
+    try:
+        return _read(path)
+    except OSError as error:
+        raise _inaccessible(path, error) from error
+
+
+def write_credentials(state: Path, credentials: Credentials) -> None:
+    """Replace the credentials in the ``state`` folder. Raises SettingsError when it cannot be."""
+    path = state / FILE_NAME
+    try:
+        _write(path, credentials)
+    except OSError as error:
+        raise _inaccessible(path, error) from error
+
+
+def _inaccessible(path: Path, error: OSError) -> SettingsError:
+    return SettingsError(
+        f"{path}: {error.strerror}; expected a file that ess-pbx can read and write: "
+        f"give the state folder to the user that runs it"
+    )
 
 
 def _password(length: int) -> str:

@@ -20,6 +20,7 @@ from ess_pbx.domain.events import (
     LegGone,
     LegRang,
     OfferMade,
+    OfferWithdrawn,
     OperatorsMissing,
     PlaybackBegan,
     PlaybackEnded,
@@ -131,6 +132,7 @@ def plausible(story: Story) -> Iterator[CallEvent]:
         yield PlaybackEnded(CALL, each)
     yield from (TimerFired(CALL, TimerId(CALL, kind)) for kind in TIMERS)
     yield OfferMade(CALL, "2002")
+    yield OfferWithdrawn(CALL, "2002", "break")
     yield OperatorsMissing(CALL)
     yield Stopping(CALL)
 

@@ -177,6 +177,7 @@ SHAPE = [
     ("address", "adress", "26: trunks[0].adress: no such field; expected address"),
     ("ring = 12", "zzz = 1", "10: policy.zzz: no such field; expected one of ring, rona_pause"),
     ("ring = 12", "ring = nan", "10: policy.ring: nan; expected a number above 0"),
+    ("ring = 12", 'log_in = "x"', '10: policy.log_in: "x"; expected'),
     ("ring = 12", "ring = -1", "10: policy.ring: -1; expected a number above 0"),
     ('"127.0.0.1"', '"127.0.0.256"', '26: trunks[0].address: "127.0.0.256"; expected an IPv4'),
     ('"Satu"', '"Sa\\ntu"', '51: operators[0].name: "Sa\\ntu"; expected a name'),
@@ -227,6 +228,26 @@ TOGETHER = [
     ("${ESS_TEST_PASSWORD}", "${ESS_NOT_SET}", "22: database.url: ${ESS_NOT_SET}, which is not"),
     ('prompts = "prompts"', 'prompts = "gone"', "20: folders.prompts: "),
     ('state = "state"', 'state = "centre.toml"', "17: folders.state: "),
+    (
+        "ring = 12",
+        'break_reasons = [{name = "tidak menjawab"}]',
+        '10: policy.break_reasons[0].name: "tidak menjawab"; expected another',
+    ),
+    (
+        "ring = 12",
+        'break_reasons = [{name = "a", key = "1"}, {name = "b", key = "1"}]',
+        '10: policy.break_reasons[1].key: "1" again; expected one of its own',
+    ),
+    (
+        "ring = 12",
+        'break_reasons = [{name = "a"}, {name = "a"}]',
+        '10: policy.break_reasons[1].name: "a" again; expected each once',
+    ),
+    (
+        "ring = 12",
+        'break_reasons = [{name = "a", prompt = "hai"}]',
+        '10: policy.break_reasons[0].prompt: "hai"; expected a prompt in the catalogue',
+    ),
     (
         "[[queues]]",
         '[[trunks]]\nid = "b"\nname = "B"\naddress = "127.0.0.1"\nport = 5080\n'
