@@ -18,6 +18,8 @@ from ess_pbx.domain.events import (
     PhoneReachable,
     PlaybackBegan,
     PlaybackEnded,
+    SpeechBegan,
+    SpeechEnded,
 )
 from ess_pbx.domain.ids import CallId, LegId, PlaybackId, call_of, is_caller
 from ess_pbx.settings.model import Settings, Trunk
@@ -31,6 +33,8 @@ EVENTS = (
     "ChannelHangupRequest",
     "StasisEnd",
     "ChannelDtmfReceived",
+    "ChannelTalkingStarted",
+    "ChannelTalkingFinished",
     "PlaybackStarted",
     "PlaybackFinished",
     "DeviceStateChanged",
@@ -78,6 +82,10 @@ class Translator:
                 return [LegGone(call_of(channel.id), LegId(channel.id), cause)]
             case models.ChannelDtmfReceived(channel=channel, digit=digit):
                 return [KeyPressed(call_of(channel.id), LegId(channel.id), digit)]
+            case models.ChannelTalkingStarted(channel=channel) if is_caller(channel.id):
+                return [SpeechBegan(call_of(channel.id), LegId(channel.id))]
+            case models.ChannelTalkingFinished(channel=channel) if is_caller(channel.id):
+                return [SpeechEnded(call_of(channel.id), LegId(channel.id))]
             case models.PlaybackStarted(playback=playback):
                 return [PlaybackBegan(call_of(playback.id), PlaybackId(playback.id))]
             case models.PlaybackFinished(playback=playback):
@@ -123,6 +131,7 @@ class Translator:
             known_number=trunk is None or is_entry(called, trunk),
             node=settings.asterisk.node,
             invited_at=datetime.fromisoformat(channel.creationtime).timestamp(),
+            priority=None if trunk is None else trunk.priority,
         )
 
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from ess_pbx.domain import pranks
 from ess_pbx.domain.acd import Acd, Decision
 from ess_pbx.domain.call import Call
-from ess_pbx.domain.commands import Command, EndBreak
+from ess_pbx.domain.callers import Callers
+from ess_pbx.domain.commands import Command, ConfirmPrank, EndBreak, LiftPrank, MarkCall
 from ess_pbx.domain.config import Centre
 from ess_pbx.domain.effects import (
+    Ask,
     EngineEffect,
     Forget,
     Illegal,
@@ -55,7 +58,8 @@ class CallCentre:
         self._shift_alarms: frozenset[str] = frozenset()
         self._local: datetime | None = None
         self._wall_ahead = 0.0
-        self.memories: tuple[Memory, ...] = ()
+        self.callers = Callers(config.policy)
+        self.memories: tuple[Memory, ...] = (self.callers,)
 
     def decide(self, event: CallEvent | CentreEvent, now: float) -> list[EngineEffect]:
         """What is to be done about an event at ``now`` (monotonic seconds), in order."""
@@ -74,6 +78,7 @@ class CallCentre:
                 self._follow(self.acd.set_on_duty(duty, now), now, effects)
                 if phones_known:
                     effects += self._look_ahead(local)
+                effects += pranks.expire(self.callers, self.wall(now))
             case RosterRead(entries):
                 self.roster = Roster.of(self.config, entries)
             case AgentTimerFired(timer):
@@ -116,8 +121,20 @@ class CallCentre:
                 effects.append(unknown_operator(agent))
             case EndBreak(_, agent):
                 self._follow(self.acd.end_break(agent, now), now, effects)
+            case MarkCall(_, call):
+                number, at = self._number_of(call), self.wall(now)
+                effects += pranks.mark(self.callers, self.config.policy, command, number, at)
+            case ConfirmPrank():
+                effects += pranks.confirm(self.config.policy, command, self.wall(now))
+            case LiftPrank():
+                effects += pranks.lift(self.callers, command)
             case _:
                 effects.append(Refused("not-supported", f"{type(command).__name__}: not known"))
+
+    def _number_of(self, call: CallId) -> str | None:
+        """The number of a call that goes on or is remembered; None for a call unknown."""
+        going_on = self.calls.get(call)
+        return self.callers.number_of(call) if going_on is None else going_on.number
 
     def _look_ahead(self, local: datetime) -> list[Record]:
         there = {seat.extension for seat in self.acd.seats.values() if seat.reachable}
@@ -134,7 +151,8 @@ class CallCentre:
                     # Not a missed offer: the queue would offer it to the next operator, for ever.
                     self._follow(self.acd.apply(LeaveQueue(event.call), now), now, effects)
                 return
-            call = Call(event.call, now)
+            known = self.callers.known(event.caller_e164, self.wall(now))
+            call = Call(event.call, now, known)
         after, wanted = decide(call, event, now, self.config, self._local)
         self.calls[event.call] = after
         missing: list[Decision] = []
@@ -147,6 +165,8 @@ class CallCentre:
                     missing += [each for each in decisions if isinstance(each, OperatorsMissing)]
                     rest = [each for each in decisions if not isinstance(each, OperatorsMissing)]
                     self._follow(rest, now, effects)
+                case Ask(command):
+                    self._command(command, now, effects)
                 case Forget(gone):
                     self.calls.pop(gone, None)
                     effects.append(effect)

@@ -49,6 +49,8 @@ class Arrived(CallEvent):
     node: str = ""
     invited_at: float = 0.0
     """Wall clock of the INVITE, seconds since the epoch."""
+    priority: int | None = None
+    """The trunk's; the centre's default when it is None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,20 @@ class KeyPressed(CallEvent):
 
     leg: LegId
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechBegan(CallEvent):
+    """Speech, or other sound as loud, comes from a leg."""
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnded(CallEvent):
+    """Nothing as loud as speech has come from a leg for some seconds."""
+
+    leg: LegId
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +186,8 @@ CALL_EVENTS: tuple[type[CallEvent], ...] = (
     LegAnswered,
     LegGone,
     KeyPressed,
+    SpeechBegan,
+    SpeechEnded,
     PlaybackBegan,
     PlaybackEnded,
     TimerFired,
