@@ -94,6 +94,10 @@ def a_whole_call(call: str = "call-1", first: int = 1) -> list[Fact]:
             K.CALL_ENDED,
             {"result": "success", "reason": "hangup", "channel_cause": 16, "ended_by": "caller"},
         ),
+        (
+            K.CALL_MARKED,
+            {"mark": "normal", "note": "", "number": "+628123456789", "by": "2002", "via": "phone"},
+        ),
     ]
     return [
         a_fact(first + n, kind, None if kind.startswith(("agent", "alarm")) else call, **data)

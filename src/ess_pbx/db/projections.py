@@ -259,6 +259,10 @@ def _call_ended(fact: Fact) -> Iterator[Change]:
     )
 
 
+def _call_marked(fact: Fact) -> Iterator[Change]:
+    yield from _call(fact, {}, {"mark": text(fact.data.get("mark"))})
+
+
 def _agent_state(fact: Fact) -> Iterator[Change]:
     data = fact.data
     agent = text(data.get("agent"))
@@ -287,6 +291,7 @@ PROJECTIONS: Mapping[str, Callable[[Fact], Iterator[Change]]] = MappingProxyType
         FactKind.RECORDING_FINISHED: _recording_finished,
         FactKind.RECORDING_FAILED: _recording_failed,
         FactKind.CALL_ENDED: _call_ended,
+        FactKind.CALL_MARKED: _call_marked,
         FactKind.AGENT_STATE: _agent_state,
     }
 )

@@ -88,7 +88,7 @@ class Callers:
             call = self._calls[name]
             if call.ended is None:
                 continue  # on the line beside this one, from behind the same number
-            if call.served or at - call.ended > within:
+            if call.served or at - call.ended >= within:
                 break
             earlier = earlier or name
             if at - call.arrived <= within:

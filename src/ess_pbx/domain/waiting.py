@@ -217,7 +217,11 @@ def _missed(turn: Turn, offered: OperatorSide, reason: str) -> None:
 def nobody_there(turn: Turn, _: CallEvent) -> None:
     """No operator on shift can be reached: the caller is told, and waits on."""
     turn.record(FactKind.NO_OPERATOR, queue=turn.call.queue)
-    hearing.quiet(turn)
+    if turn.call.prompt == silence.ACCEPTED_PROMPT:
+        # That key 5 was understood is said to its end first.
+        turn.set(announcements=())
+    else:
+        hearing.quiet(turn)
     hearing.announce(turn, NO_OPERATOR_PROMPT)
 
 
