@@ -84,11 +84,12 @@ class Callers:
         earlier: str | None = None
         first = at
         within = self._policy.redial_within
-        for name in islice(reversed(self._by_number.get(number, ())), LONGEST_ROW):
+        names = reversed(self._by_number.get(number, ())) if within > 0 else ()
+        for name in islice(names, LONGEST_ROW):
             call = self._calls[name]
             if call.ended is None:
                 continue  # on the line beside this one, from behind the same number
-            if call.served or at - call.ended >= within:
+            if call.served or at - call.ended > within:
                 break
             earlier = earlier or name
             if at - call.arrived <= within:
