@@ -83,8 +83,12 @@ def test_agencies_are_told_one_by_one_and_together() -> None:
 
 def test_calls_are_counted_by_what_people_said_they_were() -> None:
     facts = a_day()
-    marks = ({"mark": "prank"}, {"redial": True}, {"mark": "ghost", "silent": True})
-    calls = tuple(replace(call, **more) for call, more in zip(facts.calls, marks, strict=True))
+    first, second, third = facts.calls
+    calls = (
+        replace(first, mark="prank"),
+        replace(second, redial=True),
+        replace(third, mark="ghost", silent=True),
+    )
     report = a_report(replace(facts, calls=calls))
 
     found = {heading: value(report, "Tanda panggilan", "contoh", heading) for heading in MARKED}
