@@ -509,13 +509,8 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         callers.remember(FactKind.CALL_ARRIVED, f"c{n}", {"caller_e164": number}, n)
         mark = {"number": number, "mark": "prank", "by": "x", "note": ""}
         callers.remember(FactKind.CALL_MARKED, f"c{n}", mark, n)
-        until: dict[str, Any] = {
-            "number": number,
-            "until": n + DAY,
-            "by": "x",
-            "via": "api",
-            "reason": "",
-        }
+        until: dict[str, Any] = {"number": number, "until": n + DAY, "reason": ""}
+        until |= {"by": "x", "via": "api"}
         callers.remember(FactKind.PRANK_CONFIRMED, None, until, n)
 
     kept: Any = callers.dump()
