@@ -11,7 +11,7 @@ from typing import IO
 
 from ess_pbx.asterisk.render import AsteriskFolders, prompts_folder, render
 from ess_pbx.asterisk.server import AsteriskServer, require_free_ports
-from ess_pbx.domain import desks, ivr, transfer, waiting
+from ess_pbx.domain import desks, ivr, pranks, silence, transfer, waiting
 from ess_pbx.domain.config import Centre, Choice, Classification
 from ess_pbx.domain.facts import Fact
 from ess_pbx.engine import fallback
@@ -139,6 +139,11 @@ def spoken_prompts(centre: Centre) -> Iterator[str]:
     yield from (transfer.HOLD_PROMPT, transfer.FAILED_PROMPT, FALLBACK_PROMPT)
     yield from (*desks.PROMPTS, desks.APOLOGY_PROMPT)
     yield from (each.prompt for each in centre.policy.break_reasons if each.prompt)
+    yield pranks.MARKED_PROMPT
+    if centre.policy.silent_after > 0:
+        yield from (silence.ASK_PROMPT, silence.ACCEPTED_PROMPT, silence.OPERATOR_PROMPT)
+    if centre.policy.prank_warning is not None:
+        yield centre.policy.prank_warning
     if centre.greeting is not None:
         yield centre.greeting
     for menu in centre.menus.values():

@@ -105,6 +105,10 @@ def a_whole_call(call: str = "call-1", first: int = 1) -> list[Fact]:
             },
         ),
         *_a_report(call),
+        (
+            K.CALL_MARKED,
+            {"mark": "normal", "note": "", "number": "+628123456789", "by": "2002", "via": "phone"},
+        ),
     ]
     return [
         a_fact(

@@ -31,7 +31,15 @@ def a_centre(menu: bool, wrap_up: float, searches: bool) -> Centre:
         default_queue="umum",
         default_category="lainnya",
         first_menu="utama" if menu else None,
-        policy=Policy(wrap_up=wrap_up, search_at_once=searches, rona_limit=2),
+        policy=Policy(
+            wrap_up=wrap_up,
+            search_at_once=searches,
+            rona_limit=2,
+            silent_every=20,
+            prank_marks=1,
+            prank_days=0.1,
+            prank_warning="peringatan",
+        ),
         queues=(
             Queue(id="umum", name="Umum"),
             Queue(id="medis", name="Medis", operators=("2001", "2004")),

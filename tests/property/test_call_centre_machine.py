@@ -61,11 +61,12 @@ from ess_pbx.domain.events import (
 )
 from ess_pbx.domain.facts import Fact, FactKind, fields_differ
 from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_caller
+from ess_pbx.domain.priority import compose
 
 from .sample_centre import AGENTS, a_centre
 from .virtual_asterisk import NORMAL, VirtualAsterisk
 
-CODES = ("*119#", "*110#", "*2#", "*3#", "*4#")
+CODES = ("*119#", "*110#", "*2#", "*3#", "*4#", "*71#", "*73#")
 REFUSALS = (17, 19, 20, 21)
 CUT_OFF = (0, 38, 127)
 MOST_CALLS = 5
@@ -136,7 +137,8 @@ class CallCentreMachine(RuleBasedStateMachine):
         self.arrived += 1
         call = CallId(f"n-{self.arrived}")
         self.asterisk.calls(call)
-        self._hear(Arrived(call, "0812", "+62812", "0812", "112", "telco"))
+        number = f"+628123456{self.arrived % 3}"
+        self._hear(Arrived(call, "0812", number, "0812", "112", "telco"))
 
     @rule(pick=picks)
     def a_phone_is_picked_up(self, pick: int) -> None:
@@ -162,11 +164,18 @@ class CallCentreMachine(RuleBasedStateMachine):
             self.asterisk.hangs_up(up[pick % len(up)], cause)
         self._catch_up()
 
-    @rule(pick=picks, key=st.sampled_from("1239#"))
+    @rule(pick=picks, key=st.sampled_from("12359#"))
     def a_caller_presses_a_key(self, pick: int, key: str) -> None:
         legs = [call.caller for call in self.core.calls.values()]
         if legs:
             self._dial(legs[pick % len(legs)], key)
+        self._catch_up()
+
+    @rule(pick=picks, speaks=st.booleans())
+    def a_caller_speaks_or_falls_silent(self, pick: int, speaks: bool) -> None:
+        legs = [call.caller for call in self.core.calls.values()]
+        if legs and (leg := legs[pick % len(legs)]) in self.asterisk.channels:
+            self.asterisk.speaks(leg, speaks)
         self._catch_up()
 
     @rule(pick=picks, code=st.sampled_from(CODES))
@@ -436,14 +445,31 @@ class CallCentreMachine(RuleBasedStateMachine):
             ring = {"ring"} if call.offer else set()
             asks = call.language != "id" or call.category == "medis"
             ladder = {"ladder"} if asks and not call.rungs else set()
+            silence = set() if call.silent or call.speaking else {"silence"}
             expected = {
-                Phase.IVR: {"menu", *ring},
-                Phase.WAITING: {"comfort", *ring, *ladder},
+                Phase.IVR: {"menu", *ring, *silence},
+                Phase.WAITING: {"comfort", *ring, *ladder, *silence},
                 Phase.CONSULT_RINGING: {"agency"},
                 Phase.RETURNING: {"agency"},
                 Phase.ENDED: {"release"},
             }.get(call.phase, set())
-            assert {timer.kind for timer in self.timers if timer.owner == call.id} == expected
+            armed = {timer.kind for timer in self.timers if timer.owner == call.id}
+            if call.phase is Phase.TALKING and silence:
+                armed -= silence  # until the caller was asked
+            assert armed == expected
+
+    @invariant()
+    def priority_is_what_speaks_for_and_against_a_call(self) -> None:
+        for call in self.core.calls.values():
+            parts = (call.usual_priority, call.chosen_priority, call.raises, call.prank)
+            assert call.priority == compose(*parts)
+            assert call.silent is ("silent" in call.raises)
+            assert call.prank is None or not call.silent
+
+    @invariant()
+    def nothing_is_said_into_a_conversation_that_is_none(self) -> None:
+        for call in self.core.calls.values():
+            assert call.asking is None or (call.phase is Phase.TALKING and not call.silent)
 
     # what holds when nothing is under way
 

@@ -19,6 +19,8 @@ from ess_pbx.domain.events import (
     PhoneReachable,
     PlaybackBegan,
     PlaybackEnded,
+    SpeechBegan,
+    SpeechEnded,
 )
 from ess_pbx.domain.ids import CallId, LegId, PlaybackId, call_of, is_caller
 from ess_pbx.settings.entry import Entry
@@ -33,6 +35,8 @@ EVENTS = (
     "ChannelHangupRequest",
     "StasisEnd",
     "ChannelDtmfReceived",
+    "ChannelTalkingStarted",
+    "ChannelTalkingFinished",
     "PlaybackStarted",
     "PlaybackFinished",
     "DeviceStateChanged",
@@ -56,7 +60,7 @@ class Translator:
 
     def __init__(self, settings: Settings) -> None:
         self._node = settings.asterisk.node
-        self._trunks = {trunk.id for trunk in settings.trunks}
+        self._trunks = {trunk.id: trunk for trunk in settings.trunks}
         self._centres = {centre.id: centre for centre in settings.centres}
         self._entry = Entry(settings)
         self._phones = {
@@ -91,6 +95,10 @@ class Translator:
                 return [LegGone(call_of(channel.id), LegId(channel.id), cause)]
             case models.ChannelDtmfReceived(channel=channel, digit=digit):
                 return [KeyPressed(call_of(channel.id), LegId(channel.id), digit)]
+            case models.ChannelTalkingStarted(channel=channel) if is_caller(channel.id):
+                return [SpeechBegan(call_of(channel.id), LegId(channel.id))]
+            case models.ChannelTalkingFinished(channel=channel) if is_caller(channel.id):
+                return [SpeechEnded(call_of(channel.id), LegId(channel.id))]
             case models.PlaybackStarted(playback=playback):
                 return [PlaybackBegan(call_of(playback.id), PlaybackId(playback.id))]
             case models.PlaybackFinished(playback=playback):
@@ -119,6 +127,7 @@ class Translator:
     def arrived(self, channel: models.Channel, *, gone: bool = False) -> Arrived:
         """The arrival of a caller's channel; ``gone`` when it ended before we had it."""
         endpoint = endpoint_of(channel.name)
+        trunk = self._trunks.get(endpoint)
         called = str((channel.channelvars or {}).get(CALLED_VARIABLE) or "")
         rung, known = self._entry.rung(endpoint, called)
         centre = self._centres[rung]
@@ -132,12 +141,13 @@ class Translator:
             caller_display=caller.display,
             called=called,
             callable=caller.callable,
-            trunk=endpoint if endpoint in self._trunks else None,
+            trunk=None if trunk is None else trunk.id,
             gone=gone,
             known_number=known,
             node=self._node,
             invited_at=datetime.fromisoformat(channel.creationtime).timestamp(),
             centre=rung,
+            priority=None if trunk is None else trunk.priority,
         )
 
 

@@ -29,6 +29,7 @@ K = FactKind
 _KINDS = (
     *(K.CALL_ANSWERED, K.GREETING_STARTED, K.QUEUED, K.OPERATOR_RUNG, K.OFFER_MISSED),
     *(K.OPERATOR_ANSWERED, K.CONSULT_STARTED, K.AGENCY_RUNG, K.AGENCY_ANSWERED),
+    *(K.REDIAL, K.SILENT_CALLER),
 )
 _first_known = func.coalesce(
     calls.c.answered_at, calls.c.queued_at, calls.c.operator_answered_at, calls.c.ended_at
@@ -199,6 +200,9 @@ class _Story:
             ended=ended,
             result=row.result,
             ended_by=row.ended_by,
+            mark=row.mark,
+            redial=K.REDIAL in self.first,
+            silent=K.SILENT_CALLER in self.first,
         )
 
 

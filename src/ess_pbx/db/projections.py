@@ -278,6 +278,10 @@ def _call_ended(fact: Fact) -> Iterator[Change]:
     )
 
 
+def _call_marked(fact: Fact) -> Iterator[Change]:
+    yield from _call(fact, {}, {"mark": text(fact.data.get("mark"))})
+
+
 def _agent_state(fact: Fact) -> Iterator[Change]:
     data = fact.data
     agent = text(data.get("agent"))
@@ -365,6 +369,7 @@ PROJECTIONS: Mapping[str, Callable[[Fact], Iterator[Change]]] = MappingProxyType
         FactKind.RECORDING_FAILED: _recording_failed,
         FactKind.RECORDING_SEALED: _recording_sealed,
         FactKind.CALL_ENDED: _call_ended,
+        FactKind.CALL_MARKED: _call_marked,
         FactKind.AGENT_STATE: _agent_state,
         FactKind.REPORT_OPENED: _report_opened,
         FactKind.REPORT_SAVED: _report_saved,

@@ -181,6 +181,8 @@ calls = Table(
     Column("reason", String()),
     Column("channel_cause", Integer()),
     Column("ended_by", String()),
+    # What people last said it was: normal, ghost, prank or informasi.
+    Column("mark", String()),
     Index(None, "centre", "invited_at"),
     Index(None, "caller_e164", "invited_at"),
     Index(None, "invited_at"),

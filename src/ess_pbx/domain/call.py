@@ -6,6 +6,7 @@ does; ``transitions`` puts them into one table and decides.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -89,11 +90,24 @@ class AgencySide:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What the centre remembered of a caller's number when the call came; see ``callers``."""
+
+    prank: bool = False
+    """Whether the number is a confirmed prankster's."""
+    earlier: CallId | None = None
+    """The call before this one, when it ended a short time ago without a human."""
+    waited: float = 0.0
+    """Seconds since the first of the attempts in vain."""
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """The whole state of a call. Times are monotonic seconds."""
 
     id: CallId
     arrived: float
+    known: Known = Known()
     phase: Phase = Phase.ARRIVING
     number: str = ""
     """The caller's number in E.164; empty when there is none."""
@@ -105,6 +119,21 @@ class Call:
     category: str = ""
     queue: str = ""
     priority: int = 5
+    """Made of the next four by ``priority.compose``."""
+    usual_priority: int = 5
+    chosen_priority: int | None = None
+    raises: Mapping[str, int] = field(default_factory=dict)
+    prank: int | None = None
+    """What a confirmed prankster is held to, until something speaks for them."""
+    head_start: float = 0.0
+    """Seconds of waiting in earlier attempts that count in the queue."""
+    silent: bool = False
+    """The caller said by key 5 that they cannot speak."""
+    speaking: bool = False
+    silence_asked: float | None = None
+    """When the caller was last asked for key 5."""
+    asking: PlaybackId | None = None
+    """The same, while it is said into the conversation with the operator."""
     rungs: int = 0
     """Steps of the ladder that are done."""
     any_skills: bool = False

@@ -9,19 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from ess_pbx.domain import pranks
 from ess_pbx.domain.acd import Acd, Decision
 from ess_pbx.domain.call import Call
+from ess_pbx.domain.callers import Callers
 from ess_pbx.domain.commands import (
     Command,
+    ConfirmPrank,
     EndBreak,
     EndWrapUp,
+    LiftPrank,
     LogIn,
     LogOut,
+    MarkCall,
     TakeBreak,
 )
 from ess_pbx.domain.config import Centre
 from ess_pbx.domain.desks import Desks
 from ess_pbx.domain.effects import (
+    Ask,
     EngineEffect,
     Forget,
     Illegal,
@@ -71,10 +77,12 @@ class CallCentre:
         self.incidents = Incidents(config)
         self.desks = Desks(config, self.acd)
         self.presence = Presence()
+        self.callers = Callers(config.policy)
         self.memories: tuple[Memory, ...] = (
             self.presence,
             self.desks.wrong_pins,
             self.incidents,
+            self.callers,
         )
 
     def decide(self, event: CallEvent | CentreEvent, now: float) -> list[EngineEffect]:
@@ -101,6 +109,7 @@ class CallCentre:
                 effects += self.desks.clock(self.wall(now))
                 if phones_known:
                     effects += self._look_ahead(local)
+                effects += pranks.expire(self.callers, self.wall(now))
             case RosterRead(entries):
                 self.roster = Roster.of(self.config, entries)
             case AgentTimerFired(timer):
@@ -145,6 +154,13 @@ class CallCentre:
             case _ if isinstance(command, ReportCommand):
                 local = self._local or datetime.fromtimestamp(self.wall(now), UTC)
                 effects += self.incidents.decide(command, local)
+            case MarkCall(_, call):
+                number, at = self._number_of(call), self.wall(now)
+                effects += pranks.mark(self.callers, self.config.policy, command, number, at)
+            case ConfirmPrank():
+                effects += pranks.confirm(self.config.policy, command, self.wall(now))
+            case LiftPrank():
+                effects += pranks.lift(self.callers, command)
             case _:
                 effects.append(Refused("not-supported", f"{type(command).__name__}: not known"))
 
@@ -162,6 +178,11 @@ class CallCentre:
         policy, wall = self.config.policy, self.wall(now)
         return self.presence.restore(self.acd, policy, self.roster, local, wall, now)
 
+    def _number_of(self, call: CallId) -> str | None:
+        """The number of a call that goes on or is remembered; None for a call unknown."""
+        going_on = self.calls.get(call)
+        return self.callers.number_of(call) if going_on is None else going_on.number
+
     def _look_ahead(self, local: datetime) -> list[Record]:
         there = {seat.extension for seat in self.acd.seats.values() if seat.reachable}
         within = self.config.policy.shift_alarm
@@ -177,7 +198,8 @@ class CallCentre:
                     # Not a missed offer: the queue would offer it to the next operator, for ever.
                     self._follow(self.acd.apply(LeaveQueue(event.call), now), now, effects)
                 return
-            call = Call(event.call, now)
+            known = self.callers.known(event.caller_e164, self.wall(now))
+            call = Call(event.call, now, known)
         after, wanted = decide(call, event, now, self.config, self._local)
         self.calls[event.call] = after
         missing: list[Decision] = []
@@ -190,6 +212,8 @@ class CallCentre:
                     missing += [each for each in decisions if isinstance(each, OperatorsMissing)]
                     rest = [each for each in decisions if not isinstance(each, OperatorsMissing)]
                     self._follow(rest, now, effects)
+                case Ask(command):
+                    self._command(command, now, effects)
                 case Forget(gone):
                     self.calls.pop(gone, None)
                     effects.append(effect)

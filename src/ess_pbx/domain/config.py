@@ -240,6 +240,30 @@ class Policy(Shape, frozen=True, kw_only=True):
     recording_days: Annotated[int, Meta(ge=1)] = 365
     """How long recordings are kept before they are destroyed, unless held for legal proceedings
     (UU PDP 27/2022)."""
+    silent_after: Annotated[float, Meta(ge=0, le=3600)] = 10.0
+    """A caller of whom no speech and no key is heard for so long is asked to press 5; 0 is never,
+    and then the key means nothing."""
+    silent_every: Seconds = 60.0
+    """At most this often."""
+    silent_priority: Annotated[int, Meta(ge=0, le=9)] = 9
+    """At least this for who pressed 5."""
+    redial_within: Annotated[float, Meta(ge=0, le=86400)] = 600.0
+    """A call from the same number so soon after one that ended without a human is a redial."""
+    redial_priority: Annotated[int, Meta(ge=0, le=9)] = 7
+    """At least this for a redial."""
+    redial_keeps_age: bool = True
+    """A redial waits in the queue from the first of the attempts within ``redial_within``."""
+    prank_marks: Annotated[int, Meta(ge=0, le=100)] = 0
+    """So many calls of a number marked as prank make it a confirmed prankster's; 0 leaves that to
+    supervisors."""
+    prank_within: Annotated[float, Meta(gt=0, le=365)] = 30.0
+    """Days for which a mark counts."""
+    prank_days: Annotated[float, Meta(gt=0, le=365)] = 1.0
+    """Days for which a number is confirmed."""
+    prank_priority: Annotated[int, Meta(ge=0, le=9)] = 1
+    """At most this for a confirmed prankster for whom nothing speaks; see ``domain.priority``."""
+    prank_warning: PromptName | None = None
+    """What a confirmed prankster hears on arrival, after the greeting."""
 
 
 class Centre(Shape, frozen=True, kw_only=True):

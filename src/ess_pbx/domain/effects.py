@@ -1,7 +1,7 @@
 """What the core wants done: data that the engine carries out, in the order given.
 
 Effects addressed to Asterisk become exactly one ARI request each. ``QueueEffect`` s never leave the
-core: they are what a call asks of the ACD.
+core: they are what a call asks of the ACD; nor does ``Ask``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from ess_pbx.domain.commands import Command
 from ess_pbx.domain.events import TimerId
 from ess_pbx.domain.facts import JSON, FactKind
 from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId
@@ -227,6 +228,13 @@ class ReleaseAgent:
     agent: str
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What an operator asks of the centre on the keys of their phone; it never leaves the core."""
+
+    command: Command
+
+
 AsteriskEffect: TypeAlias = (
     Answer
     | HangUp
@@ -245,4 +253,4 @@ QueueEffect: TypeAlias = JoinQueue | LeaveQueue | OfferTaken | OfferMissed | Rel
 EngineEffect: TypeAlias = (
     AsteriskEffect | ArmTimer | CancelTimer | Record | Forget | Illegal | Refused | CheckPin
 )
-Effect: TypeAlias = EngineEffect | QueueEffect
+Effect: TypeAlias = EngineEffect | QueueEffect | Ask

@@ -25,7 +25,7 @@ UNKNOWN_CAUSE = 0
 RELEASE_CHECK = 5.0
 """Seconds after which legs that should be gone are hung up once more."""
 
-_TIMERS = ("menu", "comfort", "ring", "agency", "ladder")
+_TIMERS = ("menu", "comfort", "ring", "agency", "ladder", "silence")
 
 
 def timer(call: CallId, kind: str) -> TimerId:

@@ -51,6 +51,8 @@ class Arrived(CallEvent):
     """Wall clock of the INVITE, seconds since the epoch."""
     centre: str = ""
     """The centre that the call rings; the first of several when none is named."""
+    priority: int | None = None
+    """The trunk's; the centre's default when it is None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,20 @@ class KeyPressed(CallEvent):
 
     leg: LegId
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechBegan(CallEvent):
+    """Speech, or other sound as loud, comes from a leg."""
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnded(CallEvent):
+    """Nothing as loud as speech has come from a leg for some seconds."""
+
+    leg: LegId
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +218,8 @@ CALL_EVENTS: tuple[type[CallEvent], ...] = (
     LegAnswered,
     LegGone,
     KeyPressed,
+    SpeechBegan,
+    SpeechEnded,
     PlaybackBegan,
     PlaybackEnded,
     TimerFired,

@@ -68,6 +68,16 @@ class FactKind(StrEnum):
     REPORT_STEP = "report_step"
     REPORT_CLOSED = "report_closed"
     REPORT_REOPENED = "report_reopened"
+    SILENT_CALLER = "silent_caller"
+    REDIAL = "redial"
+    CALL_MARKED = "call_marked"
+    PRANK_CONFIRMED = "prank_confirmed"
+    PRANK_LIFTED = "prank_lifted"
+    PRANK_EXPIRED = "prank_expired"
+    PRANK_HELD = "prank_held"
+    """A call of a confirmed prankster begins behind others."""
+    PRANK_RELEASED = "prank_released"
+    """Something spoke for the caller: for this call they wait like any other."""
     CHECKPOINT = "checkpoint"
     """All that a centre remembers at that moment: what came before need not be read again."""
 
@@ -133,13 +143,21 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.REPORT_STEP: ("report", "agency", "step", "by", "via"),
         FactKind.REPORT_CLOSED: ("report", "outcome", "by", "via"),
         FactKind.REPORT_REOPENED: ("report", "reason", "by", "via"),
+        FactKind.SILENT_CALLER: ("phase", "priority"),
+        FactKind.REDIAL: ("earlier",),
+        FactKind.CALL_MARKED: ("mark", "note", "number", "by", "via"),
+        FactKind.PRANK_CONFIRMED: ("number", "reason", "until", "by", "via"),
+        FactKind.PRANK_LIFTED: ("number", "reason", "by", "via"),
+        FactKind.PRANK_EXPIRED: ("number", "reason", "by", "via"),
+        FactKind.PRANK_HELD: ("priority",),
+        FactKind.PRANK_RELEASED: ("why", "priority"),
         FactKind.CHECKPOINT: ("memories",),
     }
 )
-"""The keys of ``Fact.data``. ``invited_at`` is epoch seconds, ``seconds`` a length in seconds,
-``sample_rate`` Hz, ``rms_dbov`` a list of dBov per channel, ``bytes`` the size of the file,
-``entry`` its number in the manifest; ``channel_cause`` and ``cause`` are Q.850 causes. What is not
-known is None."""
+"""The keys of ``Fact.data``. ``invited_at`` and ``until`` are epoch seconds, ``seconds`` a length
+in seconds, ``sample_rate`` Hz, ``rms_dbov`` a list of dBov per channel, ``bytes`` the size of the
+file, ``entry`` its number in the manifest; ``channel_cause`` and ``cause`` are Q.850 causes. What
+is not known is None."""
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):

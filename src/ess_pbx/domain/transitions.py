@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
-from ess_pbx.domain import ending, hearing, ivr, talking, transfer, waiting
+from ess_pbx.domain import ending, hearing, ivr, silence, talking, transfer, waiting
 from ess_pbx.domain.call import Call, Phase, Turn
 from ess_pbx.domain.config import Centre
 from ess_pbx.domain.effects import Effect, Illegal, LeaveQueue
@@ -27,6 +27,8 @@ from ess_pbx.domain.events import (
     OperatorsMissing,
     PlaybackBegan,
     PlaybackEnded,
+    SpeechBegan,
+    SpeechEnded,
     Stopping,
     TimerFired,
 )
@@ -66,6 +68,8 @@ _HUMANS = rules(
     on(LegAnswered, ending.hang_up_stranger),
     on(LegGone, talking.gone),
     on(KeyPressed, ignored),
+    on(SpeechBegan, silence.began),
+    on(SpeechEnded, silence.ended),
     on(PlaybackBegan, ignored),
     on(PlaybackEnded, ignored),
     on(TimerFired, ignored),
@@ -87,6 +91,8 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
         on(LegAnswered, waiting.answered),
         on(LegGone, waiting.gone),
         on(KeyPressed, ivr.key),
+        on(SpeechBegan, silence.began),
+        on(SpeechEnded, silence.ended),
         on(PlaybackBegan, hearing.began),
         on(PlaybackEnded, ivr.playback_ended),
         on(TimerFired, ivr.timer_fired),
@@ -101,6 +107,8 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
         on(LegAnswered, waiting.answered),
         on(LegGone, waiting.gone),
         on(KeyPressed, waiting.key),
+        on(SpeechBegan, silence.began),
+        on(SpeechEnded, silence.ended),
         on(PlaybackBegan, hearing.began),
         on(PlaybackEnded, hearing.ended),
         on(TimerFired, waiting.timer_fired),
@@ -109,7 +117,12 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
         on(OperatorsMissing, waiting.nobody_there),
         on(Stopping, ending.stopped),
     ),
-    Phase.TALKING: _HUMANS | rules(on(KeyPressed, talking.key)),
+    Phase.TALKING: _HUMANS
+    | rules(
+        on(KeyPressed, talking.key),
+        on(PlaybackEnded, silence.asked),
+        on(TimerFired, silence.talking_timer),
+    ),
     Phase.CONSULT_RINGING: _CONSULT
     | rules(
         on(LegRang, transfer.rang),

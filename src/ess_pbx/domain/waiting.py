@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ess_pbx.domain import hearing, ids
+from ess_pbx.domain import hearing, ids, priority, silence
 from ess_pbx.domain.call import OperatorSide, Phase, Turn
 from ess_pbx.domain.classifying import classify
 from ess_pbx.domain.config import LANGUAGE_SKILL
@@ -61,9 +61,11 @@ def queue_call(turn: Turn, *prompts: str) -> None:
 
 def requeue(turn: Turn) -> None:
     """A caller who had a human lost them: back to the head of the queue, age kept."""
-    turn.set(priority=TOP_PRIORITY, operator=None, agency=None, dialled="")
+    turn.set(operator=None, agency=None, dialled="")
+    priority.raise_to(turn, priority.CUT_OFF, TOP_PRIORITY)
     begin(turn)
     hearing.announce(turn, WAIT_PROMPT)
+    silence.watch(turn)
 
 
 def begin(turn: Turn) -> None:
@@ -83,7 +85,8 @@ def join(turn: Turn) -> None:
 
 def _join(turn: Turn) -> None:
     call = turn.call
-    turn.do(JoinQueue(call.id, call.queue, call.priority, call.arrived, skills_for(turn)))
+    since = call.arrived - call.head_start
+    turn.do(JoinQueue(call.id, call.queue, call.priority, since, skills_for(turn)))
 
 
 def skills_for(turn: Turn) -> frozenset[str]:
@@ -119,11 +122,14 @@ def offer(turn: Turn, event: OfferMade) -> None:
 
 
 def shown_name(turn: Turn) -> str:
-    """What a phone shows with the call: its category, and that there is no number when so."""
+    """What a phone shows with the call: that its caller cannot speak, its category, and that
+    there is no number, each when so.
+    """
     call = turn.call
     named = {category.id: category.name for category in turn.centre.categories}
     category = named.get(call.category, call.category)
-    return category if call.number else f"{category}, {call.display}"
+    shown = category if call.number else f"{category}, {call.display}"
+    return f"{silence.SHOWN}, {shown}" if call.silent else shown
 
 
 def rang(turn: Turn, event: LegRang) -> None:
@@ -152,6 +158,7 @@ def _connect(turn: Turn, operator: OperatorSide) -> None:
     turn.do(Join(call.bridge, (call.caller, operator.leg)), OfferTaken(call.id, operator.agent))
     turn.set(phase=Phase.TALKING, bridged=True, offer=None, operator=operator, dialled="")
     turn.record(FactKind.OPERATOR_ANSWERED, agent=operator.agent, leg=operator.leg)
+    silence.connected(turn)
 
 
 def gone(turn: Turn, event: LegGone) -> None:
@@ -177,6 +184,8 @@ def timer_fired(turn: Turn, event: TimerFired) -> None:
             hearing.announce(turn, COMFORT_PROMPT)
     elif event.timer.kind == "ladder":
         _climb(turn)
+    elif event.timer.kind == silence.TIMER:
+        silence.fired(turn)
 
 
 def _arm_ladder(turn: Turn) -> None:
@@ -219,7 +228,11 @@ def withdrawn(turn: Turn, event: OfferWithdrawn) -> None:
 def nobody_there(turn: Turn, _: CallEvent) -> None:
     """No operator on shift can be reached: the caller is told, and waits on."""
     turn.record(FactKind.NO_OPERATOR, queue=turn.call.queue)
-    hearing.quiet(turn)
+    if turn.call.prompt == silence.ACCEPTED_PROMPT:
+        # That key 5 was understood is said to its end first.
+        turn.set(announcements=())
+    else:
+        hearing.quiet(turn)
     hearing.announce(turn, NO_OPERATOR_PROMPT)
 
 
@@ -228,10 +241,17 @@ def key(turn: Turn, event: KeyPressed) -> None:
     if event.leg != turn.call.caller:
         return
     turn.record(FactKind.KEY_PRESSED, key=event.key, menu=None)
+    silence.watch(turn)
+    if silence.accept(turn, event.key):
+        hearing.quiet(turn)
+        hearing.announce(turn, silence.ACCEPTED_PROMPT)
+        join(turn)
+        return
     wanted = turn.centre.queue_keys.get(event.key)
     if wanted is None:
         return
     before = turn.call.queue, turn.call.priority, skills_for(turn)
+    priority.release_prank(turn, "key")
     classify(turn, wanted)
     hearing.quiet(turn)
     hearing.announce(turn, *(wanted.play or (WAIT_PROMPT,)))

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ess_pbx.db.figures import PeriodFacts, read_period
+from ess_pbx.domain.commands import Mark
 from ess_pbx.domain.service_level import (
     CallFacts,
     Figures,
@@ -34,6 +35,12 @@ GROUP = {
     By.TRUNK: "Trunk",
     By.OPERATOR: "Operator",
     By.SHIFT: "Regu",
+}
+MARKS = {
+    Mark.NORMAL: "Normal",
+    Mark.GHOST: "Ghost",
+    Mark.PRANK: "Prank",
+    Mark.INFORMATION: "Informasi",
 }
 UNKNOWN = {
     By.CENTRE: "",
@@ -171,6 +178,20 @@ def _call_tables(thresholds: Thresholds) -> Iterable[tuple[str, tuple[Column, ..
             *(share for level in f.service_levels for share in (level.of_all, level.without_short)),
             *(f.answer.mean, f.answer.p50, f.answer.p90, f.answer.p95, f.longest_wait),
             *(f.invite_to_agency.mean, f.invite_to_agency.p90),
+        ),
+    )
+    yield (
+        "Tanda panggilan",
+        (
+            *(Column(MARKS[mark], calls) for mark in Mark),
+            Column("Tanpa tanda", calls),
+            Column("Panggilan ulang", calls),
+            Column("Penelepon diam (tombol 5)", calls),
+        ),
+        lambda f: (
+            *(f.marks[mark] for mark in Mark),
+            f.offered - sum(f.marks.values()),
+            *(f.redials, f.silent),
         ),
     )
 

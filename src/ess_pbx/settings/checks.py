@@ -17,6 +17,7 @@ from typing import Any
 
 import phonenumbers
 
+from ess_pbx.domain import silence
 from ess_pbx.domain.agent import NOT_ANSWERING
 from ess_pbx.domain.config import LANGUAGE_SKILL, Policy, Shift
 from ess_pbx.domain.shift import is_on
@@ -205,7 +206,10 @@ class CentreChecks:
         if table.first_menu is not None and whole:
             path = ("centre", "first_menu")
             self._known(path, table.first_menu, list(self.menus.menus), "the id of a menu")
-        targets = Targets(queues, categories, prompts, languages)
+        policy = self.values["policy"]
+        asks = policy is not INVALID and policy.silent_after > 0
+        targets = Targets(queues, categories, prompts, languages, silence.KEY if asks else ())
+        self._policy(prompts)
         if table.first_menu is None or table.first_menu in self.menus.menus or not whole:
             check_menus(self.menus, table.first_menu, targets, self.menu_problems)
 
@@ -227,6 +231,19 @@ class CentreChecks:
             if prompts is not None and reason.prompt not in {None, *prompts}:
                 expected = f"a prompt in the catalogue ({', '.join(sorted(prompts))})"
                 self.problems.add((*path, "prompt"), shown(str(reason.prompt)), expected)
+
+    def _policy(self, prompts: Collection[str] | None) -> None:
+        policy = self.values["policy"]
+        if policy is INVALID:
+            return
+        warning = policy.prank_warning
+        if warning is not None and prompts is not None and warning not in prompts:
+            expected = f"a prompt in the catalogue ({', '.join(sorted(prompts))})"
+            self.problems.add(("policy", "prank_warning"), shown(warning), expected)
+        if policy.prank_priority > policy.default_priority:
+            found = f"{policy.prank_priority}, above default_priority"
+            expected = f"{policy.default_priority} or less, for it holds nobody back"
+            self.warnings.add(("policy", "prank_priority"), found, expected)
 
     def _skills(self, languages: list[str], *, rostered: bool) -> None:
         """Hold what categories ask for against what operators can do.

@@ -118,6 +118,8 @@ class Trunk(Shape, frozen=True, kw_only=True):
     codecs: tuple[Codec, ...] = ("alaw", "ulaw")
     identity: Number = "112"
     """The number that calls going out through the trunk show."""
+    priority: Annotated[int, Meta(ge=0, le=9)] | None = None
+    """Of its calls, in place of the policy's ``default_priority``."""
 
 
 class CentreTable(Shape, frozen=True, kw_only=True):

@@ -24,6 +24,8 @@ from ess_pbx.domain.events import (
     OperatorsMissing,
     PlaybackBegan,
     PlaybackEnded,
+    SpeechBegan,
+    SpeechEnded,
     Stopping,
     TimerFired,
     TimerId,
@@ -37,7 +39,7 @@ from .given import PHASES, waiting
 from .story import Story
 
 GHOST = operator_leg(CALL, 99)
-TIMERS = ("menu", "ring", "comfort", "agency", "release", "of-a-later-version")
+TIMERS = ("menu", "ring", "comfort", "agency", "release", "silence", "of-a-later-version")
 CAUSES = (0, 16, 17, 19, 127)
 
 
@@ -127,6 +129,7 @@ def plausible(story: Story) -> Iterator[CallEvent]:
         yield LegAnswered(CALL, leg)
         yield from (LegGone(CALL, leg, cause) for cause in CAUSES)
         yield from (KeyPressed(CALL, leg, key) for key in "0123456789*#ABCD")
+        yield from (SpeechBegan(CALL, leg), SpeechEnded(CALL, leg))
     for each in (*playbacks, PlaybackId("")):
         yield PlaybackBegan(CALL, each)
         yield PlaybackEnded(CALL, each)

@@ -30,6 +30,11 @@ NAMES_THE_ENGINE_PLAYS = {
     "info-darurat",
     "info-kantor-tutup",
     "terima-kasih",
+    "tekan-lima-bila-diam",
+    "diam-diterima",
+    "penelepon-diam",
+    "dicatat",
+    "peringatan-iseng",
 }
 
 

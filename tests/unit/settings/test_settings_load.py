@@ -178,6 +178,9 @@ SHAPE = [
     ("ring = 12", "zzz = 1", "10: policy.zzz: no such field; expected one of ring, rona_pause"),
     ("ring = 12", "ring = nan", "10: policy.ring: nan; expected a number above 0"),
     ("ring = 12", 'log_in = "x"', '10: policy.log_in: "x"; expected'),
+    ("ring = 12", "silent_after = -1", "10: policy.silent_after: -1; expected a number from 0"),
+    ("ring = 12", "redial_priority = 10", "10: policy.redial_priority: 10; expected a whole"),
+    ("port = 5080", "priority = 10", "27: trunks[0].priority: 10; expected a whole number from 0"),
     ("ring = 12", "ring = -1", "10: policy.ring: -1; expected a number above 0"),
     ('"127.0.0.1"', '"127.0.0.256"', '26: trunks[0].address: "127.0.0.256"; expected an IPv4'),
     ('"Satu"', '"Sa\\ntu"', '51: operators[0].name: "Sa\\ntu"; expected a name'),
@@ -215,6 +218,7 @@ TOGETHER = [
     ("area_code", 'country = "XX"\n#', '8: centre.country: "XX"; expected a country of ISO 3166'),
     ("area_code", 'language = "en"\n#', '8: centre.language: "en"; expected a language with a'),
     ("area_code", 'greeting = "hai"\n#', '8: centre.greeting: "hai"; expected a prompt in the'),
+    ("ring = 12", 'prank_warning = "hai"', '10: policy.prank_warning: "hai"; expected a prompt'),
     ("8088", "5060", "13: asterisk.ari_port: 5060 as sip_port; expected a port of its own"),
     ("8088", "10500", "13: asterisk.ari_port: 10500; expected outside RTP's 10000 to 10999"),
     ("10000", "10001", "14: asterisk.rtp_first: 10001; expected an even port"),
@@ -284,6 +288,28 @@ def test_menus_may_only_play_prompts_of_the_catalogue(given: Given) -> None:
     (error,) = errors_of(path)
 
     assert error.startswith('menus.yaml:1: utama.prompts[0]: "hai"; expected a prompt in the cen')
+
+
+def test_key_5_in_the_queue_belongs_to_callers_who_cannot_speak(given: Given) -> None:
+    menus = "utama: {otherwise: {queue: umum}}\nqueue_keys:\n  5: {queue: umum}\n"
+    path = given()
+    Path("menus.yaml").write_text(menus)
+
+    (error,) = errors_of(path)
+
+    assert error == (
+        "menus.yaml:3: queue_keys.5: the key of callers who cannot speak; "
+        "expected another key, or silent_after = 0 in [policy]"
+    )
+    Path("menus.yaml").write_text(menus)
+    assert load_settings(given(("ring = 12", "silent_after = 0"))).centre_named().queue_keys
+
+
+def test_a_trunk_may_have_a_priority_of_its_own(given: Given) -> None:
+    assert load_settings(given()).trunks[0].priority is None
+    assert (
+        load_settings(given(("port = 5080", "port = 5080\npriority = 7"))).trunks[0].priority == 7
+    )
 
 
 def test_every_error_is_reported_in_the_order_of_the_file(given: Given) -> None:
@@ -358,6 +384,12 @@ def test_a_file_that_is_not_there_is_an_error_with_what_to_give() -> None:
             '["1002"]',
             "[]",
             "centre.toml:48: warning: shifts[1].operators: none; better one operator or more",
+        ),
+        (
+            "ring = 12",
+            "prank_priority = 6",
+            "centre.toml:10: warning: policy.prank_priority: 6, above default_priority; "
+            "better 5 or less, for it holds nobody back",
         ),
         (
             "sip_port",
