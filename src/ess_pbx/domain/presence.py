@@ -47,10 +47,7 @@ class Presence:
         """A change of status; all else is passed."""
         if kind != FactKind.AGENT_STATUS:
             return
-        reason = data["reason"]
-        self.standing[str(data["agent"])] = Standing(
-            Status(str(data["status"])), None if reason is None else str(reason), at
-        )
+        self._keep(data["agent"], data["status"], data["reason"], at)
 
     def dump(self) -> JSON:
         """Status, reason and time by extension."""
@@ -63,8 +60,14 @@ class Presence:
             return
         for agent, kept in state.items():
             match kept:
-                case [str(status), str() | None as reason, float() | int() as at]:
-                    self.standing[agent] = Standing(Status(status), reason, at)
+                case [status, reason, float() | int() as at]:
+                    self._keep(agent, status, reason, at)
+
+    def _keep(self, agent: JSON, status: JSON, reason: JSON, at: float) -> None:
+        # What only another version knows must not keep a centre from starting.
+        if status in set(Status):
+            why = None if reason is None else str(reason)
+            self.standing[str(agent)] = Standing(Status(str(status)), why, at)
 
     def restore(
         self, acd: Acd, policy: Policy, roster: Roster, local: datetime, wall: float, now: float

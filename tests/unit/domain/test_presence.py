@@ -24,6 +24,7 @@ from ess_pbx.domain.commands import (
 from ess_pbx.domain.effects import HangUp, Originate, Record, Refused
 from ess_pbx.domain.events import ClockRead, OfferWithdrawn, PhoneLost, PhoneReachable
 from ess_pbx.domain.facts import Fact, FactKind
+from ess_pbx.domain.presence import Presence
 
 from .centre import CALL, NO_MENU, OTHER, of
 from .given import talking, waiting
@@ -294,3 +295,12 @@ def test_the_systems_own_break_survives_and_ends_when_the_phone_registers_anew()
 def test_a_withdrawal_of_an_offer_that_is_no_more_means_nothing() -> None:
     story = waiting()
     assert story.feed(OfferWithdrawn(CALL, "2002", "break")) == []
+
+
+def test_a_status_that_only_another_version_knows_is_passed() -> None:
+    presence = Presence()
+    presence.load({"2001": ["dreaming", None, 1.0], "2002": ["break", "makan", 2.0], "2003": 3})
+    presence.remember(FactKind.AGENT_STATUS, None, {**STATUS, "status": "dreaming"}, 3.0)
+    assert presence.dump() == {"2002": ["break", "makan", 2.0]}
+    presence.load(None)
+    assert presence.dump() == {}

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from ess_pbx.domain import desks
+from ess_pbx.domain.config import BREAK_REASONS
 from ess_pbx.errors import PromptError, SettingsError
 from ess_pbx.prompts.catalogue import load_catalogue, read_recording
 
@@ -35,6 +37,9 @@ NAMES_THE_ENGINE_PLAYS = {
     "penelepon-diam",
     "dicatat",
     "peringatan-iseng",
+    *desks.PROMPTS,
+    desks.APOLOGY_PROMPT,
+    *(str(each.prompt) for each in BREAK_REASONS),
 }
 
 
