@@ -52,7 +52,15 @@ CALLER_TONE, AGENCY_TONE = 1250, 1650
 CALLER_NUMBER = "+6281234567890"
 HEARD_DBOV, NOT_HEARD_DBOV = -25.0, -33.0
 """A tone that a phone sends has -13 dBov; what speech or music has at one frequency is far less."""
-QUICK = Policy(search_at_once=False, ring=2, rona_pause=1, wrap_up=0.5, agency_ring=3, comfort=3)
+QUICK = Policy(
+    search_at_once=False,
+    call_back=False,
+    ring=2,
+    rona_pause=1,
+    wrap_up=0.5,
+    agency_ring=3,
+    comfort=3,
+)
 
 
 class GivenCentre(Protocol):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ess_pbx.ari import models
+from ess_pbx.domain.effects import Role
 from ess_pbx.domain.events import (
     Arrived,
     CallEvent,
@@ -19,7 +20,7 @@ from ess_pbx.domain.events import (
     PlaybackBegan,
     PlaybackEnded,
 )
-from ess_pbx.domain.ids import CallId, LegId, PlaybackId, call_of, is_caller
+from ess_pbx.domain.ids import LegId, PlaybackId, call_of, is_called_back, is_caller
 from ess_pbx.settings.model import Settings, Trunk
 from ess_pbx.sip.numbers import is_entry_number, parse_caller
 
@@ -42,6 +43,9 @@ UNREACHABLE = frozenset({"UNAVAILABLE", "INVALID", "UNKNOWN"})
 
 NORMAL_CLEARING, UNKNOWN_CAUSE = 16, 0
 
+RECORDED = "recorded"
+"""What the dialplan says of a channel that comes back to the engine from ``[call-back]``."""
+
 CALLED_VARIABLE = "ESS_CALLED"
 """Channel variable in which the dialplan leaves the number that was dialled."""
 
@@ -58,7 +62,14 @@ class Translator:
     def translate(self, event: models.Event) -> Sequence[CallEvent | CentreEvent]:
         """The core's events for one of Asterisk's, in order."""
         match event:
+            case models.StasisStart() if to_be_recorded(event) is not None:
+                return []
             case models.StasisStart(channel=channel) if is_caller(channel.id):
+                return [self.arrived(channel)]
+            case models.StasisStart(channel=channel, args=args) if is_called_back(
+                channel.id
+            ) and args != [RECORDED]:
+                # An engine before this one called them, and the dialplan has offered them since.
                 return [self.arrived(channel)]
             case models.StasisStart(channel=channel):
                 return [LegAnswered(call_of(channel.id), LegId(channel.id))]
@@ -112,18 +123,26 @@ class Translator:
             channel.caller.number, country=settings.country, area_code=settings.area_code
         )
         return Arrived(
-            CallId(channel.id),
+            call_of(channel.id),
             caller_raw=channel.caller.number,
             caller_e164=caller.e164,
             caller_display=caller.display,
             called=called,
             callable=caller.callable,
+            number_fault=caller.reason or "",
             trunk=trunk.id if trunk is not None else None,
             gone=gone,
             known_number=trunk is None or is_entry(called, trunk),
             node=settings.asterisk.node,
             invited_at=datetime.fromisoformat(channel.creationtime).timestamp(),
         )
+
+
+def to_be_recorded(event: models.Event) -> str | None:
+    """The channel of somebody who was called back and has just answered."""
+    if isinstance(event, models.StasisStart) and event.args[:1] == [Role.CALLER]:
+        return event.channel.id
+    return None
 
 
 def is_entry(called: str, trunk: Trunk) -> bool:

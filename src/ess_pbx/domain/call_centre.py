@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 
 from ess_pbx.domain.acd import Acd, Decision
 from ess_pbx.domain.call import Call
-from ess_pbx.domain.commands import Command, EndBreak
+from ess_pbx.domain.call_back_desk import CallBackDesk
+from ess_pbx.domain.call_backs import CallBacks
+from ess_pbx.domain.commands import CallBackNow, CloseCallBack, Command, EndBreak
 from ess_pbx.domain.config import Centre
 from ess_pbx.domain.effects import (
     EngineEffect,
@@ -28,6 +30,7 @@ from ess_pbx.domain.effects import (
 from ess_pbx.domain.events import (
     AgentTimerFired,
     Arrived,
+    CallBackDue,
     CallEvent,
     CentreEvent,
     ClockRead,
@@ -55,7 +58,9 @@ class CallCentre:
         self._shift_alarms: frozenset[str] = frozenset()
         self._local: datetime | None = None
         self._wall_ahead = 0.0
-        self.memories: tuple[Memory, ...] = ()
+        self.call_backs = CallBacks()
+        self._desk = CallBackDesk(config, self.call_backs, self.acd)
+        self.memories: tuple[Memory, ...] = (self.call_backs,)
 
     def decide(self, event: CallEvent | CentreEvent, now: float) -> list[EngineEffect]:
         """What is to be done about an event at ``now`` (monotonic seconds), in order."""
@@ -74,6 +79,7 @@ class CallCentre:
                 self._follow(self.acd.set_on_duty(duty, now), now, effects)
                 if phones_known:
                     effects += self._look_ahead(local)
+                effects += self._desk.clock(self.calls, self.wall(now))
             case RosterRead(entries):
                 self.roster = Roster.of(self.config, entries)
             case AgentTimerFired(timer):
@@ -81,6 +87,8 @@ class CallCentre:
             case Command():
                 self._command(event, now, effects)
         self._remember(effects, now)
+        if isinstance(event, ClockRead) or self._desk.wakes(effects):
+            self._call_back(now, effects)
         return effects
 
     def wall(self, now: float) -> float:
@@ -110,12 +118,26 @@ class CallCentre:
                 for memory in self.memories:
                     memory.remember(effect.kind, effect.call, effect.data, at)
 
+    def _call_back(self, now: float, effects: list[EngineEffect]) -> None:
+        """Begin the calls that there are operators for and no callers."""
+        while (due := self._desk.next(self.calls, now, self.wall(now))) is not None:
+            begun: list[EngineEffect] = []
+            self._follow(self.acd.lend(due.call, due.agent), now, begun)
+            self._call(due, now, begun)
+            self._remember(begun, now)
+            effects += begun
+
     def _command(self, command: Command, now: float, effects: list[EngineEffect]) -> None:
         match command:
-            case EndBreak(_, agent) if agent not in self.acd.seats:
+            case CallBackNow(agent=str(agent)) | EndBreak(agent=agent) if (
+                agent not in self.acd.seats
+            ):
                 effects.append(unknown_operator(agent))
             case EndBreak(_, agent):
                 self._follow(self.acd.end_break(agent, now), now, effects)
+            case CallBackNow() | CloseCallBack():
+                follows = self._desk.command(command, self.calls, self.wall(now))
+                self._follow(follows, now, effects)
             case _:
                 effects.append(Refused("not-supported", f"{type(command).__name__}: not known"))
 
@@ -128,14 +150,15 @@ class CallCentre:
     def _call(self, event: CallEvent, now: float, effects: list[EngineEffect]) -> None:
         call = self.calls.get(event.call)
         if call is None:
-            if not isinstance(event, Arrived):
+            if not isinstance(event, Arrived | CallBackDue):
                 effects.append(Illegal(event.call, "unknown", type(event).__name__))
                 if isinstance(event, OfferMade):
                     # Not a missed offer: the queue would offer it to the next operator, for ever.
                     self._follow(self.acd.apply(LeaveQueue(event.call), now), now, effects)
                 return
-            call = Call(event.call, now)
+            call = Call(event.call, now, earlier=self._desk.earlier(event))
         after, wanted = decide(call, event, now, self.config, self._local)
+        seen = self._desk.saw(call, after, event, self.calls, now, self.wall(now))
         self.calls[event.call] = after
         missing: list[Decision] = []
         for effect in wanted:
@@ -152,13 +175,13 @@ class CallCentre:
                     effects.append(effect)
                 case _:
                     effects.append(effect)
-        self._follow(missing, now, effects)
+        self._follow([*missing, *seen], now, effects)
 
     def _follow(
-        self, decisions: Sequence[Decision], now: float, effects: list[EngineEffect]
+        self, decisions: Sequence[Decision | Refused], now: float, effects: list[EngineEffect]
     ) -> None:
         for decision in decisions:
-            if isinstance(decision, OfferMade | OperatorsMissing):
+            if isinstance(decision, CallEvent):
                 self._call(decision, now, effects)
             else:
                 effects.append(decision)

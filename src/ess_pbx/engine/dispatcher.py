@@ -95,6 +95,9 @@ class Dispatcher:
 
     def record(self, call: CallId | None, kind: FactKind, data: Mapping[str, JSON]) -> None:
         """Write a fact into the journal now, and into the log when the loop has a moment."""
+        if kind is FactKind.CALL_BACK_STARTED and call is not None:
+            # A call of our own has no INVITE before this.
+            self._invited[call] = self._clock.monotonic()
         self._facts += 1
         fact = Fact(
             id=f"{self._boot}-{self._facts}",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ess_pbx.domain.call import Call
 from ess_pbx.domain.events import LegGone
-from ess_pbx.domain.ids import CallId, LegId, call_of, is_caller
+from ess_pbx.domain.ids import CallId, LegId, call_of, is_called_back, is_caller
 
 UNKNOWN_CAUSE = 0
 
@@ -33,11 +33,12 @@ def reconcile(
     channels: Iterable[str],
     ours: Iterable[str],
     bridged: Collection[str],
+    unanswered: Collection[str] = (),
 ) -> Reconciliation:
     """Compare.
 
-    ``channels`` are all of Asterisk's, ``ours`` those in the engine's application and ``bridged``
-    those in any bridge, each by channel id.
+    ``channels`` are all of Asterisk's, ``ours`` those in the engine's application, ``bridged``
+    those in any bridge and ``unanswered`` those that still ring, each by channel id.
     """
     existing = set(channels)
     gone = tuple(
@@ -51,10 +52,16 @@ def reconcile(
         for channel in ours
         if channel in existing and channel not in bridged and not _known(calls, channel)
     ]
+    # Somebody whose phone an engine before this one rang, to call them back, is no caller yet.
+    callers = [
+        channel
+        for channel in strangers
+        if is_caller(channel) or (is_called_back(channel) and channel not in unanswered)
+    ]
     return Reconciliation(
         gone=gone,
-        back_to_dialplan=tuple(channel for channel in strangers if is_caller(channel)),
-        hang_up=tuple(channel for channel in strangers if not is_caller(channel)),
+        back_to_dialplan=tuple(callers),
+        hang_up=tuple(channel for channel in strangers if channel not in callers),
     )
 
 

@@ -33,7 +33,15 @@ E = TypeVar("E")
 CALL = CallId("ess1-1700000000.1")
 OTHER = CallId("ess1-1700000000.2")
 CALLER = caller_leg(CALL)
-POLICY = Policy(search_at_once=False, ring=12, rona_pause=5, wrap_up=20, agency_ring=45, comfort=20)
+POLICY = Policy(
+    search_at_once=False,
+    call_back=False,
+    ring=12,
+    rona_pause=5,
+    wrap_up=20,
+    agency_ring=45,
+    comfort=20,
+)
 DAY, EVENING = ("2001", "2002", "2003"), ("2004",)
 
 CENTRE = Centre(

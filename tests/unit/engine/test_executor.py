@@ -44,11 +44,18 @@ class Asterisk:
     def __init__(self, error: AriError | None = None) -> None:
         self.error = error
         self.asked: list[tuple[str, str, dict[str, str | int]]] = []
+        self.bodies: list[object] = []
 
     def send(
-        self, method: str, uri: str, *, query: Mapping[str, str | int] | None = None
+        self,
+        method: str,
+        uri: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        body: object = None,
     ) -> asyncio.Future[AriAnswer]:
         self.asked.append((method, uri, dict(query or {})))
+        self.bodies.append(body)
         future: asyncio.Future[AriAnswer] = asyncio.get_running_loop().create_future()
         if self.error is not None:
             future.set_exception(self.error)
