@@ -197,6 +197,10 @@ class Story:
         await self._closing.enter_async_context(self.agency)
         return self.agency
 
+    async def closes_with_the_test(self, phone: SippAgency) -> None:
+        """A phone of the test's own, started now."""
+        await self._closing.enter_async_context(phone)
+
     async def given_talking(self, operator: str = "1001") -> tuple[Caller, SoftCall]:
         """A caller who chose 1 and the operator who answered; each hears the other."""
         await self.given_operators(operator, behaviour=Answer(0.1))

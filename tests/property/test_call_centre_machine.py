@@ -345,9 +345,9 @@ class CallCentreMachine(RuleBasedStateMachine):
                         state = seats[effect.address]
                         self._may_be_rung(effect.address, state, event, effect.address in in_vain)
                     if isinstance(effect, HangUp) and call_of(effect.leg) in before:
-                        call = before[call_of(effect.leg)]
-                        if effect.leg == call.caller and call.phase not in CALLED_BACK:
-                            self._may_be_dropped(call, event)
+                        its = before[call_of(effect.leg)]
+                        if effect.leg == its.caller and its.phase not in CALLED_BACK:
+                            self._may_be_dropped(its, event)
                     self.asterisk.requests.append(effect)
 
     def _may_be_rung(

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from ess_pbx.ari import models
 from ess_pbx.domain.call import Call
 from ess_pbx.domain.events import LegGone
 from ess_pbx.domain.ids import CallId, LegId, call_of, is_called_back, is_caller
@@ -38,7 +39,7 @@ def reconcile(
     """Compare.
 
     ``channels`` are all of Asterisk's, ``ours`` those in the engine's application, ``bridged``
-    those in any bridge and ``unanswered`` those that still ring, each by channel id.
+    those who talk in a bridge and ``unanswered`` those that still ring, each by channel id.
     """
     existing = set(channels)
     gone = tuple(
@@ -63,6 +64,15 @@ def reconcile(
         back_to_dialplan=tuple(callers),
         hang_up=tuple(channel for channel in strangers if channel not in callers),
     )
+
+
+def talking_in(bridges: Iterable[models.Bridge], channels: Collection[str]) -> set[str]:
+    """Who is in a bridge with somebody; a tone or a prompt that plays there is nobody.
+
+    What plays is a channel of the bridge too, which is not among Asterisk's ``channels``.
+    """
+    inside = (set(bridge.channels) & set(channels) for bridge in bridges)
+    return {channel for them in inside if len(them) > 1 for channel in them}
 
 
 def _known(calls: Mapping[CallId, Call], channel: str) -> bool:

@@ -32,7 +32,7 @@ from ess_pbx.engine.dispatcher import Dispatcher
 from ess_pbx.engine.executor import APP, NOT_FOUND, Executor
 from ess_pbx.engine.journal import Journal
 from ess_pbx.engine.recall import recall
-from ess_pbx.engine.reconcile import reconcile
+from ess_pbx.engine.reconcile import reconcile, talking_in
 from ess_pbx.engine.roster_file import RosterFile
 from ess_pbx.engine.stream_watch import StreamWatch
 from ess_pbx.errors import AriError, AriRefusedError
@@ -269,7 +269,7 @@ class Engine:
             self.core.calls,
             [channel.id for channel in channels],
             application.channel_ids,
-            {channel for bridge in bridges for channel in bridge.channels},
+            talking_in(bridges, {channel.id for channel in channels}),
             {channel.id for channel in channels if channel.state != "Up"},
         )
         for event in outcome.gone:

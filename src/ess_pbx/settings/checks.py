@@ -16,7 +16,7 @@ from typing import Any
 
 import phonenumbers
 
-from ess_pbx.domain.config import LANGUAGE_SKILL, Shift
+from ess_pbx.domain.config import LANGUAGE_SKILL, Policy, Shift
 from ess_pbx.domain.shift import is_on
 from ess_pbx.errors import SettingsError
 from ess_pbx.prompts.catalogue import load_catalogue
@@ -57,6 +57,8 @@ class Checks:
         self._references()
         self._numbers()
         self._shifts()
+        if self.values["policy"] is not INVALID:
+            self._call_backs(self.values["policy"])
         if self.values["asterisk"] is not INVALID:
             self._ports(self.values["asterisk"])
         if self.values["folders"] is not INVALID:
@@ -169,6 +171,19 @@ class Checks:
                 )
         if not self.raw.get("trunks"):
             self.warnings.add(("trunks",), "no trunk", "one, for calls to come in")
+
+    def _call_backs(self, policy: Policy) -> None:
+        delays, attempts = policy.call_back_delays, policy.call_back_attempts
+        path = ("policy", "call_back_delays")
+        if not delays:
+            self.problems.add(path, "none", "one delay or more, such as [0, 120, 600]")
+        elif policy.call_back and len(delays) > attempts:
+            found = f"{len(delays)} delays for {attempts} attempts (call_back_attempts)"
+            self.warnings.add(path, found, "no more delays than attempts")
+        last = sum(delays[min(each, len(delays) - 1)] for each in range(attempts)) if delays else 0
+        if policy.call_back and last >= policy.call_back_expires * 3600:
+            found = f"{policy.call_back_expires:g} h, before the last attempt is due"
+            self.warnings.add(("policy", "call_back_expires"), found, "longer than all delays")
 
     def _shifts(self) -> None:
         shifts = [shift for _, shift in self._each("shifts")]

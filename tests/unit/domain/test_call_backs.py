@@ -276,7 +276,7 @@ def test_a_caller_who_answers_while_the_operator_left_is_tried_again() -> None:
 
 def test_attempts_follow_the_schedule_until_the_caller_counts_as_unreachable() -> None:
     story = abandoned(["2001"], call_back_delays=(0.0, 120.0, 600.0))
-    times = []
+    times: list[float] = []
     for _ in range(3):
         while not of(story.effects, ArmTimer) or not rung(story)[len(times) :]:
             time_passes(story, 5)
