@@ -165,6 +165,7 @@ async def test_an_attempt_that_a_crash_cut_short_counts_as_failed(
 
     tried = await story.assert_fact(FactKind.CALL_BACK_ATTEMPTED, attempt=1)
     assert tried.data["outcome"] == "engine restarted"
-    assert list(story.engine.core.call_backs.open) == [tried.data["task"]]
+    (centre,) = story.engine.centres
+    assert list(centre.call_backs.open) == [tried.data["task"]]
     assert (await called.ended(SOON)).how == "cancelled"
     assert await operator.ended(SOON) == "far"

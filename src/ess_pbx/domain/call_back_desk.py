@@ -125,7 +125,7 @@ class CallBackDesk:
             if agent is not None and (task.asked or self._policy.call_back):
                 node = ids.node_of(task.id)
                 return CallBackDue(
-                    ids.call_back(node, int(wall), self._tasks.started + 1),
+                    ids.call_back(task.id, self._tasks.started + 1),
                     agent=agent,
                     task=task.id,
                     number=task.caller_e164 or "",

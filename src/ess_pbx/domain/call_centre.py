@@ -42,6 +42,7 @@ from ess_pbx.domain.events import (
 )
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId
+from ess_pbx.domain.incidents import Incidents, ReportCommand
 from ess_pbx.domain.memory import Memory
 from ess_pbx.domain.roster import Roster, ahead
 from ess_pbx.domain.transitions import decide
@@ -59,8 +60,9 @@ class CallCentre:
         self._local: datetime | None = None
         self._wall_ahead = 0.0
         self.call_backs = CallBacks()
+        self.incidents = Incidents(config)
         self._desk = CallBackDesk(config, self.call_backs, self.acd)
-        self.memories: tuple[Memory, ...] = (self.call_backs,)
+        self.memories: tuple[Memory, ...] = (self.call_backs, self.incidents)
 
     def decide(self, event: CallEvent | CentreEvent, now: float) -> list[EngineEffect]:
         """What is to be done about an event at ``now`` (monotonic seconds), in order."""
@@ -138,6 +140,9 @@ class CallCentre:
             case CallBackNow() | CloseCallBack():
                 follows = self._desk.command(command, self.calls, self.wall(now))
                 self._follow(follows, now, effects)
+            case _ if isinstance(command, ReportCommand):
+                local = self._local or datetime.fromtimestamp(self.wall(now), UTC)
+                effects += self.incidents.decide(command, local)
             case _:
                 effects.append(Refused("not-supported", f"{type(command).__name__}: not known"))
 

@@ -47,6 +47,8 @@ class FactKind(StrEnum):
     RECORDING_STARTED = "recording_started"
     RECORDING_FINISHED = "recording_finished"
     RECORDING_FAILED = "recording_failed"
+    RECORDING_SEALED = "recording_sealed"
+    """From then on it is FLAC, sealed, and in the manifest."""
     CALL_ENDED = "call_ended"
     AGENT_STATE = "agent_state"
     ALARM_RAISED = "alarm_raised"
@@ -66,6 +68,14 @@ class FactKind(StrEnum):
     """The operator picked up, and the caller's number is rung."""
     CALL_BACK_ATTEMPTED = "call_back_attempted"
     CALL_BACK_CLOSED = "call_back_closed"
+    REPORT_OPENED = "report_opened"
+    REPORT_SAVED = "report_saved"
+    REPORT_DRAFTED = "report_drafted"
+    REPORT_LINKED = "report_linked"
+    REPORT_JOINED = "report_joined"
+    REPORT_STEP = "report_step"
+    REPORT_CLOSED = "report_closed"
+    REPORT_REOPENED = "report_reopened"
     CHECKPOINT = "checkpoint"
     """All that a centre remembers at that moment: what came before need not be read again."""
 
@@ -114,6 +124,7 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
             "bytes",
         ),
         FactKind.RECORDING_FAILED: ("recording", "reason"),
+        FactKind.RECORDING_SEALED: ("recording", "path", "sha256", "bytes", "entry"),
         FactKind.CALL_ENDED: ("result", "reason", "channel_cause", "ended_by"),
         FactKind.AGENT_STATE: ("agent", "status", "state", "call"),
         FactKind.ALARM_RAISED: ("alarm", "detail"),
@@ -132,14 +143,22 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.CALL_BACK_DIALLED: ("task", "agent", "leg"),
         FactKind.CALL_BACK_ATTEMPTED: ("task", "attempt", "agent", "outcome", "due"),
         FactKind.CALL_BACK_CLOSED: ("task", "outcome", "reason", "by", "via"),
+        FactKind.REPORT_OPENED: ("report", "linked", "fields", "by", "via"),
+        FactKind.REPORT_SAVED: ("report", "fields", "by", "via"),
+        FactKind.REPORT_DRAFTED: ("report", "base", "fields", "by", "via"),
+        FactKind.REPORT_LINKED: ("report", "linked", "by", "via"),
+        FactKind.REPORT_JOINED: ("report", "to", "by", "via"),
+        FactKind.REPORT_STEP: ("report", "agency", "step", "by", "via"),
+        FactKind.REPORT_CLOSED: ("report", "outcome", "by", "via"),
+        FactKind.REPORT_REOPENED: ("report", "reason", "by", "via"),
         FactKind.CHECKPOINT: ("memories",),
     }
 )
 """The keys of ``Fact.data``. ``invited_at`` is epoch seconds, ``seconds`` a length in seconds,
-``sample_rate`` Hz, ``rms_dbov`` a list of dBov per channel, ``bytes`` the size of the file;
-``channel_cause`` and ``cause`` are Q.850 causes; ``due`` is epoch seconds, None for never;
-``attempt`` counts those of a task from 1; ``by`` and ``via`` are None where nobody asked. What is
-not known is None."""
+``sample_rate`` Hz, ``rms_dbov`` a list of dBov per channel, ``bytes`` the size of the file,
+``entry`` its number in the manifest; ``channel_cause`` and ``cause`` are Q.850 causes; ``due`` is
+epoch seconds, None for never; ``attempt`` counts those of a task from 1; ``by`` and ``via`` are
+None where nobody asked. What is not known is None."""
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):

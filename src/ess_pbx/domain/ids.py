@@ -5,9 +5,10 @@ engine know it without telling each other. All else that belongs to the call car
 before a ``~`` (unreserved in a URI, RFC 3986 §2.3), so that whoever meets a channel, bridge or
 playback in Asterisk knows the call it belongs to.
 
-A call that the centre makes to call somebody back is named ``<node>-cb<epoch>.<n>``. That person's
-channel has a ``~`` too: the operator's is made first, and Asterisk takes no id with which that of
-another channel begins (``does_id_conflict`` in its ``channel.c``).
+A call that the centre makes to call somebody back is named ``<node>-cb<epoch>.<n>.<m>``, after the
+call that it came of. That person's channel has a ``~`` too: the operator's is made first, and
+Asterisk takes no id with which that of another channel begins (``does_id_conflict`` in its
+``channel.c``).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ PlaybackId = NewType("PlaybackId", str)
 
 _MARK = "~"
 _CALL_BACK = "-cb"
-_CALL_BACK_ID = re.compile(r"-cb[0-9]+\.[0-9]+(~|$)")
+_CALL_BACK_ID = re.compile(r"-cb[0-9]+(\.[0-9]+)+(~|$)")
 
 
 def caller_leg(call: CallId) -> LegId:
@@ -51,9 +52,12 @@ def playback(call: CallId, number: int) -> PlaybackId:
     return PlaybackId(f"{call}{_MARK}pb{number}")
 
 
-def call_back(node: str, epoch: int, number: int) -> CallId:
-    """A call that the centre makes to call somebody back; ``number`` counts them for ever."""
-    return CallId(f"{node}{_CALL_BACK}{epoch}.{number}")
+def call_back(task: str, number: int) -> CallId:
+    """A call that the centre makes for a task, named by the call that it came of; ``number``
+    counts the calls that the centre made.
+    """
+    node, _, came = task.rpartition("-")
+    return CallId(f"{node}{_CALL_BACK}{came.removeprefix('cb')}.{number}")
 
 
 def is_call_back(identifier: str) -> bool:

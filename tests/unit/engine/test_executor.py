@@ -118,7 +118,7 @@ def test_a_prompt_that_a_language_lacks_is_played_in_the_centres_own(
     if has:
         (tmp_path / has).mkdir()
         (tmp_path / has / "mohon-tunggu.alaw").touch()
-    executor = Executor(Asterisk(), tmp_path, lambda _: None, "id")
+    executor = Executor(Asterisk(), tmp_path, lambda _: None, lambda _: "id")
 
     _, _, query = executor.request(replace(PROMPT, language="jv"))
 
@@ -170,7 +170,11 @@ async def test_any_other_failure_is_counted(effect: AsteriskEffect) -> None:
 
 def called_back(asterisk: Asterisk, trunk: str) -> Executor:
     executor = Executor(
-        asterisk, Path("/p"), lambda _: None, "id", {"telco-a": "112", "telco-b": "0254112"}
+        asterisk,
+        Path("/p"),
+        lambda _: None,
+        lambda _: "id",
+        {"telco-a": "112", "telco-b": "0254112"},
     )
     call = CallId("ess1-cb1.1")
     leg = caller_leg(call)

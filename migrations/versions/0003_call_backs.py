@@ -1,13 +1,13 @@
 """Call-backs: whom the centre is to call back, and the calls that it makes for it.
 
-Revision 0002.
+Revision 0003.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
