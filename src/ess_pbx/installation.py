@@ -11,7 +11,7 @@ from typing import IO
 
 from ess_pbx.asterisk.render import AsteriskFolders, prompts_folder, render
 from ess_pbx.asterisk.server import AsteriskServer, require_free_ports
-from ess_pbx.domain import desks, ivr, pranks, silence, transfer, waiting
+from ess_pbx.domain import calling_back, desks, ivr, pranks, silence, transfer, waiting
 from ess_pbx.domain.config import Centre, Choice, Classification
 from ess_pbx.domain.facts import Fact
 from ess_pbx.engine import fallback
@@ -144,6 +144,8 @@ def spoken_prompts(centre: Centre) -> Iterator[str]:
         yield from (silence.ASK_PROMPT, silence.ACCEPTED_PROMPT, silence.OPERATOR_PROMPT)
     if centre.policy.prank_warning is not None:
         yield centre.policy.prank_warning
+    if centre.policy.call_back:
+        yield from calling_back.PROMPTS.values()
     if centre.greeting is not None:
         yield centre.greeting
     for menu in centre.menus.values():

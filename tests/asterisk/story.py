@@ -52,7 +52,15 @@ CALLER_TONE, AGENCY_TONE = 1250, 1650
 CALLER_NUMBER = "+6281234567890"
 HEARD_DBOV, NOT_HEARD_DBOV = -25.0, -33.0
 """A tone that a phone sends has -13 dBov; what speech or music has at one frequency is far less."""
-QUICK = Policy(search_at_once=False, ring=2, rona_pause=1, wrap_up=0.5, agency_ring=3, comfort=3)
+QUICK = Policy(
+    search_at_once=False,
+    call_back=False,
+    ring=2,
+    rona_pause=1,
+    wrap_up=0.5,
+    agency_ring=3,
+    comfort=3,
+)
 
 
 class GivenCentre(Protocol):
@@ -194,6 +202,10 @@ class Story:
         )
         await self._closing.enter_async_context(self.agency)
         return self.agency
+
+    async def closes_with_the_test(self, phone: SippAgency) -> None:
+        """A phone of the test's own, started now."""
+        await self._closing.enter_async_context(phone)
 
     async def given_talking(self, operator: str = "1001") -> tuple[Caller, SoftCall]:
         """A caller who chose 1 and the operator who answered; each hears the other."""

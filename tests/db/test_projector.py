@@ -23,7 +23,7 @@ from ess_pbx.db.tables import agents, call_events, calls, report_calls, report_s
 from ess_pbx.domain.facts import FIELDS, Fact, fields_differ
 from ess_pbx.engine.journal import Journal
 
-from .story import STARTED, K, a_fact, a_whole_call, everything
+from .story import STARTED, K, a_call_back, a_fact, a_whole_call, everything
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def at(number: int) -> datetime:
 
 
 def test_the_story_tells_every_fact_that_changes_a_table_with_exactly_its_fields() -> None:
-    story = a_whole_call()
+    story = [*a_whole_call(), *a_call_back()]
     assert set(PROJECTIONS) <= {fact.kind for fact in story} <= set(FIELDS)
     assert [fields_differ(fact) for fact in story] == [None] * len(story)
 

@@ -23,7 +23,7 @@ AGENTS = ("2001", "2002", "2003", "2004")
 SKILLS = {"2001": {"medis": 2}, "2002": {"bahasa-en": 1}}
 
 
-def a_centre(menu: bool, wrap_up: float, searches: bool) -> Centre:
+def a_centre(menu: bool, wrap_up: float, searches: bool, calls_back: bool = False) -> Centre:
     """With or without a menu; ``wrap_up`` in seconds."""
     return Centre(
         id="c",
@@ -39,6 +39,10 @@ def a_centre(menu: bool, wrap_up: float, searches: bool) -> Centre:
             prank_marks=1,
             prank_days=0.1,
             prank_warning="peringatan",
+            call_back=calls_back,
+            call_back_after=1.0,
+            call_back_delays=(0.0, 5.0),
+            call_back_attempts=2,
         ),
         queues=(
             Queue(id="umum", name="Umum"),

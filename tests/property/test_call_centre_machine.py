@@ -22,8 +22,10 @@ from hypothesis.stateful import (
 from ess_pbx.domain.agent import AgentState
 from ess_pbx.domain.call import Call, Phase, Then
 from ess_pbx.domain.call_centre import CallCentre
+from ess_pbx.domain.calling_back import PHASES as CALLED_BACK
 from ess_pbx.domain.commands import (
     Asker,
+    CloseCallBack,
     Command,
     EndBreak,
     EndWrapUp,
@@ -81,6 +83,7 @@ COMMANDS: tuple[Command, ...] = tuple(
         *(TakeBreak(BY, agent, "sholat"), TakeBreak(BY, agent, "tidur"), EndBreak(BY, agent)),
     )
 )
+NOBODY_RUNG = {Phase.CALLING_OPERATOR, Phase.CALL_BACK_FAILED}
 
 picks = st.integers(0, 30)
 """Chooses among whatever there is, modulo how many there are."""
@@ -93,6 +96,7 @@ class CallCentreMachine(RuleBasedStateMachine):
         super().__init__()
         self.now = 0.0
         self.arrived = 0
+        self.made = 0
         self.asterisk = VirtualAsterisk()
         self.timers: dict[TimerId, float] = {}
         self.ends: Counter[CallId] = Counter()
@@ -108,6 +112,7 @@ class CallCentreMachine(RuleBasedStateMachine):
         phones=st.sets(st.sampled_from(AGENTS), min_size=2),
         calls=st.lists(st.integers(0, 7), min_size=1, max_size=MOST_CALLS),
         lags=st.booleans(),
+        calls_back=st.none() | st.integers(0, 4),
     )
     def opens(
         self,
@@ -117,16 +122,23 @@ class CallCentreMachine(RuleBasedStateMachine):
         phones: set[str],
         calls: list[int],
         lags: bool,
+        calls_back: int | None,
     ) -> None:
-        """Some calls are under way, each a number of steps: few would come far by chance alone."""
+        """Some calls are under way, each a number of steps: few would come far by chance alone.
+
+        So are call-backs, where those who waited gave up.
+        """
         self.searches = searches
-        self.core = CallCentre(a_centre(menu, wrap_up, searches))
+        self.core = CallCentre(a_centre(menu, wrap_up, searches, calls_back is not None))
         self.clock_shows(9)
         for phone in sorted(phones):
             self._hear(PhoneReachable(phone))
         for number, steps in enumerate(calls):
             self.someone_calls()
             self.a_call_goes_on_as_it_should(number, steps)
+        if calls_back:
+            self.time_passes(6.0)
+            self.operators_have_time_for_those_to_be_called_back(calls_back - 1)
         self.lags = lags
 
     # the world
@@ -137,8 +149,9 @@ class CallCentreMachine(RuleBasedStateMachine):
         self.arrived += 1
         call = CallId(f"n-{self.arrived}")
         self.asterisk.calls(call)
-        number = f"+628123456{self.arrived % 3}"
-        self._hear(Arrived(call, "0812", number, "0812", "112", "telco"))
+        # Few numbers, so that some call again.
+        number = f"+6281{self.arrived % 3}"
+        self._hear(Arrived(call, number, number, number, "112", "telco", callable=True))
 
     @rule(pick=picks)
     def a_phone_is_picked_up(self, pick: int) -> None:
@@ -226,11 +239,28 @@ class CallCentreMachine(RuleBasedStateMachine):
             assert check.pin not in repr(check)
             self._hear(PinChecked(check.call, right and check.pin == RIGHT_PIN))
 
+    @precondition(lambda self: self.core.call_backs.open)
+    @rule(steps=st.integers(0, 3))
+    def operators_have_time_for_those_to_be_called_back(self, steps: int) -> None:
+        for call in list(self.core.calls.values()):
+            if call.phase in (Phase.WAITING, Phase.IVR) and call.caller in self.asterisk.channels:
+                self.asterisk.hangs_up(call.caller, NORMAL)
+        self._catch_up()
+        for agent in AGENTS:
+            self._hear(PhoneReachable(agent))
+        self.time_passes(30.0)
+        self.clock_shows(9)
+        for _ in range(steps):
+            for call in list(self.core.calls.values()):
+                if call.phase in CALLED_BACK:
+                    self._go_on(call)
+            self._catch_up()
+
     def _ringing(self) -> list[LegId]:
         return [
             leg
             for leg, channel in self.asterisk.channels.items()
-            if not channel.up and channel.role is not Role.CALLER
+            if not channel.up and not is_caller(leg)
         ]
 
     def _go_on(self, call: Call) -> None:
@@ -248,7 +278,11 @@ class CallCentreMachine(RuleBasedStateMachine):
                 self._dial(call.operator.leg, "*3#")
             case Phase.CONFERENCE if call.operator:
                 self._dial(call.operator.leg, "*4#")
-            case Phase.RETURNING if call.operator_hears:
+            case Phase.CALLING_OPERATOR if call.offer:
+                self._pick_up(call.offer.leg)
+            case Phase.CALLING_BACK:
+                self._pick_up(call.caller)
+            case Phase.RETURNING | Phase.CALL_BACK_FAILED if call.operator_hears:
                 self.asterisk.playback_over(call.operator_hears)
             case _:
                 pass
@@ -269,7 +303,7 @@ class CallCentreMachine(RuleBasedStateMachine):
 
     @rule(hour=st.sampled_from([6, 9, 20]))
     def clock_shows(self, hour: int) -> None:
-        self._hear(ClockRead(datetime(2026, 1, 1, hour)))
+        self._hear(ClockRead(datetime(2026, 1, 1, hour), wall=1_750_000_000.0 + self.now))
 
     @rule(seconds=st.sampled_from([0.5, 6.0, 13.0, 50.0]))
     def time_passes(self, seconds: float) -> None:
@@ -337,6 +371,11 @@ class CallCentreMachine(RuleBasedStateMachine):
 
     def _decide(self, event: CallEvent | CentreEvent) -> None:
         before = {call.id: call for call in self.core.calls.values()}
+        in_vain = {
+            call.operator.agent
+            for call in before.values()
+            if call.phase in CALLED_BACK and call.operator
+        }
         seats = {agent: seat.state for agent, seat in self.core.acd.seats.items()}
         for effect in self.core.decide(event, self.now):
             match effect:
@@ -345,6 +384,9 @@ class CallCentreMachine(RuleBasedStateMachine):
                     assert fields_differ(fact) is None
                     if kind is FactKind.CALL_ENDED and call is not None:
                         self.ends[call] += 1
+                    if kind is FactKind.CALL_BACK_STARTED:
+                        self.made += 1
+                        assert not self.core.acd.waiting, "callers go first"
                 case ArmTimer(timer, seconds):
                     self.timers[timer] = self.now + seconds
                 case CancelTimer(timer):
@@ -360,16 +402,21 @@ class CallCentreMachine(RuleBasedStateMachine):
                     self.checks.append(effect)
                 case _:
                     if isinstance(effect, Originate) and effect.role is Role.OPERATOR:
-                        self._may_be_rung(effect.address, seats[effect.address], event)
+                        state = seats[effect.address]
+                        self._may_be_rung(effect.address, state, event, effect.address in in_vain)
                     if (
                         isinstance(effect, HangUp)
-                        and is_caller(effect.leg)
                         and CallId(effect.leg) not in self.desk_calls
+                        and call_of(effect.leg) in before
                     ):
-                        self._may_be_dropped(before[CallId(effect.leg)], event)
+                        its = before[call_of(effect.leg)]
+                        if effect.leg == its.caller and its.phase not in CALLED_BACK:
+                            self._may_be_dropped(its, event)
                     self.asterisk.requests.append(effect)
 
-    def _may_be_rung(self, agent: str, state: AgentState, event: CallEvent | CentreEvent) -> None:
+    def _may_be_rung(
+        self, agent: str, state: AgentState, event: CallEvent | CentreEvent, in_vain: bool
+    ) -> None:
         seat = self.core.acd.seats[agent]
         assert seat.present, "on duty and reachable"
         assert seat.state is AgentState.OFFERED
@@ -381,7 +428,8 @@ class CallCentreMachine(RuleBasedStateMachine):
         if isinstance(event, AgentTimerFired) and event.timer.owner == agent:
             assert state in (AgentState.WRAP_UP, AgentState.PAUSED)
         elif state is AgentState.TALKING:
-            assert self.core.config.policy.wrap_up == 0
+            # Whoever rang somebody in vain has nothing to report.
+            assert in_vain or self.core.config.policy.wrap_up == 0
         else:
             assert state in (AgentState.IDLE, AgentState.OFFERED)
 
@@ -434,6 +482,30 @@ class CallCentreMachine(RuleBasedStateMachine):
         assert self.core.acd.waiting.keys() == waiting
 
     @invariant()
+    def no_operator_is_rung_to_call_back_whom_a_caller_could_have(self) -> None:
+        """Who waits and rings nowhere has nobody in reach, not even one who is only rung."""
+        lent = {
+            call.offer.agent
+            for call in self.core.calls.values()
+            if call.phase is Phase.CALLING_OPERATOR and call.offer
+        }
+        for entry in self.core.acd.waiting.values():
+            if entry.offered_to is None:
+                reach = {agent for agent in lent if self.core.acd.seats[agent].present}
+                assert not reach & set(entry.line.seats)
+
+    @invariant()
+    def a_task_is_called_by_one_call_at_a_time(self) -> None:
+        tasks = Counter(
+            call.earlier for call in self.core.calls.values() if call.phase in CALLED_BACK
+        )
+        assert all(count == 1 for count in tasks.values())
+        dialling = [t.dialling for t in self.core.call_backs.open.values() if t.dialling]
+        assert all(
+            self.core.calls[CallId(each.call)].phase is Phase.CALLING_BACK for each in dialling
+        )
+
+    @invariant()
     def timers_belong_to_someone(self) -> None:
         owners = {timer.owner for timer in self.timers}
         assert owners <= {*AGENTS, *self.core.calls, *self.core.desks.calls}
@@ -451,6 +523,9 @@ class CallCentreMachine(RuleBasedStateMachine):
                 Phase.WAITING: {"comfort", *ring, *ladder, *silence},
                 Phase.CONSULT_RINGING: {"agency"},
                 Phase.RETURNING: {"agency"},
+                Phase.CALLING_OPERATOR: {"ring"},
+                Phase.CALLING_BACK: {"callback"},
+                Phase.CALL_BACK_FAILED: {"callback"},
                 Phase.ENDED: {"release"},
             }.get(call.phase, set())
             armed = {timer.kind for timer in self.timers if timer.owner == call.id}
@@ -477,7 +552,7 @@ class CallCentreMachine(RuleBasedStateMachine):
     @invariant()
     def callers_without_a_human_hear_one_thing_and_others_nothing(self) -> None:
         for call in self.core.calls.values():
-            if call.phase is Phase.ENDED:
+            if call.phase is Phase.ENDED or call.phase in CALLED_BACK:
                 continue
             channel = self.asterisk.channels[call.caller]
             assert channel.up
@@ -507,7 +582,8 @@ class CallCentreMachine(RuleBasedStateMachine):
     def no_phone_rings_or_is_held_for_nothing(self) -> None:
         for call in self.core.calls.values():
             sides = (call.offer, call.operator, call.agency)
-            wanted = {call.caller} | {side.leg for side in sides if side is not None}
+            caller = set() if call.phase in NOBODY_RUNG else {call.caller}
+            wanted = caller | {side.leg for side in sides if side is not None}
             there = {leg for leg in self.asterisk.channels if call_of(leg) == call.id}
             assert there <= (set() if call.phase is Phase.ENDED else wanted)
 
@@ -517,12 +593,14 @@ class CallCentreMachine(RuleBasedStateMachine):
             return
         self.asterisk.loses_phones = self.asterisk.refuses_phones = False
         self._settle()
-        for _ in range(3):
+        for _ in range(4):
             for leg in list(self.asterisk.channels):
                 if leg in self.asterisk.channels:
                     self.asterisk.hangs_up(leg, NORMAL)
             self._settle()
             self.lags = False
+            for task in list(self.core.call_backs.open):
+                self._hear(CloseCallBack(Asker("penyelia", Via.API), task, "tutup"))
             self.time_passes(50.0)
         assert self.core.calls == {}
         assert self.core.desks.calls == {}
@@ -531,7 +609,7 @@ class CallCentreMachine(RuleBasedStateMachine):
         assert self.asterisk.bridges == set()
         assert self.asterisk.playing == {}
         assert {timer.owner for timer in self.timers} <= set(AGENTS)
-        assert len(self.forgotten) == self.arrived == self.ends.total()
+        assert len(self.forgotten) == self.arrived + self.made == self.ends.total()
         assert all(seat.state is AgentState.IDLE for seat in self.core.acd.seats.values())
 
 
@@ -548,6 +626,8 @@ def talkers(call: Call) -> set[LegId]:
         Phase.TALKING: {call.caller} | operator,
         Phase.CONSULT_RINGING: operator,
         Phase.RETURNING: operator,
+        Phase.CALLING_BACK: operator,
+        Phase.CALL_BACK_FAILED: operator,
         Phase.CONSULT: operator | agency,
         Phase.CONFERENCE: {call.caller} | operator | agency,
         Phase.HANDED_OVER: {call.caller} | agency,

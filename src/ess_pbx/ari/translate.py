@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ess_pbx.ari import models
+from ess_pbx.domain.effects import Role
 from ess_pbx.domain.events import (
     Arrived,
     CallEvent,
@@ -22,7 +23,7 @@ from ess_pbx.domain.events import (
     SpeechBegan,
     SpeechEnded,
 )
-from ess_pbx.domain.ids import CallId, LegId, PlaybackId, call_of, is_caller
+from ess_pbx.domain.ids import CallId, LegId, PlaybackId, call_of, is_called_back, is_caller
 from ess_pbx.settings.entry import Entry
 from ess_pbx.settings.model import Settings
 from ess_pbx.sip.numbers import parse_caller
@@ -51,6 +52,9 @@ NORMAL_CLEARING, UNKNOWN_CAUSE = 16, 0
 DESK, DESK_CONTEXT = "desk", "desk"
 """First argument of ``Stasis()`` for an operator who dialled a code, and where the dialplan is."""
 
+RECORDED = "recorded"
+"""What the dialplan says of a channel that comes back to the engine from ``[call-back]``."""
+
 CALLED_VARIABLE = "ESS_CALLED"
 """Channel variable in which the dialplan leaves the number that was dialled."""
 
@@ -75,7 +79,14 @@ class Translator:
                 # The registration that the call came with says who it is; a From can say anything.
                 agent = endpoint_of(channel.name)
                 return [DeskCallArrived(CallId(channel.id), agent, code)]
+            case models.StasisStart() if to_be_recorded(event) is not None:
+                return []
             case models.StasisStart(channel=channel) if is_caller(channel.id):
+                return [self.arrived(channel)]
+            case models.StasisStart(channel=channel, args=args) if is_called_back(
+                channel.id
+            ) and args != [RECORDED]:
+                # An engine before this one called them, and the dialplan has offered them since.
                 return [self.arrived(channel)]
             case models.StasisStart(channel=channel):
                 return [LegAnswered(call_of(channel.id), LegId(channel.id))]
@@ -135,12 +146,13 @@ class Translator:
             channel.caller.number, country=centre.country, area_code=centre.area_code
         )
         return Arrived(
-            CallId(channel.id),
+            call_of(channel.id),
             caller_raw=channel.caller.number,
             caller_e164=caller.e164,
             caller_display=caller.display,
             called=called,
             callable=caller.callable,
+            number_fault=caller.reason or "",
             trunk=None if trunk is None else trunk.id,
             gone=gone,
             known_number=known,
@@ -149,6 +161,13 @@ class Translator:
             centre=rung,
             priority=None if trunk is None else trunk.priority,
         )
+
+
+def to_be_recorded(event: models.Event) -> str | None:
+    """The channel of somebody who was called back and has just answered."""
+    if isinstance(event, models.StasisStart) and event.args[:1] == [Role.CALLER]:
+        return event.channel.id
+    return None
 
 
 def endpoint_of(channel_name: str) -> str:

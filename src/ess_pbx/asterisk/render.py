@@ -36,6 +36,7 @@ MODULES = (
     "res_musiconhold",
     *("res_rtp_asterisk", "res_pjproject", "res_pjsip", "res_pjsip_session"),
     *("res_pjsip_sdp_rtp", "res_pjsip_caller_id", "res_pjsip_authenticator_digest"),
+    "res_pjsip_header_funcs",
     *("res_pjsip_endpoint_identifier_ip", "res_pjsip_endpoint_identifier_user"),
     *("res_pjsip_registrar", "res_pjsip_rfc3326", "res_pjsip_dtmf_info", "res_pjsip_nat"),
     *("res_pjsip_pubsub", "chan_pjsip", "chan_bridge_media"),

@@ -18,6 +18,7 @@ from sqlalchemy import Table
 
 from ess_pbx.db.tables import (
     agents,
+    call_backs,
     calls,
     legs,
     recordings,
@@ -150,7 +151,12 @@ def _call_arrived(fact: Fact) -> Iterator[Change]:
     invited = moment(data.get("invited_at")) or moment(fact.at)
     names = ("caller_raw", "caller_e164", "caller_display", "called", "trunk", "channel", "node")
     yield from _call(
-        fact, {"invited_at": invited, **{name: text(data.get(name)) for name in names}}
+        fact,
+        {
+            "invited_at": invited,
+            "direction": "in",
+            **{name: text(data.get(name)) for name in names},
+        },
     )
     caller = text(data.get("caller_e164")) or text(data.get("caller_raw"))
     yield from _leg(fact, data.get("channel"), role="caller", party=caller, started_at=invited)
@@ -291,6 +297,67 @@ def _agent_state(fact: Fact) -> Iterator[Change]:
         yield Upsert(agents, key, latest={**latest, "state_at": moment(fact.at)})
 
 
+def _call_linked(fact: Fact) -> Iterator[Change]:
+    yield from _call(fact, {"earlier": text(fact.data.get("earlier"))})
+
+
+def _call_back(fact: Fact, task: JSON, once: Values, latest: Values) -> Iterator[Change]:
+    if task is not None:
+        key = {"id": text(task)}
+        yield Upsert(call_backs, key, {"centre": text(fact.centre), **once}, latest)
+
+
+def _call_back_created(fact: Fact) -> Iterator[Change]:
+    data = fact.data
+    names = ("caller_e164", "caller_display", "category", "language", "trunk")
+    once = {name: text(data.get(name)) for name in (*names, "why", "not_callable")}
+    latest = {"priority": _whole(data.get("priority")), "due_at": moment(data.get("due"))}
+    yield from _call_back(fact, fact.call, {**once, "created_at": moment(fact.at)}, latest)
+
+
+def _call_back_due(fact: Fact) -> Iterator[Change]:
+    """Added to, or asked for now: when it is due, and how urgent it is."""
+    latest: Values = {"due_at": moment(fact.data.get("due"))}
+    if "priority" in fact.data:
+        latest["priority"] = _whole(fact.data.get("priority"))
+    yield from _call_back(fact, fact.data.get("task"), {}, latest)
+
+
+def _call_back_started(fact: Fact) -> Iterator[Change]:
+    data, at = fact.data, moment(fact.at)
+    names = ("caller_e164", "caller_display", "trunk", "channel", "node")
+    known = {name: text(data.get(name)) for name in names}
+    once = {"invited_at": at, "direction": "out", "earlier": text(data.get("task")), **known}
+    yield from _call(fact, once)
+
+
+def _call_back_dialled(fact: Fact) -> Iterator[Change]:
+    yield from _leg(fact, fact.data.get("leg"), role="caller", started_at=moment(fact.at))
+
+
+def _call_back_attempted(fact: Fact) -> Iterator[Change]:
+    data = fact.data
+    latest = {
+        "attempts": _whole(data.get("attempt")),
+        "last_attempt_at": moment(fact.at),
+        "last_outcome": text(data.get("outcome")),
+        "due_at": moment(data.get("due")),
+    }
+    yield from _call_back(fact, data.get("task"), {}, latest)
+
+
+def _call_back_closed(fact: Fact) -> Iterator[Change]:
+    data = fact.data
+    once = {
+        "outcome": text(data.get("outcome")),
+        "reason": text(data.get("reason")),
+        "closed_at": moment(fact.at),
+        "closed_by": text(data.get("by")),
+        "closed_via": text(data.get("via")),
+    }
+    yield from _call_back(fact, data.get("task"), once, {"due_at": None})
+
+
 _REPORT_TEXTS = ("kind", "category", "subcategory", "place", "district", "village", "caller_name")
 
 
@@ -371,6 +438,14 @@ PROJECTIONS: Mapping[str, Callable[[Fact], Iterator[Change]]] = MappingProxyType
         FactKind.CALL_ENDED: _call_ended,
         FactKind.CALL_MARKED: _call_marked,
         FactKind.AGENT_STATE: _agent_state,
+        FactKind.CALL_LINKED: _call_linked,
+        FactKind.CALL_BACK_CREATED: _call_back_created,
+        FactKind.CALL_BACK_ADDED: _call_back_due,
+        FactKind.CALL_BACK_ASKED: _call_back_due,
+        FactKind.CALL_BACK_STARTED: _call_back_started,
+        FactKind.CALL_BACK_DIALLED: _call_back_dialled,
+        FactKind.CALL_BACK_ATTEMPTED: _call_back_attempted,
+        FactKind.CALL_BACK_CLOSED: _call_back_closed,
         FactKind.REPORT_OPENED: _report_opened,
         FactKind.REPORT_SAVED: _report_saved,
         FactKind.REPORT_LINKED: _report_linked,

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Select, Table, func, nulls_last, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ess_pbx.db.tables import call_events, calls, legs, metadata, recordings
+from ess_pbx.db.tables import call_backs, call_events, calls, legs, metadata, recordings
 
 Row: TypeAlias = dict[str, Any]
 """Column name to value; times are aware and in UTC, None is what is not known."""
@@ -48,6 +48,18 @@ async def recent_calls(
     query = select(calls).order_by(nulls_last(calls.c.invited_at.desc()), calls.c.id).limit(limit)
     if centre is not None:
         query = query.where(calls.c.centre == centre)
+    async with engine.connect() as connection:
+        return await _rows(connection, query)
+
+
+async def open_call_backs(engine: AsyncEngine, centre: str) -> list[Row]:
+    """Whom a centre has still to call back, the most urgent first; who cannot be called is last."""
+    columns = call_backs.c
+    query = (
+        select(call_backs)
+        .where(columns.centre == centre, columns.outcome.is_(None))
+        .order_by(columns.not_callable.is_not(None), columns.priority.desc(), columns.created_at)
+    )
     async with engine.connect() as connection:
         return await _rows(connection, query)
 

@@ -164,6 +164,10 @@ calls = Table(
     Column("queue", String()),
     Column("priority", Integer()),
     Column("language", String()),
+    # in or out; None is in: only call-backs go out.
+    Column("direction", String()),
+    # The caller's call before this one, which nobody answered.
+    Column("earlier", String()),
     Column("invited_at", Moment()),
     Column("answered_at", Moment()),
     Column("queued_at", Moment()),
@@ -237,6 +241,37 @@ recordings = Table(
     Column("sha256", String()),
     Column("rms_dbov", Document),
     Column("bytes", BigInteger()),
+)
+
+call_backs = Table(
+    "call_backs",
+    metadata,
+    # Of the call that it came of, as far as that is known.
+    Column("id", String(), primary_key=True),
+    Column("centre", ForeignKey(centres.c.id), nullable=False),
+    Column("caller_e164", String()),
+    Column("caller_display", String()),
+    Column("category", String()),
+    Column("priority", Integer()),
+    Column("language", String()),
+    Column("trunk", String()),
+    # abandoned or cut off
+    Column("why", String()),
+    # Why the number cannot be called.
+    Column("not_callable", String()),
+    Column("created_at", Moment()),
+    Column("attempts", Integer()),
+    Column("last_attempt_at", Moment()),
+    Column("last_outcome", String()),
+    Column("due_at", Moment()),
+    # reached, redialled, unreachable, closed or expired; None while it is open
+    Column("outcome", String()),
+    Column("reason", String()),
+    Column("closed_at", Moment()),
+    Column("closed_by", String()),
+    Column("closed_via", String()),
+    Index(None, "centre", "created_at"),
+    Index(None, "centre", "outcome"),
 )
 
 reports = Table(

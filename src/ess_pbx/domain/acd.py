@@ -37,13 +37,25 @@ from ess_pbx.domain.effects import (
     Record,
     ReleaseAgent,
 )
-from ess_pbx.domain.events import OfferMade, OfferWithdrawn, OperatorsMissing, TimerId
+from ess_pbx.domain.events import (
+    CallBackWithdrawn,
+    OfferMade,
+    OfferWithdrawn,
+    OperatorsMissing,
+    TimerId,
+)
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId
 from ess_pbx.domain.line import Line, Waiting
 
 Decision: TypeAlias = (
-    OfferMade | OfferWithdrawn | OperatorsMissing | ArmTimer | CancelTimer | Record
+    OfferMade
+    | OfferWithdrawn
+    | OperatorsMissing
+    | CallBackWithdrawn
+    | ArmTimer
+    | CancelTimer
+    | Record
 )
 Change: TypeAlias = tuple[Seat, Callable[[], None]]
 
@@ -78,6 +90,8 @@ class Acd:
             for operator in centre.operators
         }
         self.waiting: dict[CallId, Waiting] = {}
+        self._lent: dict[CallId, Seat] = {}
+        """Operators whose phones ring for a call-back, until they pick up."""
         self._lines: dict[str, dict[frozenset[str], Line]] = {each: {} for each in self._strategies}
         for name in self._strategies:
             self._line(name, NO_SKILLS)
@@ -96,8 +110,8 @@ class Acd:
                 return self._taken(call, agent)
             case OfferMissed(call, agent, reason):
                 return self._missed(call, agent, reason, now)
-            case ReleaseAgent(call, agent):
-                return self._release(call, agent, now)
+            case ReleaseAgent(call, agent, wrap_up):
+                return self._release(call, agent, now, wrap_up)
 
     def set_reachable(self, agent: str, reachable: bool, now: float) -> list[Decision]:
         """An operator's phone came or went; one that is not known is nobody's."""
@@ -189,6 +203,21 @@ class Acd:
         seat.idle_since = now
         return [_state(seat), *self._became_free(seat)]
 
+    def idle(self, queue: str, skills: frozenset[str]) -> list[str]:
+        """Whoever could call somebody back now, those with the skills first."""
+        name = queue if queue in self._lines else next(iter(self._lines))
+        lines = (self._line(name, skills), self._lines[name][NO_SKILLS])
+        return list(dict.fromkeys(entry[2] for line in lines for entry in line.idle_once()))
+
+    def lend(self, call: CallId, agent: str) -> list[Decision]:
+        """Ring an idle operator for a call-back. A caller who comes now still goes first."""
+        seat = self.seats[agent]
+        seat.apply(AgentEvent.OFFER)
+        self._count += 1
+        seat.call, seat.offer = call, self._count
+        self._lent[call] = seat
+        return [_state(seat)]
+
     def _join(self, effect: JoinQueue) -> list[Decision]:
         """A call comes into a queue, or moves to another with what its caller chose."""
         self._count += 1
@@ -221,15 +250,18 @@ class Acd:
 
     def _leave(self, call: CallId) -> list[Decision]:
         entry = self.waiting.pop(call, None)
-        if entry is None or entry.offered_to is None:
+        seat = self._lent.pop(call, None)
+        if entry is not None and entry.offered_to is not None:
+            seat = self.seats[entry.offered_to]
+        if seat is None:
             return []
-        seat = self.seats[entry.offered_to]
         seat.apply(AgentEvent.WITHDRAW)
         seat.call = None
         return [_state(seat), *self._became_free(seat)]
 
     def _taken(self, call: CallId, agent: str) -> list[Decision]:
         seat = self.seats[agent]
+        self._lent.pop(call, None)
         if seat.call != call or not seat.apply(AgentEvent.TAKE):
             return []
         seat.turn, seat.calls = seat.offer, seat.calls + 1
@@ -238,6 +270,7 @@ class Acd:
 
     def _missed(self, call: CallId, agent: str, reason: str, now: float) -> list[Decision]:
         seat = self.seats[agent]
+        self._lent.pop(call, None)
         decisions: list[Decision] = []
         missed = seat.call == call and seat.apply(AgentEvent.MISS)
         if missed:
@@ -289,21 +322,26 @@ class Acd:
             return []
         return [*self._raise_alarm(entry.queue), OperatorsMissing(entry.call)]
 
-    def _release(self, call: CallId, agent: str, now: float) -> list[Decision]:
+    def _release(self, call: CallId, agent: str, now: float, wrap_up: bool) -> list[Decision]:
         seat = self.seats[agent]
         if seat.call != call or not seat.apply(AgentEvent.RELEASE):
             return []
         seat.call = None
-        if self._policy.wrap_up > 0:
+        if wrap_up and self._policy.wrap_up > 0:
             return [_state(seat), ArmTimer(TimerId(agent, WRAP_UP), self._policy.wrap_up)]
         return self.timer_fired(TimerId(agent, WRAP_UP), now)
 
     def _offer(self, entry: Waiting, seat: Seat) -> list[Decision]:
+        withdrawn: list[Decision] = []
+        if seat.call is not None:
+            del self._lent[seat.call]
+            withdrawn = [CallBackWithdrawn(seat.call, "a caller needs the operator")]
+            seat.apply(AgentEvent.WITHDRAW)
         seat.apply(AgentEvent.OFFER)
         self._count += 1
         seat.call, seat.offer = entry.call, self._count
         entry.offered_to = seat.extension
-        return [OfferMade(entry.call, seat.extension), _state(seat)]
+        return [*withdrawn, OfferMade(entry.call, seat.extension), _state(seat)]
 
     def _became_free(self, seat: Seat) -> list[Decision]:
         """An operator can take a call: the most urgent of their lines, or wait for one."""
@@ -346,7 +384,9 @@ class Acd:
         return lines[skills]
 
     def _choose(self, line: Line) -> Seat | None:
-        return (line if line.present else self._lines[line.queue][NO_SKILLS]).first_idle()
+        line = line if line.present else self._lines[line.queue][NO_SKILLS]
+        lent = (s for s in self._lent.values() if s.present and s.extension in line.seats)
+        return line.first_idle() or next(lent, None)
 
     def _present(self, queue: str) -> int:
         return self._lines[queue][NO_SKILLS].present

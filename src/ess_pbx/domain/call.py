@@ -35,7 +35,20 @@ class Phase(StrEnum):
     CONFERENCE = "conference"
     HANDED_OVER = "handed-over"
     """Caller and agency go on without the operator."""
+    CALLING_OPERATOR = "calling-operator"
+    """Somebody is to be called back: an operator's phone rings for it."""
+    CALLING_BACK = "calling-back"
+    """The caller's own phone rings; the operator hears that."""
+    CALL_BACK_FAILED = "call-back-failed"
+    """The caller was not reached, and the operator hears why."""
     ENDED = "ended"
+
+
+class Direction(StrEnum):
+    """Who called whom."""
+
+    IN = "in"
+    OUT = "out"
 
 
 class Then(StrEnum):
@@ -114,7 +127,15 @@ class Call:
     display: str = ""
     """The number as people read it, or why there is none."""
     callable: bool = False
+    number_fault: str = ""
+    """Why the number cannot be called."""
     called: str = ""
+    trunk: str = ""
+    direction: Direction = Direction.IN
+    earlier: str = ""
+    """The call of this caller that nobody answered, and that this one makes up for."""
+    unreached: str = ""
+    """Why the caller was not reached who was called back."""
     language: str = "id"
     category: str = ""
     queue: str = ""

@@ -12,8 +12,12 @@ from datetime import UTC, datetime
 from ess_pbx.domain import pranks
 from ess_pbx.domain.acd import Acd, Decision
 from ess_pbx.domain.call import Call
+from ess_pbx.domain.call_back_desk import CallBackDesk
+from ess_pbx.domain.call_backs import CallBacks
 from ess_pbx.domain.callers import Callers
 from ess_pbx.domain.commands import (
+    CallBackNow,
+    CloseCallBack,
     Command,
     ConfirmPrank,
     EndBreak,
@@ -42,12 +46,12 @@ from ess_pbx.domain.effects import (
 from ess_pbx.domain.events import (
     AgentTimerFired,
     Arrived,
+    CallBackDue,
     CallEvent,
     CentreEvent,
     ClockRead,
     DeskCallArrived,
     OfferMade,
-    OfferWithdrawn,
     OperatorsMissing,
     PhoneLost,
     PhoneReachable,
@@ -58,7 +62,7 @@ from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId
 from ess_pbx.domain.incidents import Incidents, ReportCommand
 from ess_pbx.domain.memory import Memory
-from ess_pbx.domain.presence import Presence, carry_out
+from ess_pbx.domain.presence import Presence, carry_out, unknown_operator
 from ess_pbx.domain.roster import Roster, ahead
 from ess_pbx.domain.transitions import decide
 
@@ -74,15 +78,18 @@ class CallCentre:
         self._shift_alarms: frozenset[str] = frozenset()
         self._local: datetime | None = None
         self._wall_ahead = 0.0
+        self.call_backs = CallBacks()
         self.incidents = Incidents(config)
         self.desks = Desks(config, self.acd)
         self.presence = Presence()
+        self._desk = CallBackDesk(config, self.call_backs, self.acd)
         self.callers = Callers(config.policy)
         self.memories: tuple[Memory, ...] = (
             self.presence,
             self.desks.wrong_pins,
             self.incidents,
             self.callers,
+            self.call_backs,
         )
 
     def decide(self, event: CallEvent | CentreEvent, now: float) -> list[EngineEffect]:
@@ -110,6 +117,7 @@ class CallCentre:
                 if phones_known:
                     effects += self._look_ahead(local)
                 effects += pranks.expire(self.callers, self.wall(now))
+                effects += self._desk.clock(self.calls, self.wall(now))
             case RosterRead(entries):
                 self.roster = Roster.of(self.config, entries)
             case AgentTimerFired(timer):
@@ -117,6 +125,8 @@ class CallCentre:
             case Command():
                 self._command(event, now, effects)
         self._remember(effects, now)
+        if isinstance(event, ClockRead) or self._desk.wakes(effects):
+            self._call_back(now, effects)
         return effects
 
     def wall(self, now: float) -> float:
@@ -146,11 +156,25 @@ class CallCentre:
                 for memory in self.memories:
                     memory.remember(effect.kind, effect.call, effect.data, at)
 
+    def _call_back(self, now: float, effects: list[EngineEffect]) -> None:
+        """Begin the calls that there are operators for and no callers."""
+        while (due := self._desk.next(self.calls, now, self.wall(now))) is not None:
+            begun: list[EngineEffect] = []
+            self._follow(self.acd.lend(due.call, due.agent), now, begun)
+            self._call(due, now, begun)
+            self._remember(begun, now)
+            effects += begun
+
     def _command(self, command: Command, now: float, effects: list[EngineEffect]) -> None:
         match command:
             case LogIn() | LogOut() | TakeBreak() | EndBreak() | EndWrapUp():
                 done = carry_out(command, self.acd, self.config.policy, now)
                 self._follow(done, now, effects)
+            case CallBackNow(agent=str(agent)) if agent not in self.acd.seats:
+                effects.append(unknown_operator(agent))
+            case CallBackNow() | CloseCallBack():
+                follows = self._desk.command(command, self.calls, self.wall(now))
+                self._follow(follows, now, effects)
             case _ if isinstance(command, ReportCommand):
                 local = self._local or datetime.fromtimestamp(self.wall(now), UTC)
                 effects += self.incidents.decide(command, local)
@@ -192,15 +216,17 @@ class CallCentre:
     def _call(self, event: CallEvent, now: float, effects: list[EngineEffect]) -> None:
         call = self.calls.get(event.call)
         if call is None:
-            if not isinstance(event, Arrived):
+            if not isinstance(event, Arrived | CallBackDue):
                 effects.append(Illegal(event.call, "unknown", type(event).__name__))
                 if isinstance(event, OfferMade):
                     # Not a missed offer: the queue would offer it to the next operator, for ever.
                     self._follow(self.acd.apply(LeaveQueue(event.call), now), now, effects)
                 return
-            known = self.callers.known(event.caller_e164, self.wall(now))
-            call = Call(event.call, now, known)
+            number = event.number if isinstance(event, CallBackDue) else event.caller_e164
+            known = self.callers.known(number, self.wall(now))
+            call = Call(event.call, now, known, earlier=self._desk.earlier(event))
         after, wanted = decide(call, event, now, self.config, self._local)
+        seen = self._desk.saw(call, after, event, self.calls, now, self.wall(now))
         self.calls[event.call] = after
         missing: list[Decision] = []
         for effect in wanted:
@@ -219,13 +245,13 @@ class CallCentre:
                     effects.append(effect)
                 case _:
                     effects.append(effect)
-        self._follow(missing, now, effects)
+        self._follow([*missing, *seen], now, effects)
 
     def _follow(
         self, decisions: Sequence[Decision | Refused], now: float, effects: list[EngineEffect]
     ) -> None:
         for decision in decisions:
-            if isinstance(decision, OfferMade | OfferWithdrawn | OperatorsMissing):
+            if isinstance(decision, CallEvent):
                 self._call(decision, now, effects)
             else:
                 effects.append(decision)

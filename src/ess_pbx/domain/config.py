@@ -235,6 +235,19 @@ class Policy(Shape, frozen=True, kw_only=True):
     """Operators are on duty this long before their shift starts."""
     handover_after: Annotated[float, Meta(ge=0, le=3600)] = 0.0
     """Operators stay on duty this long after their shift has ended."""
+    call_back: bool = True
+    """Callers who left before a human answered, or were cut off, are called back."""
+    call_back_after: Annotated[float, Meta(ge=0, le=3600)] = 5.0
+    """Only those who had waited this long; who was cut off, or had called before, in any case."""
+    call_back_delays: tuple[Annotated[float, Meta(ge=0, le=86400)], ...] = (0.0, 120.0, 600.0)
+    """How long to wait before the first attempt and after each that failed; the last one counts
+    for all that follow."""
+    call_back_attempts: Annotated[int, Meta(ge=1, le=20)] = 3
+    """After so many the caller counts as unreachable."""
+    call_back_ring: Annotated[float, Meta(ge=5, le=120)] = 40.0
+    """How long the caller's phone rings."""
+    call_back_expires: Annotated[float, Meta(gt=0, le=168)] = 12.0
+    """Hours after which nobody is called back any more."""
     shift_alarm: Annotated[float, Meta(ge=0, le=86400)] = 900.0
     """How long before a shift starts it is an alarm that too few of its phones are reachable."""
     recording_days: Annotated[int, Meta(ge=1)] = 365

@@ -40,7 +40,11 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True)
 class Originate:
-    """Ring a phone. ``address`` is an extension for an operator, a SIP URI for an agency."""
+    """Ring a phone.
+
+    ``address`` is an operator's extension, an agency's SIP URI, or the number (E.164) of a caller
+    who is called back.
+    """
 
     call: CallId
     leg: LegId
@@ -51,6 +55,8 @@ class Originate:
     """Number and name that the phone shows."""
     timeout: float
     """Seconds after which Asterisk itself gives up; the core's own timer is shorter."""
+    trunk: str = ""
+    """The trunk that a caller's own call came by; the call back goes out through it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,10 +228,11 @@ class OfferMissed:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseAgent:
-    """The operator's part in the call is over; wrap-up begins."""
+    """The operator's part in the call is over; wrap-up begins, if there is anything to report."""
 
     call: CallId
     agent: str
+    wrap_up: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ class Arrived(CallEvent):
     callable: bool = False
     """Whether the caller's number may be called back."""
     known_number: bool = True
+    number_fault: str = ""
+    """Why it may not: ``ess_pbx.sip.numbers.Reason``."""
     gone: bool = False
     """The caller hung up before anybody could take the call: it is recorded, and over."""
     node: str = ""
@@ -146,6 +148,31 @@ class Stopping(CallEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class CallBackDue(CallEvent):
+    """An operator is free to call somebody back: the call that does so begins."""
+
+    agent: str
+    task: str
+    """The id of the call-back, which is that of the call it came of."""
+    number: str
+    """E.164."""
+    display: str
+    category: str
+    queue: str
+    priority: int
+    language: str
+    trunk: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallBackWithdrawn(CallEvent):
+    """Nobody is to be called back now: an emergency needs the operator, or it is settled."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class CentreEvent:
     """Something happened to the centre rather than to one call."""
 
@@ -227,4 +254,6 @@ CALL_EVENTS: tuple[type[CallEvent], ...] = (
     OfferWithdrawn,
     OperatorsMissing,
     Stopping,
+    CallBackDue,
+    CallBackWithdrawn,
 )

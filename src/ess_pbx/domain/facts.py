@@ -60,6 +60,20 @@ class FactKind(StrEnum):
     ALARM_RAISED = "alarm_raised"
     ALARM_CLEARED = "alarm_cleared"
     NO_OPERATOR = "no_operator"
+    CALL_LINKED = "call_linked"
+    """The caller had called before, and nobody had answered."""
+    CALL_BACK_CREATED = "call_back_created"
+    """A caller is to be called back; the task bears the id of their call."""
+    CALL_BACK_ADDED = "call_back_added"
+    """Another call of the same number, which the one task now stands for."""
+    CALL_BACK_ASKED = "call_back_asked"
+    """Somebody wants a task done now."""
+    CALL_BACK_STARTED = "call_back_started"
+    """The centre's own call begins: an operator is offered the task."""
+    CALL_BACK_DIALLED = "call_back_dialled"
+    """The operator picked up, and the caller's number is rung."""
+    CALL_BACK_ATTEMPTED = "call_back_attempted"
+    CALL_BACK_CLOSED = "call_back_closed"
     REPORT_OPENED = "report_opened"
     REPORT_SAVED = "report_saved"
     REPORT_DRAFTED = "report_drafted"
@@ -135,6 +149,19 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.ALARM_RAISED: ("alarm", "detail"),
         FactKind.ALARM_CLEARED: ("alarm", "detail"),
         FactKind.NO_OPERATOR: ("queue",),
+        FactKind.CALL_LINKED: ("earlier",),
+        FactKind.CALL_BACK_CREATED: (
+            *("caller_e164", "caller_display", "category", "queue", "priority", "language"),
+            *("trunk", "why", "not_callable", "due"),
+        ),
+        FactKind.CALL_BACK_ADDED: ("task", "priority", "why", "due"),
+        FactKind.CALL_BACK_ASKED: ("task", "agent", "due", "by", "via"),
+        FactKind.CALL_BACK_STARTED: (
+            *("task", "caller_e164", "caller_display", "trunk", "channel", "node"),
+        ),
+        FactKind.CALL_BACK_DIALLED: ("task", "agent", "leg"),
+        FactKind.CALL_BACK_ATTEMPTED: ("task", "attempt", "agent", "outcome", "due"),
+        FactKind.CALL_BACK_CLOSED: ("task", "outcome", "reason", "by", "via"),
         FactKind.REPORT_OPENED: ("report", "linked", "fields", "by", "via"),
         FactKind.REPORT_SAVED: ("report", "fields", "by", "via"),
         FactKind.REPORT_DRAFTED: ("report", "base", "fields", "by", "via"),
@@ -154,10 +181,11 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.CHECKPOINT: ("memories",),
     }
 )
-"""The keys of ``Fact.data``. ``invited_at`` and ``until`` are epoch seconds, ``seconds`` a length
-in seconds, ``sample_rate`` Hz, ``rms_dbov`` a list of dBov per channel, ``bytes`` the size of the
-file, ``entry`` its number in the manifest; ``channel_cause`` and ``cause`` are Q.850 causes. What
-is not known is None."""
+"""The keys of ``Fact.data``. ``invited_at``, ``until`` and ``due`` are epoch seconds, ``due`` None
+for never; ``seconds`` is a length in seconds, ``sample_rate`` Hz, ``rms_dbov`` a list of dBov per
+channel, ``bytes`` the size of the file, ``entry`` its number in the manifest; ``channel_cause`` and
+``cause`` are Q.850 causes; ``attempt`` counts those of a task from 1; ``by`` and ``via`` are None
+where nobody asked. What is not known is None."""
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):

@@ -48,6 +48,8 @@ def arrived(turn: Turn, event: Arrived) -> None:
         number=event.caller_e164 or "",
         display=event.caller_display,
         callable=event.callable,
+        number_fault=event.number_fault,
+        trunk=event.trunk or "",
         called=event.called,
         language=centre.language,
         category=centre.default_category,

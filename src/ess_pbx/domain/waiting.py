@@ -5,7 +5,7 @@ from __future__ import annotations
 from ess_pbx.domain import hearing, ids, priority, silence
 from ess_pbx.domain.call import OperatorSide, Phase, Turn
 from ess_pbx.domain.classifying import classify
-from ess_pbx.domain.config import LANGUAGE_SKILL
+from ess_pbx.domain.config import LANGUAGE_SKILL, Centre
 from ess_pbx.domain.effects import (
     ArmTimer,
     CancelTimer,
@@ -91,13 +91,18 @@ def _join(turn: Turn) -> None:
 
 def skills_for(turn: Turn) -> frozenset[str]:
     """What the call's category and language ask of an operator."""
-    call, centre = turn.call, turn.centre
+    call = turn.call
     if call.any_skills:
         return frozenset()
-    asked = next((each.skills for each in centre.categories if each.id == call.category), ())
-    if call.language == centre.language:
+    return skills_of(turn.centre, call.category, call.language)
+
+
+def skills_of(centre: Centre, category: str, language: str) -> frozenset[str]:
+    """What a category and a language ask of an operator."""
+    asked = next((each.skills for each in centre.categories if each.id == category), ())
+    if language == centre.language:
         return frozenset(asked)
-    return frozenset({*asked, LANGUAGE_SKILL + call.language})
+    return frozenset({*asked, LANGUAGE_SKILL + language})
 
 
 def offer(turn: Turn, event: OfferMade) -> None:
@@ -128,6 +133,8 @@ def shown_name(turn: Turn) -> str:
     call = turn.call
     named = {category.id: category.name for category in turn.centre.categories}
     category = named.get(call.category, call.category)
+    if call.phase is Phase.CALLING_OPERATOR:
+        category = f"Telepon balik {category}"
     shown = category if call.number else f"{category}, {call.display}"
     return f"{silence.SHOWN}, {shown}" if call.silent else shown
 

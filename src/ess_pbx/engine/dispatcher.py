@@ -108,6 +108,9 @@ class Dispatcher:
 
         It is the call's centre's, unless one is named.
         """
+        if kind is FactKind.CALL_BACK_STARTED and call is not None:
+            # A call of our own has no INVITE before this.
+            self._invited[call] = self._clock.monotonic()
         self._facts += 1
         fact = Fact(
             id=f"{self._boot}-{self._facts}",

@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass
 
+from ess_pbx.ari import models
 from ess_pbx.domain.call import Call
 from ess_pbx.domain.events import LegGone
-from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_caller
+from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_called_back, is_caller
 
 UNKNOWN_CAUSE = 0
 
@@ -36,12 +37,14 @@ def reconcile(
     bridged: Collection[str],
     desk_channels: Set[str] = frozenset(),
     desk_calls: Collection[CallId] = (),
+    unanswered: Collection[str] = (),
 ) -> Reconciliation:
     """Compare.
 
     ``channels`` are all of Asterisk's, ``ours`` those in the engine's application, ``bridged``
-    those in any bridge and ``desk_channels`` those of operators who dialled a code, each by channel
-    id; ``desk_calls`` are those of the latter that the engine knows.
+    those who talk in a bridge, ``unanswered`` those that still ring and ``desk_channels`` those of
+    operators who dialled a code, each by channel id; ``desk_calls`` are those of the latter that
+    the engine knows.
     """
     existing = set(channels)
     gone = tuple(
@@ -62,12 +65,27 @@ def reconcile(
         and channel not in desk_calls
         and not _known(calls, channel)
     ]
-    callers = {each for each in strangers if is_caller(each) and each not in desk_channels}
+    # Somebody whose phone an engine before this one rang, to call them back, is no caller yet.
+    callers = {
+        channel
+        for channel in strangers
+        if (is_caller(channel) and channel not in desk_channels)
+        or (is_called_back(channel) and channel not in unanswered)
+    }
     return Reconciliation(
         gone=gone,
         back_to_dialplan=tuple(channel for channel in strangers if channel in callers),
         hang_up=tuple(channel for channel in strangers if channel not in callers),
     )
+
+
+def talking_in(bridges: Iterable[models.Bridge], channels: Collection[str]) -> set[str]:
+    """Who is in a bridge with somebody; a tone or a prompt that plays there is nobody.
+
+    What plays is a channel of the bridge too, which is not among Asterisk's ``channels``.
+    """
+    inside = (set(bridge.channels) & set(channels) for bridge in bridges)
+    return {channel for them in inside if len(them) > 1 for channel in them}
 
 
 def _known(calls: Mapping[CallId, Call], channel: str) -> bool:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ess_pbx.ari import models
 from ess_pbx.ari.connection import AriConnection
-from ess_pbx.ari.translate import DESK_CONTEXT, EVENTS, Translator
+from ess_pbx.ari.translate import DESK_CONTEXT, EVENTS, Translator, to_be_recorded
 from ess_pbx.asterisk.render import AsteriskFolders
 from ess_pbx.db import migrate
 from ess_pbx.db.configuration import sync_centre
@@ -22,9 +22,9 @@ from ess_pbx.db.connect import create_engine
 from ess_pbx.db.projector import Projector
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.centres import Centres
-from ess_pbx.domain.events import PlaybackEnded, Stopping
+from ess_pbx.domain.events import LegAnswered, PlaybackEnded, Stopping
 from ess_pbx.domain.facts import Fact, FactKind
-from ess_pbx.domain.ids import CallId
+from ess_pbx.domain.ids import CallId, LegId, call_of
 from ess_pbx.engine import recordings
 from ess_pbx.engine.clock import Clock, SystemClock
 from ess_pbx.engine.dispatcher import Dispatcher
@@ -33,7 +33,7 @@ from ess_pbx.engine.executor import APP, NOT_FOUND, Executor
 from ess_pbx.engine.journal import Journal
 from ess_pbx.engine.pin_check import PinCheck
 from ess_pbx.engine.recall import recall
-from ess_pbx.engine.reconcile import reconcile
+from ess_pbx.engine.reconcile import reconcile, talking_in
 from ess_pbx.engine.stream_watch import StreamWatch
 from ess_pbx.errors import AriError, AriRefusedError
 from ess_pbx.settings.credentials import Credentials
@@ -103,7 +103,11 @@ class Engine:
         self._log.info("journal.recalled", facts=recalled)
         self.dispatcher.checkpoint()
         self.dispatcher.executor = Executor(
-            self.ari, self._folders.prompts, self.dispatcher.feed, self._language
+            self.ari,
+            self._folders.prompts,
+            self.dispatcher.feed,
+            self._language,
+            {trunk.id: trunk.identity for trunk in settings.trunks},
         )
         self.dispatcher.check_pin = PinCheck(settings.folders.state, self.dispatcher.feed).begin
         self._database = create_engine(settings.database.url)
@@ -216,8 +220,26 @@ class Engine:
             claim = self.ari.send("POST", "events/claim", query=query)
             claim.add_done_callback(lambda done: self._claimed(event.channel, done))
             return
+        if (called_back := to_be_recorded(event)) is not None:
+            self._record_called_back(LegId(called_back))
         for translated in self._translator.translate(event):
             self.dispatcher.feed(translated)
+
+    def _record_called_back(self, leg: LegId) -> None:
+        """Only the dialplan can start MixMonitor; it sends the channel back at once."""
+        where: dict[str, str | int] = {"context": "call-back", "extension": "s", "priority": 1}
+        sent = self.ari.send("POST", f"channels/{leg}/continue", query=where)
+
+        def done(sent: asyncio.Future[Any]) -> None:
+            if sent.cancelled() or (error := sent.exception()) is None:
+                return
+            # Whoever is there is spoken with all the same.
+            self.dispatcher.record(
+                call_of(leg), FactKind.RECORDING_FAILED, {"recording": leg, "reason": str(error)}
+            )
+            self.dispatcher.feed(LegAnswered(call_of(leg), leg))
+
+        sent.add_done_callback(done)
 
     def _claimed(self, channel: models.Channel, done: asyncio.Future[Any]) -> None:
         if done.cancelled() or (error := done.exception()) is None:
@@ -259,9 +281,10 @@ class Engine:
             self.centres.calls,
             [channel.id for channel in channels],
             application.channel_ids,
-            {channel for bridge in bridges for channel in bridge.channels},
-            {each.id for each in channels if each.dialplan.context == DESK_CONTEXT},
-            self.centres.desk_calls,
+            talking_in(bridges, {channel.id for channel in channels}),
+            unanswered={channel.id for channel in channels if channel.state != "Up"},
+            desk_channels={each.id for each in channels if each.dialplan.context == DESK_CONTEXT},
+            desk_calls=self.centres.desk_calls,
         )
         for event in outcome.gone:
             self.dispatcher.feed(event)

@@ -112,6 +112,8 @@ class CentreChecks:
         self._references()
         self._dialled()
         self._shifts()
+        if self.values["policy"] is not INVALID:
+            self._call_backs(self.values["policy"])
         if self.values["centre"] is not INVALID:
             self._centre(self.values["centre"], prompts)
 
@@ -144,6 +146,19 @@ class CentreChecks:
                 self.problems.add(
                     ("agencies", at, "contact"), shown(agency.contact), "a valid host and port"
                 )
+
+    def _call_backs(self, policy: Policy) -> None:
+        delays, attempts = policy.call_back_delays, policy.call_back_attempts
+        path = ("policy", "call_back_delays")
+        if not delays:
+            self.problems.add(path, "none", "one delay or more, such as [0, 120, 600]")
+        elif policy.call_back and len(delays) > attempts:
+            found = f"{len(delays)} delays for {attempts} attempts (call_back_attempts)"
+            self.warnings.add(path, found, "no more delays than attempts")
+        last = sum(delays[min(each, len(delays) - 1)] for each in range(attempts)) if delays else 0
+        if policy.call_back and last >= policy.call_back_expires * 3600:
+            found = f"{policy.call_back_expires:g} h, before the last attempt is due"
+            self.warnings.add(("policy", "call_back_expires"), found, "longer than all delays")
 
     def _shifts(self) -> None:
         shifts = [shift for _, shift in self._each("shifts")]

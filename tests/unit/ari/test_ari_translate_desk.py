@@ -40,7 +40,7 @@ def test_a_code_is_told_with_the_registration_that_it_came_with() -> None:
     assert event == DeskCallArrived(CallId("ess1-1.1"), "1001", "*11")
 
 
-@pytest.mark.parametrize("args", [[], ["desk"], ["caller", "*11"]])
+@pytest.mark.parametrize("args", [[], ["desk"], ["tamu", "*11"]])
 def test_any_other_call_is_a_callers(args: list[str]) -> None:
     (event,) = Translator(sample()).translate(entered(args))
     assert isinstance(event, Arrived)

@@ -35,6 +35,7 @@ OTHER = CallId("ess1-1700000000.2")
 CALLER = caller_leg(CALL)
 POLICY = Policy(
     search_at_once=False,
+    call_back=False,
     ring=12,
     rona_pause=5,
     wrap_up=20,

@@ -65,10 +65,15 @@ class Given:
         self.happened.clear()
 
     def send(
-        self, method: str, uri: str, *, query: Mapping[str, str | int] | None = None
+        self,
+        method: str,
+        uri: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        body: object = None,
     ) -> asyncio.Future[Answer]:
         """Stand in for the connection."""
-        del method, query
+        del method, query, body
         if self.broken:
             raise RuntimeError("a defect in the executor")
         self.happened.append(uri)

@@ -446,3 +446,15 @@ def test_a_skill_that_no_call_asks_for_and_one_that_nobody_has_are_warnings(give
         'categories[0].skills[0]: "medis"',
         'operators[0].skills.medsi: "medsi"',
     ]
+
+
+def test_call_backs_need_a_delay_and_time_for_all_attempts(given: Given) -> None:
+    (error,) = errors_of(given(("ring = 12", "ring = 12\ncall_back_delays = []")))
+    assert "call_back_delays" in error
+    assert "one delay or more" in error
+    odd = "call_back_delays = [0, 1, 3600]\ncall_back_attempts = 2\ncall_back_expires = 0.0001"
+    settings = load_settings(given(("ring = 12", odd)))
+    found = [warning for warning in settings.warnings if "call_back" in warning]
+    assert len(found) == 2
+    assert "3 delays for 2 attempts" in found[0]
+    assert "before the last attempt is due" in found[1]
