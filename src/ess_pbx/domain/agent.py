@@ -124,18 +124,27 @@ class Seat:
     """Number of the last offer that was taken or missed: for those who go in turn."""
     offer: int = 0
     """Number of the offer in flight."""
+    idle_number: int = 0
+    """Counts who became idle when; parts those who stand equal in a line."""
+    supervisor: bool = False
+    """Rung by the ladder alone, whatever shift it is."""
+
+    @property
+    def here(self) -> bool:
+        """Whether it is this operator's time, and their phone is there."""
+        return self.reachable and (self.on_duty or self.supervisor)
 
     @property
     def present(self) -> bool:
         """Whether calls can reach this operator at all."""
-        return self.on_duty and self.reachable and self.on_break is None
+        return self.on_break is None and self.reachable and (self.on_duty or self.supervisor)
 
     @property
     def status(self) -> str:
         """``present``, ``break`` or ``away``."""
-        if self.present:
-            return "present"
-        return "break" if self.on_duty and self.reachable else "away"
+        if not self.here:
+            return "away"
+        return "present" if self.on_break is None else "break"
 
     @property
     def free(self) -> bool:

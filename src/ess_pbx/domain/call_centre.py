@@ -31,6 +31,7 @@ from ess_pbx.domain.events import (
     CallEvent,
     CentreEvent,
     ClockRead,
+    Hurried,
     OfferMade,
     OperatorsMissing,
     PhoneLost,
@@ -55,6 +56,7 @@ class CallCentre:
         self._shift_alarms: frozenset[str] = frozenset()
         self._local: datetime | None = None
         self._wall_ahead = 0.0
+        self._hurry = 1.0
         self.memories: tuple[Memory, ...] = ()
 
     def decide(self, event: CallEvent | CentreEvent, now: float) -> list[EngineEffect]:
@@ -86,6 +88,18 @@ class CallCentre:
     def wall(self, now: float) -> float:
         """Seconds since the epoch, by the wall clock as it was last read."""
         return now + self._wall_ahead
+
+    def hurry(self, factor: float, now: float) -> list[EngineEffect]:
+        """From now on the ladder comes ``factor`` (above 0) times as early as the policy says.
+
+        For those who wait already too: a step that is overdue by it comes at once.
+        """
+        effects: list[EngineEffect] = []
+        if factor != self._hurry:
+            self._hurry = factor
+            for call in list(self.calls):
+                self._call(Hurried(call), now, effects)
+        return effects
 
     def recall(self, fact: Fact) -> None:
         """A fact from before this start, oldest first; calls are not made anew by it."""
@@ -135,7 +149,9 @@ class CallCentre:
                     self._follow(self.acd.apply(LeaveQueue(event.call), now), now, effects)
                 return
             call = Call(event.call, now)
-        after, wanted = decide(call, event, now, self.config, self._local)
+        after, wanted = decide(
+            call, event, now, self.config, self._local, queue=self.acd, hurry=self._hurry
+        )
         self.calls[event.call] = after
         missing: list[Decision] = []
         for effect in wanted:

@@ -115,6 +115,11 @@ class OperatorsMissing(CallEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class Hurried(CallEvent):
+    """The ladder comes earlier or later than when its next step was set."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping(CallEvent):
     """The Asterisk that holds the call is about to be stopped, on purpose."""
 
@@ -175,5 +180,6 @@ CALL_EVENTS: tuple[type[CallEvent], ...] = (
     TimerFired,
     OfferMade,
     OperatorsMissing,
+    Hurried,
     Stopping,
 )

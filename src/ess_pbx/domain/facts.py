@@ -36,6 +36,8 @@ class FactKind(StrEnum):
     OPERATOR_RUNG = "operator_rung"
     OFFER_MISSED = "offer_missed"
     OPERATOR_ANSWERED = "operator_answered"
+    OVERFLOW_STARTED = "overflow_started"
+    OVERFLOW_FAILED = "overflow_failed"
     CONSULT_STARTED = "consult_started"
     AGENCY_RUNG = "agency_rung"
     AGENCY_ANSWERED = "agency_answered"
@@ -75,11 +77,13 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.CLASSIFIED: ("category", "queue", "priority", "language"),
         FactKind.QUEUED: ("queue", "priority"),
         FactKind.LADDER_STEP: ("step", "after"),
-        FactKind.ANNOUNCED: ("prompt",),
+        FactKind.ANNOUNCED: ("prompt", "position"),
         FactKind.OFFERED: ("agent", "leg"),
         FactKind.OPERATOR_RUNG: ("agent", "leg"),
         FactKind.OFFER_MISSED: ("agent", "leg", "reason"),
         FactKind.OPERATOR_ANSWERED: ("agent", "leg"),
+        FactKind.OVERFLOW_STARTED: ("agency", "leg"),
+        FactKind.OVERFLOW_FAILED: ("agency", "leg", "reason"),
         FactKind.CONSULT_STARTED: ("agency", "agent", "leg"),
         FactKind.AGENCY_RUNG: ("agency", "leg"),
         FactKind.AGENCY_ANSWERED: ("agency", "leg"),
@@ -110,7 +114,8 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
 )
 """The keys of ``Fact.data``. ``invited_at`` is epoch seconds, ``seconds`` a length in seconds,
 ``sample_rate`` Hz, ``rms_dbov`` a list of dBov per channel, ``bytes`` the size of the file;
-``channel_cause`` and ``cause`` are Q.850 causes. What is not known is None."""
+``channel_cause`` and ``cause`` are Q.850 causes; ``position`` counts from 1 and is that of the
+caller when it was said. What is not known is None."""
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):

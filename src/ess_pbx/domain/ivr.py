@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ess_pbx.domain import hearing, waiting
+from ess_pbx.domain import hearing, queueing, ringing, waiting
 from ess_pbx.domain.call import Phase, Result, Then, Turn
 from ess_pbx.domain.classifying import classify, record_classification
 from ess_pbx.domain.config import Choice
-from ess_pbx.domain.effects import Answer, ArmTimer, CancelTimer, HangUp, LeaveQueue, Role
+from ess_pbx.domain.effects import Answer, ArmTimer, CancelTimer, LeaveQueue, Role
 from ess_pbx.domain.ending import UNKNOWN_CAUSE, end, timer
 from ess_pbx.domain.events import (
     Arrived,
@@ -62,7 +62,7 @@ def arrived(turn: Turn, event: Arrived) -> None:
     if centre.first_menu is not None:
         if centre.policy.search_at_once:
             record_classification(turn)
-            waiting.join(turn)
+            queueing.join(turn)
         turn.do(Answer(turn.call.caller))
         enter_menu(turn, centre.first_menu, *greeting)
         return
@@ -116,8 +116,8 @@ def timer_fired(turn: Turn, event: TimerFired) -> None:
     """Nothing was pressed; or an operator did not answer."""
     if event.timer.kind == "menu":
         _nothing_pressed(turn)
-    elif event.timer.kind == "ring":
-        waiting.timer_fired(turn, event)
+    elif event.timer.kind == ringing.RING:
+        ringing.not_answered(turn, event.timer)
 
 
 def nobody_there(turn: Turn, _: OperatorsMissing) -> None:
@@ -158,7 +158,7 @@ def _choose(turn: Turn, choice: Choice) -> None:
     _go_on(turn, choice)
     in_menu = turn.call.phase is Phase.IVR and turn.call.information is not Then.END
     if in_menu and left_queue and turn.centre.policy.search_at_once:
-        waiting.join(turn)
+        queueing.join(turn)
 
 
 def _go_on(turn: Turn, choice: Choice, *before: str, closed: tuple[str, ...] = ()) -> None:
@@ -195,12 +195,8 @@ def _inform(turn: Turn, choice: Choice, *before: str) -> None:
 
 
 def _stop_searching(turn: Turn) -> None:
-    call = turn.call
-    if call.offer is not None:
-        # The phone first: an operator given back may be rung for the next call in this moment.
-        turn.do(HangUp(call.offer.leg), CancelTimer(timer(call.id, "ring")))
-        turn.set(offer=None)
-    turn.do(LeaveQueue(call.id))
+    ringing.stop_ringing(turn)
+    turn.do(LeaveQueue(turn.call.id))
 
 
 def _information_goes_on(turn: Turn) -> None:

@@ -124,12 +124,13 @@ class CallFacts:
     def answered_after(self) -> float | None:
         """Seconds from INVITE to two-way audio with a human: the clock of every answer figure.
 
-        That is when the operator picked up, or when our own answer went out to the caller if that
-        was later. A greeting or menu is no answer. None when no operator answered.
+        That is when the operator picked up, or an agency that was rung for a caller in the queue;
+        or when our own answer went out to the caller if that was later. A greeting or menu is no
+        answer. None when nobody answered.
         """
-        if self.operator_answered is None:
-            return None
-        return max(self.operator_answered, self.caller_connected or 0.0)
+        humans = [self.operator_answered, *(consult.answered for consult in self.consults)]
+        first = min((each for each in humans if each is not None), default=None)
+        return None if first is None else max(first, self.caller_connected or 0.0)
 
     @property
     def step(self) -> Step:

@@ -10,14 +10,15 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
-from ess_pbx.domain import ending, hearing, ivr, talking, transfer, waiting
-from ess_pbx.domain.call import Call, Phase, Turn
+from ess_pbx.domain import ending, hearing, ivr, ladder, ringing, talking, transfer, waiting
+from ess_pbx.domain.call import Call, Phase, Places, Turn
 from ess_pbx.domain.config import Centre
 from ess_pbx.domain.effects import Effect, Illegal, LeaveQueue
 from ess_pbx.domain.events import (
     CALL_EVENTS,
     Arrived,
     CallEvent,
+    Hurried,
     KeyPressed,
     LegAnswered,
     LegGone,
@@ -70,6 +71,7 @@ _HUMANS = rules(
     on(TimerFired, ignored),
     on(OfferMade, unwanted_offer),
     on(OperatorsMissing, ignored),
+    on(Hurried, ignored),
     on(Stopping, ending.stopped),
 )
 """What holds where humans talk, unless a phase says otherwise."""
@@ -88,8 +90,9 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
         on(PlaybackBegan, hearing.began),
         on(PlaybackEnded, ivr.playback_ended),
         on(TimerFired, ivr.timer_fired),
-        on(OfferMade, waiting.offer),
+        on(OfferMade, ringing.offer),
         on(OperatorsMissing, ivr.nobody_there),
+        on(Hurried, ignored),
         on(Stopping, ending.stopped),
     ),
     Phase.WAITING: rules(
@@ -101,8 +104,9 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
         on(PlaybackBegan, hearing.began),
         on(PlaybackEnded, hearing.ended),
         on(TimerFired, waiting.timer_fired),
-        on(OfferMade, waiting.offer),
+        on(OfferMade, ringing.offer),
         on(OperatorsMissing, waiting.nobody_there),
+        on(Hurried, ladder.arm_anew),
         on(Stopping, ending.stopped),
     ),
     Phase.TALKING: _HUMANS | rules(on(KeyPressed, talking.key)),
@@ -137,12 +141,20 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
 
 
 def decide(
-    call: Call, event: CallEvent, now: float, centre: Centre, local: datetime | None = None
+    call: Call,
+    event: CallEvent,
+    now: float,
+    centre: Centre,
+    local: datetime | None = None,
+    *,
+    queue: Places | None = None,
+    hurry: float = 1.0,
 ) -> tuple[Call, list[Effect]]:
     """What becomes of a call by an event at ``now`` (monotonic seconds), and what is to be done.
 
-    ``local`` is the centre's time of day, for opening hours.
+    ``local`` is the centre's time of day, for opening hours; ``queue`` knows the call's place, and
+    the ladder comes ``hurry`` times as early as the policy says.
     """
-    turn = Turn(call, now, centre, local)
+    turn = Turn(call, now, centre, local, queue=queue, hurry=hurry)
     TABLE[call.phase][type(event)](turn, event)
     return turn.call, turn.effects

@@ -20,6 +20,7 @@ from ess_pbx.domain.config import LANGUAGE_SKILL, Shift
 from ess_pbx.domain.shift import is_on
 from ess_pbx.errors import SettingsError
 from ess_pbx.prompts.catalogue import load_catalogue
+from ess_pbx.settings.ladder_checks import check_ladder
 from ess_pbx.settings.menu_checks import Targets, check_menus
 from ess_pbx.settings.menus import MenuFile, read_menus
 from ess_pbx.settings.model import LEAST_RTP_PORTS, Asterisk, CentreTable, Database, Folders
@@ -118,6 +119,13 @@ class Checks:
                     self._known(path, operator, extensions, "an operator's extension")
                     if operator in element.operators[:index]:
                         self.problems.add(path, f"{shown(operator)} again", "each operator once")
+        supervisors = {e.extension for _, e in self._each("operators") if e.role == "supervisor"}
+        for at, queue in self._each("queues"):
+            for index, operator in enumerate(queue.operators):
+                if operator in supervisors:
+                    found = f"{shown(operator)}, a supervisor"
+                    expected = "an operator; supervisors are rung by the ladder"
+                    self.problems.add(("queues", at, "operators", index), found, expected)
         for at, agency in self._each("agencies"):
             for index, name in enumerate(agency.categories):
                 path = ("agencies", at, "categories", index)
@@ -176,6 +184,8 @@ class Checks:
             self.problems.add(("shifts",), "none", "one shift or more")
         if self.values["operators"] == ():
             self.problems.add(("operators",), "none", "one operator or more")
+        elif all(operator.role == "supervisor" for _, operator in self._each("operators")):
+            self.problems.add(("operators",), "supervisors only", "one operator or more")
         centre = self.values["centre"]
         rostered = centre is not INVALID and centre.roster is not None
         for at, shift in self._each("shifts"):
@@ -200,7 +210,7 @@ class Checks:
             return
         on_duty = {extension for shift in shifts for extension in shift.operators}
         for at, operator in self._each("operators"):
-            if operator.extension not in on_duty:
+            if operator.extension not in on_duty and operator.role == "operator":
                 self.warnings.add(("operators", at), "on no shift", "one shift or more")
 
     def _ports(self, asterisk: Asterisk) -> None:
@@ -246,6 +256,8 @@ class Checks:
             expected = "a country of ISO 3166, such as ID"
             self.problems.add(("centre", "country"), shown(table.country), expected)
         prompts, languages = self._catalogue(table)
+        if self.values["policy"] is not INVALID:
+            check_ladder(self.values["policy"], self._names("agencies"), prompts, self.problems)
         self._skills(languages, rostered=table.roster is not None)
         if table.greeting and prompts is not None and table.greeting not in prompts:
             expected = f"a prompt in the catalogue ({', '.join(sorted(prompts))})"

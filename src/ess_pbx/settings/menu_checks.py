@@ -41,6 +41,9 @@ def check_menus(file: MenuFile, first: str | None, targets: Targets, problems: P
                 _unknown((*path, "menu"), choice.menu, menus, "the id of a menu", problems)
     for key, wanted in file.queue_keys.items():
         _check_targets(wanted, (QUEUE_KEYS, key), targets, problems)
+        if wanted.hint is not None and wanted.hint not in (targets.prompts or [wanted.hint]):
+            expected = "a prompt in the centre's catalogue"
+            problems.add((QUEUE_KEYS, key, "hint"), shown(wanted.hint), expected)
     if not whole:
         return
     reached = _reached(menus, first)

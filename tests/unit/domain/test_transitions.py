@@ -15,6 +15,7 @@ from ess_pbx.domain.effects import HangUp, Illegal, Record
 from ess_pbx.domain.events import (
     CALL_EVENTS,
     CallEvent,
+    Hurried,
     KeyPressed,
     LegAnswered,
     LegGone,
@@ -36,7 +37,7 @@ from .given import PHASES, waiting
 from .story import Story
 
 GHOST = operator_leg(CALL, 99)
-TIMERS = ("menu", "ring", "comfort", "agency", "release", "of-a-later-version")
+TIMERS = ("menu", "ring", "comfort", "agency", "ladder", "release", "of-a-later-version")
 CAUSES = (0, 16, 17, 19, 127)
 
 
@@ -130,6 +131,9 @@ def plausible(story: Story) -> Iterator[CallEvent]:
         yield PlaybackBegan(CALL, each)
         yield PlaybackEnded(CALL, each)
     yield from (TimerFired(CALL, TimerId(CALL, kind)) for kind in TIMERS)
+    for leg in dict.fromkeys(legs):
+        yield from (TimerFired(CALL, TimerId(CALL, kind, leg)) for kind in ("ring", "overflow"))
+    yield Hurried(CALL)
     yield OfferMade(CALL, "2002")
     yield OperatorsMissing(CALL)
     yield Stopping(CALL)

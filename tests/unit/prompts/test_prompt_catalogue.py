@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from ess_pbx.domain import comfort
 from ess_pbx.errors import PromptError, SettingsError
 from ess_pbx.prompts.catalogue import load_catalogue, read_recording
 
@@ -30,6 +31,13 @@ NAMES_THE_ENGINE_PLAYS = {
     "info-darurat",
     "info-kantor-tutup",
     "terima-kasih",
+    "antrean-operator-lain",
+    "antrean-semua-operator",
+    "antrean-penyelia",
+    "antrean-pusat-lain",
+    "butuh-ambulans",
+    *(comfort.position_prompt(place) for place in range(1, 22)),
+    *comfort.KEY_PROMPTS.values(),
 }
 
 

@@ -119,6 +119,8 @@ def test_the_lines_of_the_sample_name_their_keys() -> None:
 
     for path, line in toml_lines(source).items():
         names = [step for step in path if isinstance(step, str)]
+        if path[-2:-1] == ("ladder",):
+            names = ["step"]  # an element of a list over several lines
         assert names[-1] in rows[line - 1], path
 
 
