@@ -283,6 +283,13 @@ class Acd:
         seat = takers.first_idle()
         return [] if seat is None else self._offer(entry, seat)
 
+    def _offer_one_more(self, entry: Waiting, seat: Seat) -> list[Decision]:
+        """Offer a call that waits, or rings all, to one who can take it."""
+        decisions = self._offer(entry, seat)
+        if entry.line.rings_all and len(entry.offers) == 1:
+            entry.line.add_call(entry, self.waiting)
+        return decisions
+
     def _offer(self, entry: Waiting, seat: Seat) -> list[Decision]:
         seat.apply(AgentEvent.OFFER)
         self._count += 1
@@ -308,10 +315,7 @@ class Acd:
         if entry is None:
             self._is_idle(seat)
             return []
-        decisions = self._offer(entry, seat)
-        if entry.line.rings_all and len(entry.offers) == 1:
-            entry.line.add_call(entry, self.waiting)
-        return decisions
+        return self._offer_one_more(entry, seat)
 
     def _is_idle(self, seat: Seat) -> None:
         for line in self._lines_of[seat.extension]:
@@ -381,7 +385,10 @@ class Acd:
                 return
 
     def _serve(self) -> list[Decision]:
-        """Several came at once, or the last with some skills went: most urgent call first."""
+        """Several came at once, or the last with some skills went: most urgent call first.
+
+        Each waiting call gets one before any gets all who are left.
+        """
         decisions: list[Decision] = []
         lines = [line for lines in self._lines.values() for line in lines.values()]
         while True:
@@ -389,7 +396,8 @@ class Acd:
             entry = self._most_urgent(served)
             if entry is None:
                 return decisions
-            decisions += self._offer_to_idle(entry)
+            seat = self._takers(entry.line).first_idle()
+            decisions += [] if seat is None else self._offer_one_more(entry, seat)
 
     def _most_urgent(self, lines: Sequence[Line]) -> Waiting | None:
         """The first call of some lines that rings nowhere; if there is none, that rings all."""
