@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import pytest
 from msgspec.structs import replace
@@ -48,7 +49,7 @@ def voice_begins(listener: Listener, hertz: int, since: float, until: float) -> 
 
 
 async def test_a_long_wait_is_never_silent_and_the_first_words_of_the_operator_arrive_whole(
-    given_centre: GivenCentre, record_property: pytest.RecordProperty
+    given_centre: GivenCentre, record_property: Callable[[str, object], None]
 ) -> None:
     policy = replace(QUICK, ring=4, rona_limit=100, agency_ring=5, comfort=12, ladder=LADDER)
     story = await given_centre(policy=policy)

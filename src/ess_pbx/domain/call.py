@@ -180,6 +180,7 @@ class Turn:
         centre: Centre,
         local: datetime | None = None,
         *,
+        holiday: bool = False,
         queue: Places | None = None,
         hurry: float = 1.0,
     ) -> None:
@@ -188,6 +189,8 @@ class Turn:
         self.centre = centre
         self.local = local
         """The centre's local time as it was last read; None before the first reading."""
+        self.holiday = holiday
+        """Whether that day is a holiday of the roster."""
         self.queue: Places = NoPlaces() if queue is None else queue
         """The queue as it was before this turn."""
         self.hurry = hurry

@@ -149,8 +149,16 @@ class CallCentre:
                     self._follow(self.acd.apply(LeaveQueue(event.call), now), now, effects)
                 return
             call = Call(event.call, now)
+        local = self._local
         after, wanted = decide(
-            call, event, now, self.config, self._local, queue=self.acd, hurry=self._hurry
+            call,
+            event,
+            now,
+            self.config,
+            local,
+            holiday=local is not None and self.roster.is_holiday(local.date()),
+            queue=self.acd,
+            hurry=self._hurry,
         )
         self.calls[event.call] = after
         missing: list[Decision] = []

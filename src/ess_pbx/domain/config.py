@@ -149,6 +149,8 @@ class Hours(Shape, frozen=True, kw_only=True):
 
     open: tuple[OpenPeriod, ...]
     closed: Choice
+    holidays: Literal["open", "closed"] = "open"
+    """Whether a holiday of the roster is a day like any other, or closed all day."""
 
 
 class Menu(Shape, frozen=True, kw_only=True):

@@ -79,9 +79,10 @@ def enter_menu(turn: Turn, name: str, *before: str, closed: tuple[str, ...] = ()
     Where it is closed the caller goes elsewhere; ``closed`` are the menus that sent them on.
     """
     menu = turn.centre.menus[name]
-    if menu.hours is not None and turn.local is not None and not is_open(menu.hours, turn.local):
-        classify(turn, menu.hours.closed)
-        _go_on(turn, menu.hours.closed, *before, closed=(*closed, name))
+    hours, local = menu.hours, turn.local
+    if hours is not None and local is not None and not is_open(hours, local, holiday=turn.holiday):
+        classify(turn, hours.closed)
+        _go_on(turn, hours.closed, *before, closed=(*closed, name))
         return
     way = turn.call.menus
     way = (*(way[: way.index(name)] if name in way else way), name)

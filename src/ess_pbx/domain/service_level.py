@@ -137,10 +137,10 @@ class CallFacts:
         """The furthest step of the funnel that the call reached."""
         if any(consult.answered is not None for consult in self.consults):
             return Step.CLOSED if self.result == "success" else Step.AGENCY_ANSWERED
-        if any(consult.rung for consult in self.consults):
-            return Step.AGENCY_RUNG
         if self.operator_answered is not None:
-            return Step.ANSWERED
+            # An agency that only rang for a caller in the queue was no answer.
+            rung = any(consult.rung for consult in self.consults)
+            return Step.AGENCY_RUNG if rung else Step.ANSWERED
         if self.rung:
             return Step.RUNG
         if self.queued:

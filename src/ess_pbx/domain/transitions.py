@@ -147,14 +147,15 @@ def decide(
     centre: Centre,
     local: datetime | None = None,
     *,
+    holiday: bool = False,
     queue: Places | None = None,
     hurry: float = 1.0,
 ) -> tuple[Call, list[Effect]]:
     """What becomes of a call by an event at ``now`` (monotonic seconds), and what is to be done.
 
-    ``local`` is the centre's time of day, for opening hours; ``queue`` knows the call's place, and
+    ``local`` is the centre's time, for opening hours, on a ``holiday`` or not; ``queue`` knows the call's place, and
     the ladder comes ``hurry`` times as early as the policy says.
     """
-    turn = Turn(call, now, centre, local, queue=queue, hurry=hurry)
+    turn = Turn(call, now, centre, local, holiday=holiday, queue=queue, hurry=hurry)
     TABLE[call.phase][type(event)](turn, event)
     return turn.call, turn.effects
