@@ -105,6 +105,8 @@ class Call:
     category: str = ""
     queue: str = ""
     priority: int = 5
+    lost_at: float | None = None
+    """When the caller last lost the human they had, and began to wait anew."""
     rungs: int = 0
     """Steps of the ladder that are done or passed over."""
     any_skills: bool = False

@@ -177,7 +177,10 @@ class Menu(Shape, frozen=True, kw_only=True):
 
 
 class Rung(Shape, frozen=True, kw_only=True):
-    """What is done for a caller who has waited ``after`` seconds since they called."""
+    """What is done for a caller who has waited ``after`` seconds since they called.
+
+    Or since they lost the operator or agency they were speaking with.
+    """
 
     after: Seconds
     step: Step

@@ -24,11 +24,16 @@ HIGHER: dict[Reach | None, Reach] = {
 
 
 def arm(turn: Turn) -> None:
-    """When the next step is due, counted from the call's arrival; none when none changes it."""
+    """When the next step is due, by how long the caller waits; none when none changes anything.
+
+    Who lost their human keeps the steps that were done, and has the others by the new wait.
+    """
     rung = _next(turn)
     if rung is not None:
         after = turn.centre.policy.ladder[rung].after / turn.hurry
-        due = turn.call.arrived + after - turn.now
+        call = turn.call
+        since = call.arrived if call.lost_at is None else call.lost_at
+        due = since + after - turn.now
         turn.do(ArmTimer(timer(turn.call.id, LADDER), max(0.0, due)))
 
 

@@ -153,8 +153,8 @@ def decide(
 ) -> tuple[Call, list[Effect]]:
     """What becomes of a call by an event at ``now`` (monotonic seconds), and what is to be done.
 
-    ``local`` is the centre's time, for opening hours, on a ``holiday`` or not; ``queue`` knows the call's place, and
-    the ladder comes ``hurry`` times as early as the policy says.
+    ``local`` is the centre's time of day, on a ``holiday`` or not, for opening hours; ``queue``
+    knows the call's place, and the ladder comes ``hurry`` times as early as the policy says.
     """
     turn = Turn(call, now, centre, local, holiday=holiday, queue=queue, hurry=hurry)
     TABLE[call.phase][type(event)](turn, event)

@@ -31,7 +31,7 @@ def queue_call(turn: Turn, *prompts: str) -> None:
 
 def requeue(turn: Turn) -> None:
     """A caller who had a human lost them: back to the head of the queue, age kept."""
-    turn.set(priority=TOP_PRIORITY, operator=None, agency=None, dialled="")
+    turn.set(priority=TOP_PRIORITY, operator=None, agency=None, dialled="", lost_at=turn.now)
     begin(turn)
     hearing.announce(turn, WAIT_PROMPT)
 

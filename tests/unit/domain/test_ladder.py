@@ -149,6 +149,20 @@ def test_the_ladder_of_who_waits_already_can_be_hurried_or_slowed(
     assert story.core.hurry(factor, story.now) == []
 
 
+def test_who_loses_their_operator_climbs_anew_from_where_they_were() -> None:
+    ladder = (Rung(after=10, step="ring-all"), Rung(after=60, step="overflow", to="psc"))
+    story = waiting(with_ladder(*ladder, default_queue="medis"), phones=("2001", "2002"))
+    story.after(20)
+    story.answers(story.call.offers[0].leg)
+    story.after(600)
+
+    story.gone(story.operator, 38)
+
+    assert steps(story) == ["ring-all"]
+    assert story.rung.address == "2002"
+    assert story.armed("ladder") == 60
+
+
 # Overflow
 
 
