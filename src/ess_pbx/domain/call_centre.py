@@ -40,6 +40,7 @@ from ess_pbx.domain.events import (
 )
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId
+from ess_pbx.domain.incidents import Incidents, ReportCommand
 from ess_pbx.domain.memory import Memory
 from ess_pbx.domain.roster import Roster, ahead
 from ess_pbx.domain.transitions import decide
@@ -57,7 +58,8 @@ class CallCentre:
         self._local: datetime | None = None
         self._wall_ahead = 0.0
         self._hurry = 1.0
-        self.memories: tuple[Memory, ...] = ()
+        self.incidents = Incidents(config)
+        self.memories: tuple[Memory, ...] = (self.incidents,)
 
     def decide(self, event: CallEvent | CentreEvent, now: float) -> list[EngineEffect]:
         """What is to be done about an event at ``now`` (monotonic seconds), in order."""
@@ -130,6 +132,9 @@ class CallCentre:
                 effects.append(unknown_operator(agent))
             case EndBreak(_, agent):
                 self._follow(self.acd.end_break(agent, now), now, effects)
+            case _ if isinstance(command, ReportCommand):
+                local = self._local or datetime.fromtimestamp(self.wall(now), UTC)
+                effects += self.incidents.decide(command, local)
             case _:
                 effects.append(Refused("not-supported", f"{type(command).__name__}: not known"))
 

@@ -56,6 +56,14 @@ class FactKind(StrEnum):
     ALARM_RAISED = "alarm_raised"
     ALARM_CLEARED = "alarm_cleared"
     NO_OPERATOR = "no_operator"
+    REPORT_OPENED = "report_opened"
+    REPORT_SAVED = "report_saved"
+    REPORT_DRAFTED = "report_drafted"
+    REPORT_LINKED = "report_linked"
+    REPORT_JOINED = "report_joined"
+    REPORT_STEP = "report_step"
+    REPORT_CLOSED = "report_closed"
+    REPORT_REOPENED = "report_reopened"
     CHECKPOINT = "checkpoint"
     """All that a centre remembers at that moment: what came before need not be read again."""
 
@@ -112,6 +120,14 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.ALARM_RAISED: ("alarm", "detail"),
         FactKind.ALARM_CLEARED: ("alarm", "detail"),
         FactKind.NO_OPERATOR: ("queue",),
+        FactKind.REPORT_OPENED: ("report", "linked", "fields", "by", "via"),
+        FactKind.REPORT_SAVED: ("report", "fields", "by", "via"),
+        FactKind.REPORT_DRAFTED: ("report", "base", "fields", "by", "via"),
+        FactKind.REPORT_LINKED: ("report", "linked", "by", "via"),
+        FactKind.REPORT_JOINED: ("report", "to", "by", "via"),
+        FactKind.REPORT_STEP: ("report", "agency", "step", "by", "via"),
+        FactKind.REPORT_CLOSED: ("report", "outcome", "by", "via"),
+        FactKind.REPORT_REOPENED: ("report", "reason", "by", "via"),
         FactKind.CHECKPOINT: ("memories",),
     }
 )

@@ -36,6 +36,8 @@ from ess_pbx.engine.journal import Journal
 from ess_pbx.engine.timers import Timers
 
 ALARMS = frozenset({FactKind.ALARM_RAISED, FactKind.ALARM_CLEARED, FactKind.RECORDING_FAILED})
+PRIVATE = frozenset({"fields"})
+"""What people write in a report is nobody's who reads the log."""
 LONGEST_ORIGINS = 10_000
 CHECKPOINT_FACTS = 10_000
 """After so many facts all that is remembered is written anew: the next start reads no further."""
@@ -119,7 +121,9 @@ class Dispatcher:
             if fact.kind == FactKind.CHECKPOINT:
                 continue  # it repeats what was logged, and holds numbers
             log = self._log.warning if fact.kind in ALARMS else self._log.info
-            fields = {_field(name): value for name, value in fact.data.items()}
+            fields = {
+                _field(name): value for name, value in fact.data.items() if name not in PRIVATE
+            }
             log(str(fact.kind), call=fact.call, ms=fact.ms, **fields)
 
     def _decide(self, event: CallEvent | CentreEvent) -> None:
