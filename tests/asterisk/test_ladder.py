@@ -53,7 +53,7 @@ async def test_a_caller_of_another_queue_reaches_all_operators_on_shift(
     ladder = (Rung(after=3, step="ring-all", prompt="antrean-semua-operator"),)
     queues = tuple(
         replace(each, operators=("1001",) if each.id == "medis" else ())
-        for each in sample().centre.queues
+        for each in sample().centre_named().queues
     )
     story = await given_centre(
         policy=replace(PATIENT, ladder=ladder), queues=queues, on_duty=("1001", "1002")
@@ -89,9 +89,9 @@ async def test_a_neighbouring_centre_that_answers_first_has_the_caller(
     await story.agency_line.heard_tone(CALLER_TONE, SOON)
 
     assert await ringing.ended(SOON) == "far"
-    (call,) = story.engine.core.calls.values()
+    (call,) = story.engine.centres.calls.values()
     assert call.phase is Phase.HANDED_OVER
-    assert story.engine.core.acd.seats["1001"].free
+    assert story.engine.centres.seats["1001"].free
     assert story.told_of(FactKind.OFFER_MISSED) == []
     await caller.call.hang_up()
     assert (await called.ended(SOON)).by == "far"
@@ -144,4 +144,4 @@ async def test_a_neighbour_who_does_not_answer_costs_the_caller_nothing(
     assert caller.call.end is None
     await operator.answer()
     await story.assert_they_talk(caller, operator)
-    await until(lambda: len(story.engine.core.calls) == 1, "one call")
+    await until(lambda: len(story.engine.centres.calls) == 1, "one call")

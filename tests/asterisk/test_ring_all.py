@@ -16,7 +16,7 @@ from .story import QUICK, SOON, Caller, GivenCentre, Story, until
 
 pytestmark = pytest.mark.asterisk
 
-RING_ALL = tuple(replace(queue, strategy="ring-all") for queue in sample().centre.queues)
+RING_ALL = tuple(replace(queue, strategy="ring-all") for queue in sample().centre_named().queues)
 PATIENT = replace(QUICK, ring=20)
 
 
@@ -36,7 +36,7 @@ async def test_the_first_who_answers_has_the_call_and_the_other_phones_stop(
     story, caller, (first, second, third) = await given_all_ring(
         given_centre, "1001", "1002", "1003"
     )
-    seats = story.engine.core.acd.seats
+    seats = story.engine.centres.seats
     idle_since = {each: seats[each].idle_since for each in ("1001", "1003")}
 
     await second.answer()
@@ -85,4 +85,4 @@ async def test_one_who_refuses_is_passed_over_alone_and_rings_again_after_the_pa
     await again.answer()
     await story.assert_they_talk(caller, again)
     assert await second.ended(SOON) == "far"
-    await until(lambda: not story.engine.core.acd.waiting, "nobody waits")
+    await until(lambda: not story.engine.centres[story.centre.id].acd.waiting, "nobody waits")

@@ -72,8 +72,8 @@ async def test_an_operator_who_answers_in_the_middle_of_an_announcement_is_heard
     caller = await story.when_caller_dials()
     operator = await story.phones.incoming("1001", SOON)
     await caller.hears_the_centre()
-    (call,) = story.engine.core.calls.values()
-    assert call.prompt == story.settings.centre.greeting
+    (call,) = story.engine.centres.calls.values()
+    assert call.prompt == story.centre.greeting
 
     await operator.answer()
 

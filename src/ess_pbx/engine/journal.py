@@ -15,7 +15,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
@@ -156,23 +156,31 @@ class Journal:
         while records := cursor.take(1000):
             yield from records
 
-    def since_last(self, is_wanted: Callable[[Fact], bool]) -> list[Fact]:
-        """The last durable fact that is wanted and all after it, else every fact; blocks on disk.
+    def since_last(
+        self, is_wanted: Callable[[Fact], bool], centres: Iterable[str]
+    ) -> dict[str, list[Fact]]:
+        """For each centre its last durable fact that is wanted and all of its after it, else every
+        fact of it; blocks on disk.
 
         Segments are read from the newest backwards, no further than needed.
         """
-        after: list[Fact] = []
+        after: dict[str, list[Fact]] = {centre: [] for centre in centres}
+        lacking = set(after)
         end = self._durable
         for first, _ in reversed(list_segments(self.folder)):
-            facts: list[Fact] = []
+            found: dict[str, list[Fact]] = {centre: [] for centre in lacking}
             for sequence, fact in self.read(first):
                 if sequence > end:
                     break
-                if is_wanted(fact):
-                    facts = []
-                facts.append(fact)
-            after = facts + after
-            if facts and is_wanted(facts[0]):
+                if fact.centre in found:
+                    if is_wanted(fact):
+                        found[fact.centre] = []
+                    found[fact.centre].append(fact)
+            for centre, facts in found.items():
+                after[centre] = facts + after[centre]
+                if facts and is_wanted(facts[0]):
+                    lacking.discard(centre)
+            if not lacking:
                 break
             end = first - 1
         return after
