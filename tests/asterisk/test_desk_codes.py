@@ -281,7 +281,7 @@ async def test_a_supervisor_logs_another_out_by_phone_and_an_operator_cannot(
     given_centre: GivenCentre,
 ) -> None:
     operators = tuple(
-        replace(each, supervisor=each.extension == "1001")
+        replace(each, role="supervisor" if each.extension == "1001" else "operator")
         for each in sample().centre_named().operators
     )
     story = await given_centre(operators=operators)

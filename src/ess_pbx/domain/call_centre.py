@@ -51,6 +51,7 @@ from ess_pbx.domain.events import (
     CentreEvent,
     ClockRead,
     DeskCallArrived,
+    Hurried,
     OfferMade,
     OperatorsMissing,
     PhoneLost,
@@ -79,6 +80,7 @@ class CallCentre:
         self._local: datetime | None = None
         self._wall_ahead = 0.0
         self.call_backs = CallBacks()
+        self._hurry = 1.0
         self.incidents = Incidents(config)
         self.desks = Desks(config, self.acd)
         self.presence = Presence()
@@ -132,6 +134,18 @@ class CallCentre:
     def wall(self, now: float) -> float:
         """Seconds since the epoch, by the wall clock as it was last read."""
         return now + self._wall_ahead
+
+    def hurry(self, factor: float, now: float) -> list[EngineEffect]:
+        """From now on the ladder comes ``factor`` (above 0) times as early as the policy says.
+
+        For those who wait already too: a step that is overdue by it comes at once.
+        """
+        effects: list[EngineEffect] = []
+        if factor != self._hurry:
+            self._hurry = factor
+            for call in list(self.calls):
+                self._call(Hurried(call), now, effects)
+        return effects
 
     def recall(self, fact: Fact) -> None:
         """A fact from before this start, oldest first; calls are not made anew by it."""
@@ -225,7 +239,17 @@ class CallCentre:
             number = event.number if isinstance(event, CallBackDue) else event.caller_e164
             known = self.callers.known(number, self.wall(now))
             call = Call(event.call, now, known, earlier=self._desk.earlier(event))
-        after, wanted = decide(call, event, now, self.config, self._local)
+        local = self._local
+        after, wanted = decide(
+            call,
+            event,
+            now,
+            self.config,
+            local,
+            holiday=local is not None and self.roster.is_holiday(local.date()),
+            queue=self.acd,
+            hurry=self._hurry,
+        )
         seen = self._desk.saw(call, after, event, self.calls, now, self.wall(now))
         self.calls[event.call] = after
         missing: list[Decision] = []

@@ -29,9 +29,14 @@ Day = Literal["sen", "sel", "rab", "kam", "jum", "sab", "min"]
 DAYS: tuple[Day, ...] = ("sen", "sel", "rab", "kam", "jum", "sab", "min")
 """Monday to Sunday, in the order of ``datetime.weekday``."""
 SkillLevel = Annotated[int, Meta(ge=1, le=9)]
-Strategy = Literal["longest-idle", "round-robin", "fewest-calls", "skill-first"]
+Strategy = Literal["longest-idle", "round-robin", "fewest-calls", "skill-first", "ring-all"]
 """Which of the operators who can take a call is offered it. ``fewest-calls`` counts those taken
-since the operator came on duty; ``skill-first`` adds up the levels of the skills asked for."""
+since the operator came on duty; ``skill-first`` adds up the levels of the skills asked for;
+``ring-all`` rings all of them at once, and the first who answers has the call."""
+Step = Literal["wider-skills", "ring-all", "supervisors", "overflow"]
+"""What the ladder does for a caller who has waited long. ``wider-skills``: anyone of the queue will
+do, for who asks for skills; ``ring-all``: all operators on shift who are free, of any queue;
+``supervisors``: those too; ``overflow``: an agency or a neighbouring centre."""
 
 LANGUAGE_SKILL = "bahasa-"
 """With a language's code: the skill that a caller in another language than the centre's needs."""
@@ -70,8 +75,8 @@ class Shift(Shape, frozen=True, kw_only=True):
 
     id: Identifier
     name: Title
-    starts: time
-    ends: time
+    starts: LocalTime
+    ends: LocalTime
     operators: tuple[Extension, ...]
     """Who works it on every date for which the roster names nobody."""
     minimum: Annotated[int, Meta(ge=0, le=1000)] = 1
@@ -85,10 +90,16 @@ class Operator(Shape, frozen=True, kw_only=True):
 
     extension: Extension
     name: Title
-    supervisor: bool = False
-    """Whether they may log others out, and end others' breaks, from their phone."""
     skills: dict[Identifier, SkillLevel] = {}
     """What they can do, and how well."""
+    role: Literal["operator", "supervisor"] = "operator"
+    """A supervisor is rung by the ladder alone, on shift or not, while their phone is there. They
+    may log others out, and end others' breaks."""
+
+    @property
+    def supervisor(self) -> bool:
+        """Whether this is a supervisor."""
+        return self.role == "supervisor"
 
 
 class Agency(Shape, frozen=True, kw_only=True):
@@ -114,6 +125,9 @@ class Classification(Shape, frozen=True, kw_only=True):
 
 class QueueKey(Classification, frozen=True, kw_only=True):
     """What a key does for a caller who waits in a queue: they wait on, in another it may be."""
+
+    hint: PromptName | None = None
+    """What the key is for, said to who waits; the key itself is said after it."""
 
 
 class Choice(Classification, frozen=True, kw_only=True):
@@ -145,6 +159,8 @@ class Hours(Shape, frozen=True, kw_only=True):
 
     open: tuple[OpenPeriod, ...]
     closed: Choice
+    holidays: Literal["open", "closed"] = "open"
+    """Whether a holiday of the roster is a day like any other, or closed all day."""
 
 
 class Menu(Shape, frozen=True, kw_only=True):
@@ -169,13 +185,17 @@ class Menu(Shape, frozen=True, kw_only=True):
 
 
 class Rung(Shape, frozen=True, kw_only=True):
-    """What is done for a caller who has waited ``after`` seconds since they called."""
+    """What is done for a caller who has waited ``after`` seconds since they called.
+
+    Or since they lost the operator or agency they were speaking with.
+    """
 
     after: Seconds
-    step: Literal["wider-skills"]
-    """``wider-skills``: anyone of the queue will do, for a caller who asks for skills."""
+    step: Step
     prompt: PromptName | None = None
     """Said to the caller then."""
+    to: Identifier | None = None
+    """The agency that ``overflow`` rings; the caller waits on, and has who answers first."""
 
 
 class BreakReason(Shape, frozen=True, kw_only=True):
@@ -213,8 +233,14 @@ class Policy(Shape, frozen=True, kw_only=True):
     age_lift: Seconds = 300.0
     """One step of priority is worth this much waiting, so that nobody waits for ever: by default a
     caller of priority 9 goes before all of priority 5 who came up to 20 minutes earlier."""
-    ladder: tuple[Rung, ...] = (Rung(after=30.0, step="wider-skills"),)
-    """Steps by waiting time, in order."""
+    announce_position: bool = True
+    """Whether the comfort announcement begins with the caller's place in the queue."""
+    ladder: tuple[Rung, ...] = (
+        Rung(after=30.0, step="wider-skills"),
+        Rung(after=60.0, step="ring-all"),
+        Rung(after=90.0, step="supervisors"),
+    )
+    """Steps by waiting time, in order. One that changes nothing for a caller is passed over."""
     rona_limit: Annotated[int, Meta(ge=1, le=100)] = 3
     """An operator who misses this many offers in a row is on break until their phone registers
     anew; never the last one there."""

@@ -143,6 +143,11 @@ class OperatorsMissing(CallEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class Hurried(CallEvent):
+    """The ladder comes earlier or later than when its next step was set."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping(CallEvent):
     """The Asterisk that holds the call is about to be stopped, on purpose."""
 
@@ -253,6 +258,7 @@ CALL_EVENTS: tuple[type[CallEvent], ...] = (
     OfferMade,
     OfferWithdrawn,
     OperatorsMissing,
+    Hurried,
     Stopping,
     CallBackDue,
     CallBackWithdrawn,

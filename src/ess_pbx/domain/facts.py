@@ -36,6 +36,8 @@ class FactKind(StrEnum):
     OPERATOR_RUNG = "operator_rung"
     OFFER_MISSED = "offer_missed"
     OPERATOR_ANSWERED = "operator_answered"
+    OVERFLOW_STARTED = "overflow_started"
+    OVERFLOW_FAILED = "overflow_failed"
     CONSULT_STARTED = "consult_started"
     AGENCY_RUNG = "agency_rung"
     AGENCY_ANSWERED = "agency_answered"
@@ -115,11 +117,13 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.CLASSIFIED: ("category", "queue", "priority", "language"),
         FactKind.QUEUED: ("queue", "priority"),
         FactKind.LADDER_STEP: ("step", "after"),
-        FactKind.ANNOUNCED: ("prompt",),
+        FactKind.ANNOUNCED: ("prompt", "position"),
         FactKind.OFFERED: ("agent", "leg"),
         FactKind.OPERATOR_RUNG: ("agent", "leg"),
         FactKind.OFFER_MISSED: ("agent", "leg", "reason"),
         FactKind.OPERATOR_ANSWERED: ("agent", "leg"),
+        FactKind.OVERFLOW_STARTED: ("agency", "leg"),
+        FactKind.OVERFLOW_FAILED: ("agency", "leg", "reason"),
         FactKind.CONSULT_STARTED: ("agency", "agent", "leg"),
         FactKind.AGENCY_RUNG: ("agency", "leg"),
         FactKind.AGENCY_ANSWERED: ("agency", "leg"),
@@ -184,7 +188,8 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
 """The keys of ``Fact.data``. ``invited_at``, ``until`` and ``due`` are epoch seconds, ``due`` None
 for never; ``seconds`` is a length in seconds, ``sample_rate`` Hz, ``rms_dbov`` a list of dBov per
 channel, ``bytes`` the size of the file, ``entry`` its number in the manifest; ``channel_cause`` and
-``cause`` are Q.850 causes; ``attempt`` counts those of a task from 1; ``by`` and ``via`` are None
+``cause`` are Q.850 causes; ``attempt`` counts those of a task from 1,
+``position`` from 1 that of the caller when it was said; ``by`` and ``via`` are None
 where nobody asked. What is not known is None."""
 
 
