@@ -11,7 +11,7 @@ from typing import IO
 
 from ess_pbx.asterisk.render import AsteriskFolders, prompts_folder, render
 from ess_pbx.asterisk.server import AsteriskServer, require_free_ports
-from ess_pbx.domain import ivr, transfer, waiting
+from ess_pbx.domain import ivr, surge_centre, transfer, waiting
 from ess_pbx.domain.config import Centre, Choice, Classification
 from ess_pbx.domain.facts import Fact
 from ess_pbx.engine import fallback
@@ -131,6 +131,7 @@ def spoken_prompts(centre: Centre) -> Iterator[str]:
     """Every prompt that a caller or operator of the centre can come to hear."""
     yield from (waiting.WAIT_PROMPT, waiting.COMFORT_PROMPT, waiting.NO_OPERATOR_PROMPT)
     yield from (transfer.HOLD_PROMPT, transfer.FAILED_PROMPT, FALLBACK_PROMPT)
+    yield from surge_centre.spoken(centre.surge)
     if centre.greeting is not None:
         yield centre.greeting
     for menu in centre.menus.values():

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from ess_pbx.domain.agent import MISSED_IN_PERSON, NOT_ANSWERING, AgentEvent, AgentState, Seat
-from ess_pbx.domain.config import Centre
+from ess_pbx.domain.config import Centre, Surge
 from ess_pbx.domain.effects import (
     ArmTimer,
     CancelTimer,
@@ -47,6 +47,9 @@ class Acd:
 
     def __init__(self, centre: Centre) -> None:
         self._policy = centre.policy
+        self._wrap_up = centre.policy.wrap_up
+        self.ring_all = False
+        """Whether every idle operator of a queue is to be rung, whatever its strategy."""
         self._strategies = {queue.id: queue.strategy for queue in centre.queues}
         everyone = tuple(operator.extension for operator in centre.operators)
         serves: dict[str, list[str]] = {extension: [] for extension in everyone}
@@ -116,6 +119,21 @@ class Acd:
         if seat is None or seat.on_break is None:
             return []
         return [*self._answers(seat), *self._presence_changed([_end_break(seat)], now)]
+
+    def set_surge(self, surge: Surge | None, now: float) -> list[Decision]:
+        """Surge mode began (with its settings) or is over; wrap-ups that go on become shorter."""
+        self.ring_all = surge is not None and surge.ring_all
+        self._wrap_up = self._policy.wrap_up
+        if surge is None or surge.wrap_up >= self._wrap_up:
+            return []
+        self._wrap_up = surge.wrap_up
+        return [
+            ArmTimer(
+                TimerId(seat.extension, WRAP_UP), max(0.0, seat.wraps_since + self._wrap_up - now)
+            )
+            for seat in self.seats.values()
+            if seat.state is AgentState.WRAP_UP
+        ]
 
     def timer_fired(self, timer: TimerId, now: float) -> list[Decision]:
         """Wrap-up or the pause after a missed offer is over."""
@@ -221,8 +239,9 @@ class Acd:
         if seat.call != call or not seat.apply(AgentEvent.RELEASE):
             return []
         seat.call = None
-        if self._policy.wrap_up > 0:
-            return [_state(seat), ArmTimer(TimerId(agent, WRAP_UP), self._policy.wrap_up)]
+        seat.wraps_since = now
+        if self._wrap_up > 0:
+            return [_state(seat), ArmTimer(TimerId(agent, WRAP_UP), self._wrap_up)]
         return self.timer_fired(TimerId(agent, WRAP_UP), now)
 
     def _offer(self, entry: Waiting, seat: Seat) -> list[Decision]:

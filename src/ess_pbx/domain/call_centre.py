@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from ess_pbx.domain import waiting
 from ess_pbx.domain.acd import Acd, Decision
-from ess_pbx.domain.call import Call
-from ess_pbx.domain.commands import Command, EndBreak
+from ess_pbx.domain.call import Call, Phase, Turn
+from ess_pbx.domain.commands import AcknowledgeAlarm, Command, DeclareSurge, EndBreak, EndSurge
 from ess_pbx.domain.config import Centre
 from ess_pbx.domain.effects import (
+    ArmTimer,
     EngineEffect,
     Forget,
     Illegal,
@@ -31,6 +33,8 @@ from ess_pbx.domain.events import (
     CallEvent,
     CentreEvent,
     ClockRead,
+    EarthquakeFeedRead,
+    EarthquakeReported,
     OfferMade,
     OperatorsMissing,
     PhoneLost,
@@ -41,6 +45,8 @@ from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId
 from ess_pbx.domain.memory import Memory
 from ess_pbx.domain.roster import Roster, ahead
+from ess_pbx.domain.surge import SurgeMode, SurgeState
+from ess_pbx.domain.surge_centre import in_surge
 from ess_pbx.domain.transitions import decide
 
 
@@ -55,7 +61,12 @@ class CallCentre:
         self._shift_alarms: frozenset[str] = frozenset()
         self._local: datetime | None = None
         self._wall_ahead = 0.0
-        self.memories: tuple[Memory, ...] = ()
+        self.surge = SurgeMode(config.surge)
+        self._met = in_surge(config, None)
+        """The centre as calls meet it now."""
+        self._followed: SurgeState | None = None
+        """The surge that centre, queue and duty go by; the one remembered, once it is followed."""
+        self.memories: tuple[Memory, ...] = (self.surge,)
 
     def decide(self, event: CallEvent | CentreEvent, now: float) -> list[EngineEffect]:
         """What is to be done about an event at ``now`` (monotonic seconds), in order."""
@@ -70,18 +81,32 @@ class CallCentre:
             case ClockRead(local, phones_known, wall):
                 self._local = local
                 self._wall_ahead = (_epoch(local) if wall is None else wall) - now
-                duty = self.roster.on_duty(local)
-                self._follow(self.acd.set_on_duty(duty, now), now, effects)
+                effects += self.surge.clock(self.wall(now))
+                self._follow(self.acd.set_on_duty(self.on_duty(local), now), now, effects)
                 if phones_known:
                     effects += self._look_ahead(local)
             case RosterRead(entries):
                 self.roster = Roster.of(self.config, entries)
             case AgentTimerFired(timer):
                 self._follow(self.acd.timer_fired(timer, now), now, effects)
+            case EarthquakeReported(quake):
+                effects += self.surge.earthquake(quake, self.wall(now))
+            case EarthquakeFeedRead(trouble):
+                effects += self.surge.feed_read(trouble)
             case Command():
                 self._command(event, now, effects)
         self._remember(effects, now)
+        if self.surge.state is not self._followed:
+            changes = self._follow_surge(now)
+            self._remember(changes, now)
+            effects += changes
         return effects
+
+    def on_duty(self, local: datetime) -> frozenset[str]:
+        """Whose shift it is at a local time; in a surge everybody, where it calls them in."""
+        if self.surge.state is not None and self.config.surge.call_in:
+            return frozenset(self.acd.seats)
+        return self.roster.on_duty(local)
 
     def wall(self, now: float) -> float:
         """Seconds since the epoch, by the wall clock as it was last read."""
@@ -116,8 +141,29 @@ class CallCentre:
                 effects.append(unknown_operator(agent))
             case EndBreak(_, agent):
                 self._follow(self.acd.end_break(agent, now), now, effects)
+            case DeclareSurge() | EndSurge() | AcknowledgeAlarm():
+                effects += self.surge.command(command, self.wall(now))
             case _:
                 effects.append(Refused("not-supported", f"{type(command).__name__}: not known"))
+
+    def _follow_surge(self, now: float) -> list[EngineEffect]:
+        """Surge mode began, changed or ended: calls, queue and duty go by it from now on."""
+        effects: list[EngineEffect] = []
+        was_on, self._followed = self._followed is not None, self.surge.state
+        self._met = in_surge(self.config, self._followed)
+        is_on = self._followed is not None
+        if was_on is is_on:
+            return effects
+        self._follow(self.acd.set_surge(self.config.surge if is_on else None, now), now, effects)
+        if self._local is not None:
+            self._follow(self.acd.set_on_duty(self.on_duty(self._local), now), now, effects)
+        for call in list(self.calls.values()):
+            if call.phase is Phase.WAITING:
+                # The ladder's pace changed.
+                turn = Turn(call, now, self._met, self._local)
+                waiting.arm_ladder(turn)
+                effects += [each for each in turn.effects if isinstance(each, ArmTimer)]
+        return effects
 
     def _look_ahead(self, local: datetime) -> list[Record]:
         there = {seat.extension for seat in self.acd.seats.values() if seat.reachable}
@@ -135,7 +181,7 @@ class CallCentre:
                     self._follow(self.acd.apply(LeaveQueue(event.call), now), now, effects)
                 return
             call = Call(event.call, now)
-        after, wanted = decide(call, event, now, self.config, self._local)
+        after, wanted = decide(call, event, now, self._met, self._local)
         self.calls[event.call] = after
         missing: list[Decision] = []
         for effect in wanted:

@@ -52,6 +52,11 @@ class FactKind(StrEnum):
     ALARM_RAISED = "alarm_raised"
     ALARM_CLEARED = "alarm_cleared"
     NO_OPERATOR = "no_operator"
+    SURGE_DECLARED = "surge_declared"
+    SURGE_CHANGED = "surge_changed"
+    SURGE_ENDED = "surge_ended"
+    WALLBOARD_ALARM = "wallboard_alarm"
+    ALARM_ACKNOWLEDGED = "alarm_acknowledged"
     CHECKPOINT = "checkpoint"
     """All that a centre remembers at that moment: what came before need not be read again."""
 
@@ -105,12 +110,18 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.ALARM_RAISED: ("alarm", "detail"),
         FactKind.ALARM_CLEARED: ("alarm", "detail"),
         FactKind.NO_OPERATOR: ("queue",),
+        FactKind.SURGE_DECLARED: ("reason", "prompt", "event", "until", "by", "via"),
+        FactKind.SURGE_CHANGED: ("reason", "prompt", "event", "until", "by", "via"),
+        FactKind.SURGE_ENDED: ("reason", "by", "via"),
+        FactKind.WALLBOARD_ALARM: ("alarm", "level", "title", "detail", "by", "via"),
+        FactKind.ALARM_ACKNOWLEDGED: ("alarm", "by", "via"),
         FactKind.CHECKPOINT: ("memories",),
     }
 )
 """The keys of ``Fact.data``. ``invited_at`` is epoch seconds, ``seconds`` a length in seconds,
 ``sample_rate`` Hz, ``rms_dbov`` a list of dBov per channel, ``bytes`` the size of the file;
-``channel_cause`` and ``cause`` are Q.850 causes. What is not known is None."""
+``channel_cause`` and ``cause`` are Q.850 causes; ``until`` is epoch seconds, ``level`` is ``line``
+or ``full-screen``. What is not known is None."""
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):

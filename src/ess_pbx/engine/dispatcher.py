@@ -35,7 +35,15 @@ from ess_pbx.engine.executor import Executor
 from ess_pbx.engine.journal import Journal
 from ess_pbx.engine.timers import Timers
 
-ALARMS = frozenset({FactKind.ALARM_RAISED, FactKind.ALARM_CLEARED, FactKind.RECORDING_FAILED})
+ALARMS = frozenset(
+    {
+        FactKind.ALARM_RAISED,
+        FactKind.ALARM_CLEARED,
+        FactKind.RECORDING_FAILED,
+        FactKind.SURGE_DECLARED,
+        FactKind.WALLBOARD_ALARM,
+    }
+)
 LONGEST_ORIGINS = 10_000
 CHECKPOINT_FACTS = 10_000
 """After so many facts all that is remembered is written anew: the next start reads no further."""

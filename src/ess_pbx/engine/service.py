@@ -23,7 +23,14 @@ from ess_pbx.db.configuration import sync_centre
 from ess_pbx.db.connect import create_engine
 from ess_pbx.db.projector import Projector
 from ess_pbx.domain.call_centre import CallCentre
-from ess_pbx.domain.events import ClockRead, PlaybackEnded, RosterRead, Stopping
+from ess_pbx.domain.events import (
+    ClockRead,
+    EarthquakeFeedRead,
+    EarthquakeReported,
+    PlaybackEnded,
+    RosterRead,
+    Stopping,
+)
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId
 from ess_pbx.engine import fallback, recordings
@@ -36,6 +43,7 @@ from ess_pbx.engine.reconcile import reconcile
 from ess_pbx.engine.roster_file import RosterFile
 from ess_pbx.engine.stream_watch import StreamWatch
 from ess_pbx.errors import AriError, AriRefusedError
+from ess_pbx.feeds.bmkg import BmkgFeed
 from ess_pbx.settings.credentials import Credentials
 from ess_pbx.settings.model import Settings
 
@@ -124,6 +132,7 @@ class Engine:
             asyncio.create_task(self._watch_clock(), name="clock"),
             asyncio.create_task(self.streams.run(), name="streams"),
         ]
+        self._watch_earthquakes()
         await self.ari.start()
         await self.ari.wait_connected(timeout)
 
@@ -288,6 +297,17 @@ class Engine:
     def _journal_trouble(self, reason: str) -> None:
         self._log.error("journal.trouble", reason=reason)
 
+    def _watch_earthquakes(self) -> None:
+        feed = self.settings.centre.surge.feed
+        if feed is None or not feed.url:
+            return
+        bmkg = BmkgFeed(
+            feed,
+            on_quake=lambda quake: self.dispatcher.feed(EarthquakeReported(quake)),
+            on_trouble=lambda trouble: self.dispatcher.feed(EarthquakeFeedRead(trouble)),
+        )
+        self._watches.append(asyncio.create_task(bmkg.run(), name="earthquakes"))
+
     async def _watch_clock(self) -> None:
         while True:
             await asyncio.sleep(CLOCK_SECONDS)
@@ -318,7 +338,7 @@ class Engine:
 
     def _read_clock(self) -> None:
         local = datetime.fromtimestamp(self._clock.wall(), self._zone)
-        duty = self.core.roster.on_duty(local)
+        duty = self.core.on_duty(local)
         if duty != self._duty:
             self._duty = duty
             self._log.info("shift.on_duty", operators=sorted(duty))

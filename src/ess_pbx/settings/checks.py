@@ -25,6 +25,7 @@ from ess_pbx.settings.menus import MenuFile, read_menus
 from ess_pbx.settings.model import LEAST_RTP_PORTS, Asterisk, CentreTable, Database, Folders
 from ess_pbx.settings.places import expand_database, place_folders
 from ess_pbx.settings.reading import INVALID, Problems, holds_invalid, shown
+from ess_pbx.settings.surge_checks import check_surge
 from ess_pbx.sip.numbers import normalise_called
 
 SECTIONS = ("trunks", "queues", "categories", "shifts", "operators", "agencies")
@@ -250,6 +251,9 @@ class Checks:
         if table.greeting and prompts is not None and table.greeting not in prompts:
             expected = f"a prompt in the catalogue ({', '.join(sorted(prompts))})"
             self.problems.add(("centre", "greeting"), shown(table.greeting), expected)
+        if self.values["surge"] is not INVALID:
+            surge = self.values["surge"]
+            check_surge(surge, prompts, categories, self.problems, self.warnings)
         whole = True
         if table.menus is not None:
             file = self.base / table.menus

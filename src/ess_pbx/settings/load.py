@@ -50,6 +50,7 @@ def load_settings(path: Path | str) -> Settings:
         default_queue=table.default_queue,
         default_category=table.default_category,
         policy=values["policy"],
+        surge=values["surge"],
         **{name: values[name] for name in SECTIONS if name != "trunks"},
         menus=checks.menus.menus,
         queue_keys=checks.menus.queue_keys,

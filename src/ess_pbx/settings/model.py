@@ -23,6 +23,7 @@ from ess_pbx.domain.config import (
     Queue,
     Shape,
     Shift,
+    Surge,
     Title,
 )
 
@@ -148,6 +149,7 @@ class Document(Shape, frozen=True, kw_only=True):
 
     centre: CentreTable
     policy: Policy = Policy()
+    surge: Surge = Surge()
     asterisk: Asterisk = Asterisk()
     folders: Folders = Folders()
     database: Database = Database()
