@@ -9,6 +9,7 @@ from ess_pbx.domain.config import (
     Category,
     Centre,
     Choice,
+    EarthquakeFeed,
     Hours,
     Menu,
     OpenPeriod,
@@ -16,7 +17,9 @@ from ess_pbx.domain.config import (
     Policy,
     Queue,
     QueueKey,
+    Region,
     Shift,
+    Surge,
 )
 
 AGENTS = ("2001", "2002", "2003", "2004")
@@ -32,6 +35,10 @@ def a_centre(menu: bool, wrap_up: float, searches: bool) -> Centre:
         default_category="lainnya",
         first_menu="utama" if menu else None,
         policy=Policy(wrap_up=wrap_up, search_at_once=searches, rona_limit=2),
+        surge=Surge(
+            ask_own_need="inform" if searches else "wait",
+            feed=EarthquakeFeed(region=Region(latitude=-6.0, longitude=106.0)),
+        ),
         queues=(
             Queue(id="umum", name="Umum"),
             Queue(id="medis", name="Medis", operators=("2001", "2004")),

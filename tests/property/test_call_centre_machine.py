@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime
 
+import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -22,6 +23,8 @@ from hypothesis.stateful import (
 from ess_pbx.domain.agent import AgentState
 from ess_pbx.domain.call import Call, Phase, Then
 from ess_pbx.domain.call_centre import CallCentre
+from ess_pbx.domain.commands import AcknowledgeAlarm, Asker, DeclareSurge, EndSurge, Via
+from ess_pbx.domain.earthquake import Earthquake, Tsunami
 from ess_pbx.domain.effects import (
     ArmTimer,
     CancelTimer,
@@ -39,6 +42,7 @@ from ess_pbx.domain.events import (
     CallEvent,
     CentreEvent,
     ClockRead,
+    EarthquakeReported,
     LegGone,
     PhoneLost,
     PhoneReachable,
@@ -48,10 +52,12 @@ from ess_pbx.domain.events import (
 )
 from ess_pbx.domain.facts import Fact, FactKind, fields_differ
 from ess_pbx.domain.ids import CallId, LegId, call_of, is_caller
+from ess_pbx.domain.surge import SurgeMode
 
 from .sample_centre import AGENTS, a_centre
 from .virtual_asterisk import NORMAL, VirtualAsterisk
 
+SUPERVISOR = Asker("admin", Via.API)
 CODES = ("*119#", "*110#", "*2#", "*3#", "*4#")
 REFUSALS = (17, 19, 20, 21)
 CUT_OFF = (0, 38, 127)
@@ -211,6 +217,25 @@ class CallCentreMachine(RuleBasedStateMachine):
     @rule(hour=st.sampled_from([6, 9, 20]))
     def clock_shows(self, hour: int) -> None:
         self._hear(ClockRead(datetime(2026, 1, 1, hour)))
+
+    @rule(tsunami=st.sampled_from(Tsunami), number=st.integers(1, 2))
+    def the_earth_shakes(self, tsunami: Tsunami, number: int) -> None:
+        at = self.core.wall(self.now)
+        quake = Earthquake(f"q{number}", at, -6.0, 106.0, 6.0, None, "", tsunami)
+        self._hear(EarthquakeReported(quake))
+
+    @rule()
+    def a_surge_is_declared_or_ended(self) -> None:
+        on = self.core.surge.state is not None
+        self._hear(EndSurge(SUPERVISOR, "x") if on else DeclareSurge(SUPERVISOR, "x"))
+        assert (self.core.surge.state is not None) is not on
+
+    @precondition(lambda self: any(each.sounds for each in self.core.surge.alarms.values()))
+    @rule()
+    def somebody_acknowledges(self) -> None:
+        sounding = [each for each in self.core.surge.alarms.values() if each.sounds]
+        self._hear(AcknowledgeAlarm(SUPERVISOR, sounding[0].alarm))
+        assert not any(each is sounding[0] for each in self.core.surge.alarms.values())
 
     @rule(seconds=st.sampled_from([0.5, 6.0, 13.0, 50.0]))
     def time_passes(self, seconds: float) -> None:
@@ -383,6 +408,18 @@ class CallCentreMachine(RuleBasedStateMachine):
                 Phase.ENDED: {"release"},
             }.get(call.phase, set())
             assert {timer.kind for timer in self.timers if timer.owner == call.id} == expected
+
+    @invariant()
+    def what_is_remembered_survives_a_restart(self) -> None:
+        again = SurgeMode(self.core.config.surge)
+        again.load(msgspec.json.decode(msgspec.json.encode(self.core.surge.dump())))
+        assert again.dump() == self.core.surge.dump()
+
+    @invariant()
+    def everybody_is_on_duty_in_a_surge(self) -> None:
+        on_duty = {agent for agent, seat in self.core.acd.seats.items() if seat.on_duty}
+        assert self.core.surge.state is None or on_duty == set(AGENTS)
+        assert self.core.acd.ring_all is (self.core.surge.state is not None)
 
     # what holds when nothing is under way
 

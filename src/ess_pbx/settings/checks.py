@@ -252,8 +252,8 @@ class Checks:
             expected = f"a prompt in the catalogue ({', '.join(sorted(prompts))})"
             self.problems.add(("centre", "greeting"), shown(table.greeting), expected)
         if self.values["surge"] is not INVALID:
-            surge = self.values["surge"]
-            check_surge(surge, prompts, categories, self.problems, self.warnings)
+            surge, given = self.values["surge"], self.raw.get("surge", {})
+            check_surge(surge, given, prompts, categories, self.problems, self.warnings)
         whole = True
         if table.menus is not None:
             file = self.base / table.menus

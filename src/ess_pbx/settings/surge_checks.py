@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from ess_pbx.domain.config import EarthquakeFeed, Surge
 from ess_pbx.settings.reading import Problems, shown
+from ess_pbx.settings.toml_lines import Path as FieldPath
 
 
 def check_surge(
     surge: Surge,
+    given: Collection[str],
     prompts: Collection[str] | None,
     categories: Collection[str],
     problems: Problems,
@@ -19,19 +21,14 @@ def check_surge(
 ) -> None:
     """Note what is named and not there, and what would do nothing.
 
-    ``prompts`` is None when the catalogue could not be read.
+    ``given`` are the fields that stand in the file: whether a default prompt is there is asked when
+    prompts are built, like that of any other. ``prompts`` is None when the catalogue could not be
+    read.
     """
-    named: list[tuple[tuple[str | int, ...], str]] = [
-        ((field,), getattr(surge, field))
-        for field in ("prompt", "earthquake_prompt", "tsunami_prompt", "need_prompt")
-    ]
-    for field in ("prompts", "information"):
-        named += [((field, at), name) for at, name in enumerate(getattr(surge, field))]
-    for path, name in named:
+    for path, name in _named(surge, given):
         if prompts is not None and name not in prompts:
-            problems.add(
-                ("surge", *path), shown(name), f"a prompt in the catalogue ({_listed(prompts)})"
-            )
+            expected = f"a prompt in the catalogue ({_listed(prompts)})"
+            problems.add(("surge", *path), shown(name), expected)
     if surge.category is not None and surge.category not in categories:
         expected = f"the id of a category ({_listed(categories)})"
         problems.add(("surge", "category"), shown(surge.category), expected)
@@ -45,6 +42,16 @@ def check_surge(
         problems.add(("surge", "information"), "none", 'a prompt, or ask_own_need = "wait"')
     if surge.feed is not None:
         _check_feed(surge.feed, problems, warnings)
+
+
+def _named(surge: Surge, given: Collection[str]) -> Iterator[tuple[FieldPath, str]]:
+    for field in ("prompt", "earthquake_prompt", "tsunami_prompt", "need_prompt"):
+        if field in given:
+            yield (field,), getattr(surge, field)
+    for field in ("prompts", "information"):
+        if field in given:
+            for at, name in enumerate(getattr(surge, field)):
+                yield (field, at), name
 
 
 def _check_feed(feed: EarthquakeFeed, problems: Problems, warnings: Problems) -> None:

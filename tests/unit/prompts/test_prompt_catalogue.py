@@ -30,6 +30,11 @@ NAMES_THE_ENGINE_PLAYS = {
     "info-darurat",
     "info-kantor-tutup",
     "terima-kasih",
+    "siaga-bencana",
+    "siaga-gempa",
+    "siaga-tsunami",
+    "siaga-butuh-bantuan",
+    "siaga-informasi",
 }
 
 
