@@ -272,8 +272,8 @@ class Surge(Shape, frozen=True, kw_only=True):
     """Time for the report while it lasts, when the policy's is longer."""
     call_in: bool = True
     """Operators whose shift it is not count as on duty while their phone is reachable."""
-    hurry: Annotated[float, Meta(gt=0, le=1)] = 0.5
-    """The ladder's steps are due after this share of their time."""
+    hurry: Annotated[float, Meta(ge=1, le=100)] = 2.0
+    """The ladder's steps come so many times as early."""
     feed: EarthquakeFeed | None = None
 
 

@@ -72,6 +72,6 @@ def _queue_keys(centre: Centre) -> dict[str, QueueKey]:
     return {**centre.queue_keys, surge.need_key: own}
 
 
-def _hurried(policy: Policy, share: float) -> Policy:
-    ladder = tuple(replace(rung, after=rung.after * share) for rung in policy.ladder)
+def _hurried(policy: Policy, factor: float) -> Policy:
+    ladder = tuple(replace(rung, after=rung.after / factor) for rung in policy.ladder)
     return replace(policy, ladder=ladder)

@@ -34,7 +34,7 @@ FEED = EarthquakeFeed(
     thresholds=(Threshold(within_km=100, magnitude=5.0),),
     tsunami_within_km=300,
 )
-SURGE = Surge(prompts=("siaga-banjir",), feed=FEED, hurry=0.5, wrap_up=5, lasts=7200)
+SURGE = Surge(prompts=("siaga-banjir",), feed=FEED, hurry=2, wrap_up=5, lasts=7200)
 CAREFUL = replace(CENTRE, surge=SURGE)
 CAREFUL_NO_MENU = replace(NO_MENU, surge=SURGE)
 NINE = datetime(2026, 1, 1, 9, tzinfo=UTC).timestamp()

@@ -74,7 +74,7 @@ def test_every_prompt_of_surge_mode_is_built(tmp_path: Path) -> None:
             'ask_own_need = "inform"\ninformation = []',
             "surge.information: none; expected a prompt",
         ),
-        ("hurry = 0.5", "hurry = 2", "surge.hurry: 2; expected a number above 0, up to 1"),
+        ("hurry = 2", "hurry = 0", "surge.hurry: 0; expected a number from 1 to 100"),
         ('# url = "https', 'url = "ftp', 'surge.feed.url: "ftp://data.bmkg.go.id/'),
         ('# url = "https://', 'url = "https://me:pw@', "surge.feed.url:"),
         (ADDRESS, 'url = "https://host:99999/', "surge.feed.url:"),
