@@ -252,5 +252,5 @@ def _title(quake: Earthquake, found: Concern) -> str:
 def _detail(quake: Earthquake) -> str:
     depth = "" if quake.depth is None else f"kedalaman {quake.depth:.0f} km"
     felt = f"dirasakan {quake.felt}" if quake.felt else ""
-    said = f"BMKG: {quake.potential}" if quake.potential else ""
+    said = f"BMKG: {quake.potential or 'tanpa keterangan tentang tsunami'}"
     return "; ".join(part for part in (quake.place, depth, felt, said) if part)

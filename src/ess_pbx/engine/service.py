@@ -300,6 +300,8 @@ class Engine:
     def _watch_earthquakes(self) -> None:
         feed = self.settings.centre.surge.feed
         if feed is None or not feed.url:
+            # What was wrong with an address that is asked no more is no alarm.
+            self.dispatcher.feed(EarthquakeFeedRead(None))
             return
         bmkg = BmkgFeed(
             feed,

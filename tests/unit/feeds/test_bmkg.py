@@ -113,6 +113,7 @@ async def test_what_is_known_is_not_sent_again_and_told_all_the_same(
         await stub.until(lambda: len(stub.quakes) >= 3, "told again")
     assert stub.troubles == [None]
     assert len({quake.id for quake in stub.quakes}) == 1
+    assert [request.headers.get("If-None-Match") for request in stub.requests[:2]] == [None, '"1"']
 
 
 async def html(_: web.Request) -> web.StreamResponse:
