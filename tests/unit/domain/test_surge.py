@@ -15,7 +15,7 @@ from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.commands import AcknowledgeAlarm, Asker, Command, DeclareSurge, EndSurge, Via
 from ess_pbx.domain.config import Centre, EarthquakeFeed, Region, Rung, Surge, Threshold
 from ess_pbx.domain.earthquake import Earthquake, Tsunami
-from ess_pbx.domain.effects import Record, Refused
+from ess_pbx.domain.effects import Originate, Record, Refused
 from ess_pbx.domain.events import (
     ClockRead,
     EarthquakeFeedRead,
@@ -230,7 +230,7 @@ class TestOperators:
         story = Story(CAREFUL_NO_MENU, phones=("2004",))
         story.arrives()
         story.answers(CALLER)
-        assert story.call.offer is None
+        assert of(story.all, Originate) == []
         story.feed(DECLARE)
         assert story.rung.address == "2004"
         story.at(9)
