@@ -20,6 +20,7 @@ from ess_pbx import log
 from ess_pbx.bench_commands import bench
 from ess_pbx.errors import EssPbxError, SettingsError
 from ess_pbx.ivr_commands import ivr
+from ess_pbx.recordings_commands import evidence, recordings
 from ess_pbx.roster_commands import roster
 from ess_pbx.settings.load import load_settings
 from ess_pbx.settings.model import CHECKOUT
@@ -33,8 +34,9 @@ app = App(
 config = App(name="config", help="Settings of a centre.")
 render = App(name="render", help="Files made from settings.")
 prompts = App(name="prompts", help="What callers hear.")
-for group in (config, render, prompts, bench, roster, ivr):
+for group in (config, render, prompts, bench, roster, ivr, recordings):
     app.command(group)
+app.command(evidence)
 
 STOPS = (KeyboardInterrupt, asyncio.CancelledError)
 """How Ctrl-C and SIGTERM arrive."""

@@ -94,10 +94,51 @@ def a_whole_call(call: str = "call-1", first: int = 1) -> list[Fact]:
             K.CALL_ENDED,
             {"result": "success", "reason": "hangup", "channel_cause": 16, "ended_by": "caller"},
         ),
+        (
+            K.RECORDING_SEALED,
+            {
+                "recording": recording,
+                "path": f"{path}.flac.sealed",
+                "sha256": "cd" * 32,
+                "bytes": 240_120,
+                "entry": 7,
+            },
+        ),
+        *_a_report(call),
     ]
     return [
-        a_fact(first + n, kind, None if kind.startswith(("agent", "alarm")) else call, **data)
+        a_fact(
+            first + n, kind, None if kind.startswith(("agent", "alarm", "report")) else call, **data
+        )
         for n, (kind, data) in enumerate(story)
+    ]
+
+
+def _a_report(call: str) -> list[tuple[K, dict[str, Any]]]:
+    """Opened, written, given to an agency, joined with another's, closed and opened again."""
+    report, by = {"report": "cilegon-20250615-0001"}, {"by": "2002", "via": "api"}
+    other = {"report": "cilegon-20250615-0002"}
+    written = {
+        "kind": "normal",
+        "category": "medis",
+        "place": "Pasar Sumur",
+        "victims": 2,
+        "point": {"latitude": -6.65, "longitude": 105.58, "source": "map"},
+        "answers": {"sadar": "ya"},
+    }
+    return [
+        (K.REPORT_OPENED, {**report, **by, "linked": call, "fields": written}),
+        (K.REPORT_DRAFTED, {**report, **by, "base": 1, "fields": {"narrative": "Dua"}}),
+        (
+            K.REPORT_SAVED,
+            {**report, **by, "fields": {"narrative": "Dua orang", "victims": None}},
+        ),
+        (K.REPORT_LINKED, {**report, **by, "linked": "call-2"}),
+        (K.REPORT_STEP, {**report, **by, "agency": "psc119", "step": "diserahkan"}),
+        (K.REPORT_OPENED, {**other, **by, "linked": None, "fields": {}}),
+        (K.REPORT_JOINED, {**other, **by, "to": report["report"]}),
+        (K.REPORT_CLOSED, {**report, **by, "outcome": "ditangani"}),
+        (K.REPORT_REOPENED, {**report, **by, "reason": "kembali"}),
     ]
 
 

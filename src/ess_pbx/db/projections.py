@@ -16,7 +16,15 @@ from typing import Any, TypeAlias
 import msgspec
 from sqlalchemy import Table
 
-from ess_pbx.db.tables import agents, calls, legs, recordings
+from ess_pbx.db.tables import (
+    agents,
+    calls,
+    legs,
+    recordings,
+    report_calls,
+    report_steps,
+    reports,
+)
 from ess_pbx.domain.facts import JSON, Fact, FactKind
 
 Values: TypeAlias = dict[str, Any]
@@ -239,6 +247,17 @@ def _recording_failed(fact: Fact) -> Iterator[Change]:
     yield from _recording(fact, {"finished_at": at}, {"state": "failed", "reason": reason})
 
 
+def _recording_sealed(fact: Fact) -> Iterator[Change]:
+    data = fact.data
+    latest = {
+        "state": "sealed",
+        "path": text(data.get("path")),
+        "sha256": text(data.get("sha256")),
+        "bytes": _whole(data.get("bytes"), 63),
+    }
+    yield from _recording(fact, {}, latest)
+
+
 def _call_ended(fact: Fact) -> Iterator[Change]:
     if fact.call is None:
         return
@@ -268,6 +287,64 @@ def _agent_state(fact: Fact) -> Iterator[Change]:
         yield Upsert(agents, key, latest={**latest, "state_at": moment(fact.at)})
 
 
+_REPORT_TEXTS = ("kind", "category", "subcategory", "place", "district", "village", "caller_name")
+
+
+def _report(fact: Fact, **latest: Any) -> Iterator[Change]:
+    number = text(fact.data.get("report"))
+    if number is not None:
+        yield Upsert(reports, {"number": number}, {"centre": text(fact.centre)}, latest)
+
+
+def _report_opened(fact: Fact) -> Iterator[Change]:
+    opened = {"opened_at": moment(fact.at), "opened_by": text(fact.data.get("by"))}
+    yield from _report(fact, **opened, **_written(fact))
+    yield from _report_linked(fact)
+
+
+def _report_saved(fact: Fact) -> Iterator[Change]:
+    yield from _report(fact, **_written(fact))
+
+
+def _written(fact: Fact) -> Values:
+    fields = fact.data.get("fields")
+    given = fields if isinstance(fields, Mapping) else {}
+    values: Values = {name: text(given[name]) for name in _REPORT_TEXTS if name in given}
+    values |= {
+        name: clean(given[name]) for name in ("point", "answers", "narrative") if name in given
+    }
+    values |= {name: _whole(given[name]) for name in ("victims", "priority") if name in given}
+    return {**values, "saved_at": moment(fact.at), "saved_by": text(fact.data.get("by"))}
+
+
+def _report_linked(fact: Fact) -> Iterator[Change]:
+    number, call = text(fact.data.get("report")), text(fact.data.get("linked"))
+    if number is not None and call is not None:
+        linked = {"linked_at": moment(fact.at), "linked_by": text(fact.data.get("by"))}
+        yield Upsert(report_calls, {"report": number, "call": call}, linked)
+
+
+def _report_step(fact: Fact) -> Iterator[Change]:
+    key = {name: text(fact.data.get(name)) for name in ("report", "agency", "step")}
+    if None not in key.values():
+        said = {"at": moment(fact.at), "by": text(fact.data.get("by"))}
+        yield Upsert(report_steps, key, said)
+
+
+def _report_closed(fact: Fact) -> Iterator[Change]:
+    by, outcome = text(fact.data.get("by")), text(fact.data.get("outcome"))
+    yield from _report(fact, closed_at=moment(fact.at), closed_by=by, outcome=outcome)
+
+
+def _report_joined(fact: Fact) -> Iterator[Change]:
+    by, other = text(fact.data.get("by")), text(fact.data.get("to"))
+    yield from _report(fact, closed_at=moment(fact.at), closed_by=by, joined_to=other)
+
+
+def _report_reopened(fact: Fact) -> Iterator[Change]:
+    yield from _report(fact, closed_at=None, closed_by=None, outcome=None)
+
+
 PROJECTIONS: Mapping[str, Callable[[Fact], Iterator[Change]]] = MappingProxyType(
     {
         FactKind.CALL_ARRIVED: _call_arrived,
@@ -286,8 +363,16 @@ PROJECTIONS: Mapping[str, Callable[[Fact], Iterator[Change]]] = MappingProxyType
         FactKind.RECORDING_STARTED: _recording_started,
         FactKind.RECORDING_FINISHED: _recording_finished,
         FactKind.RECORDING_FAILED: _recording_failed,
+        FactKind.RECORDING_SEALED: _recording_sealed,
         FactKind.CALL_ENDED: _call_ended,
         FactKind.AGENT_STATE: _agent_state,
+        FactKind.REPORT_OPENED: _report_opened,
+        FactKind.REPORT_SAVED: _report_saved,
+        FactKind.REPORT_LINKED: _report_linked,
+        FactKind.REPORT_STEP: _report_step,
+        FactKind.REPORT_JOINED: _report_joined,
+        FactKind.REPORT_CLOSED: _report_closed,
+        FactKind.REPORT_REOPENED: _report_reopened,
     }
 )
 """The other kinds are told by call_events alone."""

@@ -26,6 +26,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     Time,
     TypeDecorator,
     true,
@@ -223,7 +224,7 @@ recordings = Table(
     Column("id", String(), primary_key=True),
     Column("call", ForeignKey(calls.c.id), nullable=False, index=True),
     Column("path", String()),
-    # started, finished or failed
+    # started, finished, failed or sealed
     Column("state", String()),
     Column("reason", String()),
     Column("started_at", Moment()),
@@ -234,6 +235,58 @@ recordings = Table(
     Column("sha256", String()),
     Column("rms_dbov", Document),
     Column("bytes", BigInteger()),
+)
+
+reports = Table(
+    "reports",
+    metadata,
+    # The ticket: centre, local date and a number of that day.
+    Column("number", String(), primary_key=True),
+    Column("centre", ForeignKey(centres.c.id), nullable=False),
+    Column("opened_at", Moment()),
+    Column("opened_by", String()),
+    # normal, ghost, prank or informasi
+    Column("kind", String()),
+    Column("category", String()),
+    Column("subcategory", String()),
+    Column("place", String()),
+    Column("district", String()),
+    Column("village", String()),
+    # latitude, longitude, accuracy_m and source
+    Column("point", Document),
+    Column("caller_name", String()),
+    Column("victims", Integer()),
+    Column("narrative", Text()),
+    Column("priority", Integer()),
+    Column("answers", Document),
+    Column("saved_at", Moment()),
+    Column("saved_by", String()),
+    Column("closed_at", Moment()),
+    Column("closed_by", String()),
+    Column("outcome", String()),
+    # The report of the same event that it was joined to.
+    Column("joined_to", String()),
+    Index(None, "centre", "opened_at"),
+)
+
+report_calls = Table(
+    "report_calls",
+    metadata,
+    Column("report", String(), primary_key=True),
+    Column("call", String(), primary_key=True, index=True),
+    Column("linked_at", Moment()),
+    Column("linked_by", String()),
+)
+
+report_steps = Table(
+    "report_steps",
+    metadata,
+    Column("report", String(), primary_key=True),
+    Column("agency", String(), primary_key=True),
+    # diserahkan, diterima, berangkat, di-lokasi or selesai
+    Column("step", String(), primary_key=True),
+    Column("at", Moment()),
+    Column("by", String()),
 )
 
 projection = Table(

@@ -43,6 +43,7 @@ from ess_pbx.domain.events import (
 )
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId
+from ess_pbx.domain.incidents import Incidents, ReportCommand
 from ess_pbx.domain.memory import Memory
 from ess_pbx.domain.roster import Roster, ahead
 from ess_pbx.domain.surge import SurgeMode, SurgeState
@@ -61,12 +62,13 @@ class CallCentre:
         self._shift_alarms: frozenset[str] = frozenset()
         self._local: datetime | None = None
         self._wall_ahead = 0.0
+        self.incidents = Incidents(config)
         self.surge = SurgeMode(config.surge)
         self._met = in_surge(config, None)
         """The centre as calls meet it now."""
         self._followed: SurgeState | None = None
         """The surge that centre, queue and duty go by; the one remembered, once it is followed."""
-        self.memories: tuple[Memory, ...] = (self.surge,)
+        self.memories: tuple[Memory, ...] = (self.incidents, self.surge)
 
     def decide(self, event: CallEvent | CentreEvent, now: float) -> list[EngineEffect]:
         """What is to be done about an event at ``now`` (monotonic seconds), in order."""
@@ -143,6 +145,9 @@ class CallCentre:
                 self._follow(self.acd.end_break(agent, now), now, effects)
             case DeclareSurge() | EndSurge() | AcknowledgeAlarm():
                 effects += self.surge.command(command, self.wall(now))
+            case _ if isinstance(command, ReportCommand):
+                local = self._local or datetime.fromtimestamp(self.wall(now), UTC)
+                effects += self.incidents.decide(command, local)
             case _:
                 effects.append(Refused("not-supported", f"{type(command).__name__}: not known"))
 

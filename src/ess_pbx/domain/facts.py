@@ -47,6 +47,8 @@ class FactKind(StrEnum):
     RECORDING_STARTED = "recording_started"
     RECORDING_FINISHED = "recording_finished"
     RECORDING_FAILED = "recording_failed"
+    RECORDING_SEALED = "recording_sealed"
+    """From then on it is FLAC, sealed, and in the manifest."""
     CALL_ENDED = "call_ended"
     AGENT_STATE = "agent_state"
     ALARM_RAISED = "alarm_raised"
@@ -57,6 +59,14 @@ class FactKind(StrEnum):
     SURGE_ENDED = "surge_ended"
     WALLBOARD_ALARM = "wallboard_alarm"
     ALARM_ACKNOWLEDGED = "alarm_acknowledged"
+    REPORT_OPENED = "report_opened"
+    REPORT_SAVED = "report_saved"
+    REPORT_DRAFTED = "report_drafted"
+    REPORT_LINKED = "report_linked"
+    REPORT_JOINED = "report_joined"
+    REPORT_STEP = "report_step"
+    REPORT_CLOSED = "report_closed"
+    REPORT_REOPENED = "report_reopened"
     CHECKPOINT = "checkpoint"
     """All that a centre remembers at that moment: what came before need not be read again."""
 
@@ -105,6 +115,7 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
             "bytes",
         ),
         FactKind.RECORDING_FAILED: ("recording", "reason"),
+        FactKind.RECORDING_SEALED: ("recording", "path", "sha256", "bytes", "entry"),
         FactKind.CALL_ENDED: ("result", "reason", "channel_cause", "ended_by"),
         FactKind.AGENT_STATE: ("agent", "status", "state", "call"),
         FactKind.ALARM_RAISED: ("alarm", "detail"),
@@ -115,13 +126,21 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.SURGE_ENDED: ("reason", "by", "via"),
         FactKind.WALLBOARD_ALARM: ("alarm", "level", "title", "detail", "by", "via"),
         FactKind.ALARM_ACKNOWLEDGED: ("alarm", "by", "via"),
+        FactKind.REPORT_OPENED: ("report", "linked", "fields", "by", "via"),
+        FactKind.REPORT_SAVED: ("report", "fields", "by", "via"),
+        FactKind.REPORT_DRAFTED: ("report", "base", "fields", "by", "via"),
+        FactKind.REPORT_LINKED: ("report", "linked", "by", "via"),
+        FactKind.REPORT_JOINED: ("report", "to", "by", "via"),
+        FactKind.REPORT_STEP: ("report", "agency", "step", "by", "via"),
+        FactKind.REPORT_CLOSED: ("report", "outcome", "by", "via"),
+        FactKind.REPORT_REOPENED: ("report", "reason", "by", "via"),
         FactKind.CHECKPOINT: ("memories",),
     }
 )
 """The keys of ``Fact.data``. ``invited_at`` is epoch seconds, ``seconds`` a length in seconds,
-``sample_rate`` Hz, ``rms_dbov`` a list of dBov per channel, ``bytes`` the size of the file;
-``channel_cause`` and ``cause`` are Q.850 causes; ``until`` is epoch seconds, ``level`` is ``line``
-or ``full-screen``. What is not known is None."""
+``sample_rate`` Hz, ``rms_dbov`` a list of dBov per channel, ``bytes`` the size of the file,
+``entry`` its number in the manifest; ``channel_cause`` and ``cause`` are Q.850 causes; ``until`` is
+epoch seconds, ``level`` is ``line`` or ``full-screen``. What is not known is None."""
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):

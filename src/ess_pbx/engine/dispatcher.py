@@ -44,6 +44,8 @@ ALARMS = frozenset(
         FactKind.WALLBOARD_ALARM,
     }
 )
+PRIVATE = frozenset({"fields"})
+"""What people write in a report is nobody's who reads the log."""
 LONGEST_ORIGINS = 10_000
 OWN_FIELDS = {"call": "agent_call", "event": "earthquake", "ms": "fact_ms"}
 """What a fact's key is called in the log where the log's line has a field of that name itself."""
@@ -129,7 +131,9 @@ class Dispatcher:
             if fact.kind == FactKind.CHECKPOINT:
                 continue  # it repeats what was logged, and holds numbers
             log = self._log.warning if fact.kind in ALARMS else self._log.info
-            fields = {_field(name): value for name, value in fact.data.items()}
+            fields = {
+                _field(name): value for name, value in fact.data.items() if name not in PRIVATE
+            }
             log(str(fact.kind), call=fact.call, ms=fact.ms, **fields)
 
     def _decide(self, event: CallEvent | CentreEvent) -> None:

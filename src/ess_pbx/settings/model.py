@@ -92,6 +92,14 @@ class Database(Shape, frozen=True, kw_only=True):
         return [("url", f"{self.url.partition(':')[0]}:...")]
 
 
+class Recordings(Shape, frozen=True, kw_only=True):
+    """How finished recordings are kept."""
+
+    keys: Path | None = None
+    """The key file that seals and signs them, outside the data folder; made at the first start.
+    Without one, recordings stay as plain WAV files that nobody can prove untouched."""
+
+
 class Trunk(Shape, frozen=True, kw_only=True):
     """A telco's SIP trunk, known by the address and port that it sends from."""
 
@@ -133,6 +141,7 @@ class Settings(Shape, frozen=True, kw_only=True):
     asterisk: Asterisk
     folders: Folders
     database: Database
+    recordings: Recordings = Recordings()
     trunks: tuple[Trunk, ...] = ()
     country: CountryCode = "ID"
     """ISO 3166-1 alpha-2; numbers without a country code are read as this country's."""
@@ -153,6 +162,7 @@ class Document(Shape, frozen=True, kw_only=True):
     asterisk: Asterisk = Asterisk()
     folders: Folders = Folders()
     database: Database = Database()
+    recordings: Recordings = Recordings()
     trunks: tuple[Trunk, ...] = ()
     queues: tuple[Queue, ...]
     categories: tuple[Category, ...]
