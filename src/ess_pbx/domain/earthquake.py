@@ -93,6 +93,17 @@ def distance(latitude: float, longitude: float, other: tuple[float, float]) -> f
     return 2 * EARTH_RADIUS * asin(min(1.0, sqrt(chord)))
 
 
+def assess(quake: Earthquake, feed: EarthquakeFeed) -> Concern:
+    """How loudly a quake is told of, and how far away it is, whether it concerns the region or not.
+
+    A tsunami that can reach the region is feared unless BMKG says, or means, that there is none.
+    """
+    region = feed.region
+    away = distance(quake.latitude, quake.longitude, (region.latitude, region.longitude))
+    feared = away <= feed.tsunami_within_km and quake.tsunami in (Tsunami.POSSIBLE, Tsunami.UNCLEAR)
+    return Concern(Level.FULL_SCREEN if feared else Level.LINE, away)
+
+
 def concern(quake: Earthquake, feed: EarthquakeFeed, wall: float) -> Concern | None:
     """Whether the region must expect calls because of a quake, at ``wall`` (epoch seconds).
 
@@ -101,13 +112,11 @@ def concern(quake: Earthquake, feed: EarthquakeFeed, wall: float) -> Concern | N
     """
     if abs(wall - quake.at) > feed.max_age:
         return None
-    region = feed.region
-    away = distance(quake.latitude, quake.longitude, (region.latitude, region.longitude))
+    found = assess(quake, feed)
     shaken = any(
-        away <= each.within_km and quake.magnitude >= each.magnitude for each in feed.thresholds
+        found.distance <= each.within_km and quake.magnitude >= each.magnitude
+        for each in feed.thresholds
     )
-    feared = away <= feed.tsunami_within_km and quake.tsunami in (Tsunami.POSSIBLE, Tsunami.UNCLEAR)
     certain = quake.tsunami is Tsunami.POSSIBLE or quake.magnitude >= TSUNAMI_MAGNITUDE
-    if not shaken and not (feared and certain):
-        return None
-    return Concern(Level.FULL_SCREEN if feared else Level.LINE, away)
+    by_sea = found.level is Level.FULL_SCREEN and certain
+    return found if shaken or by_sea else None

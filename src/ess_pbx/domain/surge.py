@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from ess_pbx.domain.commands import AcknowledgeAlarm, Asker, Command, DeclareSurge, EndSurge, Via
 from ess_pbx.domain.config import Surge
-from ess_pbx.domain.earthquake import Concern, Earthquake, Level, Tsunami, concern
+from ess_pbx.domain.earthquake import Concern, Earthquake, Level, Tsunami, assess, concern
 from ess_pbx.domain.effects import Record, Refused
 from ess_pbx.domain.facts import JSON, FactKind
 
@@ -103,11 +103,17 @@ class SurgeMode:
         return []
 
     def earthquake(self, quake: Earthquake, wall: float) -> list[Outcome]:
-        """The feed tells of a quake; each is acted upon once, and again when its level changed."""
+        """The feed tells of a quake; each is acted upon once, and again when its level changed.
+
+        What is said anew of one that was acted upon counts at any age, and though that quake would
+        begin nothing by itself: mostly it is the all clear.
+        """
         feed = self._settings.feed
-        found = None if feed is None else concern(quake, feed, wall)
+        if feed is None:
+            return []
         alarm = f"earthquake:{quake.id}"
         before = self._seen.get(alarm)
+        found = concern(quake, feed, wall) if before is None else assess(quake, feed)
         if found is None or before == found.level:
             return []
         calmer = before == Level.FULL_SCREEN

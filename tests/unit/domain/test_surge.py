@@ -400,6 +400,16 @@ class TestEarthquakes:
         story.arrives()
         assert hears(story) == ["siaga-gempa"]
 
+    def test_an_all_clear_counts_late_and_for_a_quake_far_away(self) -> None:
+        far = with_value(a_quake(Tsunami.POSSIBLE), latitude=-4.0)
+        story = Story(CAREFUL)
+        story.feed(EarthquakeReported(far))
+        clock(story, FEED.max_age + 600)
+        story.feed(EarthquakeReported(with_value(far, tsunami=Tsunami.NONE)))
+        assert not story.core.surge.alarms["earthquake:q1"].sounds
+        assert story.core.surge.state is not None
+        assert story.core.surge.state.prompt == "siaga-gempa"
+
     def test_an_all_clear_begins_nothing_anew(self) -> None:
         story = Story(CAREFUL)
         story.feed(EarthquakeReported(a_quake(Tsunami.POSSIBLE)))
