@@ -1,4 +1,4 @@
-"""A centre brought up on this machine: all that must be there made, Asterisk and engine started."""
+"""An installation brought up on this machine: all it needs made, Asterisk and engine started."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _silent(_: str) -> None:
 
 
 class Installation:
-    """One centre: ``prepare`` makes what it needs, ``start`` and ``stop`` run it.
+    """One or more centres: ``prepare`` makes what it needs, ``start`` and ``stop`` run it.
 
     Nothing is started before everything is known to be right.
     """
@@ -59,17 +59,23 @@ class Installation:
             self._lock = lock_state(settings.folders.state)
         version = ".".join(map(str, self.runtime.require_asterisk()))
         self.progress(f"Asterisk {version}")
-        extensions = [operator.extension for operator in settings.centre.operators]
+        of_centre = {
+            centre.id: [operator.extension for operator in centre.operators]
+            for centre in settings.centres
+        }
+        extensions = [each for found in of_centre.values() for each in found]
         self.credentials = load_credentials(settings.folders.state, extensions)
         target = prompts_folder(settings)
         built = build_prompts(settings.folders.prompts, target, EspeakSynthesiser.find())
         self.progress(f"prompts: {len(built.prompts)} ready, {len(built.built)} new")
-        require_prompts(settings.centre, target)
-        for language, names in borrowed_prompts(settings.centre, target):
-            own = settings.centre.language
-            self.progress(f"prompts: {language} lacks {', '.join(names)}; spoken in {own}")
+        for centre in settings.centres:
+            require_prompts(centre, target)
+            for language, names in borrowed_prompts(centre, target):
+                lacks = f"prompts: {language} lacks {', '.join(names)}"
+                self.progress(f"{lacks}; spoken in {centre.language}")
         render(settings, self.credentials, self.folders)
-        fallback.write(self.folders.fallback, (), extensions)
+        for name, phones in of_centre.items():
+            fallback.write(self.folders.fallback / name, (), phones)
         return self.credentials
 
     async def start(self, on_fact: Callable[[Fact], None] | None = None) -> Engine:

@@ -9,9 +9,10 @@ import time
 from collections.abc import Coroutine
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import uvloop
+from cyclopts import Parameter
 from rich.console import Console
 
 from ess_pbx.settings.model import CHECKOUT
@@ -19,6 +20,8 @@ from ess_pbx.settings.model import CHECKOUT
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 out = Console(highlight=False)
 
+Named = Annotated[str | None, Parameter(help="A centre's id, where there are several.")]
+"""``--centre``."""
 T = TypeVar("T")
 
 

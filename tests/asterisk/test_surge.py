@@ -63,7 +63,7 @@ async def assert_greeted_with(story: Story, caller: Caller, prompt: str) -> None
         lambda: any(fact.call == arrived.call for fact in story.told_of(FactKind.GREETING_STARTED)),
         "the greeting began",
     )
-    call = next(call for call in story.engine.core.calls.values() if call.id == arrived.call)
+    call = next(call for call in story.engine.centres.calls.values() if call.id == arrived.call)
     playing = await story.engine.ari.call("GET", f"playbacks/{call.playing}")
     assert isinstance(playing, dict)
     assert playing["media_uri"].endswith(f"/{prompt}"), playing
@@ -97,7 +97,7 @@ async def test_an_earthquake_is_told_to_callers_and_calls_in_who_is_off_shift_un
 
         story.engine.dispatcher.command(EndSurge(SUPERVISOR, "aman"))
         await story.assert_fact(FactKind.SURGE_ENDED, by="admin", via="cli")
-        await until(lambda: not story.engine.core.acd.seats["1001"].present, "1001 is off duty")
+        await until(lambda: not story.engine.centres.seats["1001"].present, "1001 is off duty")
         await story.given_operators("1002", behaviour=Answer(0.1))
         other = await story.when_caller_dials(number="+6281234567891", from_port=second.port)
         await assert_greeted_with(story, other, "selamat-datang")
@@ -119,11 +119,11 @@ async def test_a_tsunami_and_the_feeds_end_are_told_and_outlive_a_restart(
         await story.assert_fact(FactKind.WALLBOARD_ALARM, level="full-screen")
         await story.assert_fact(FactKind.SURGE_CHANGED, prompt="siaga-tsunami")
     await story.assert_fact(FactKind.ALARM_RAISED, alarm="surge-feed")
-    before = story.engine.core.surge
+    before = story.engine.centres[story.centre.id].surge
     await story.when_the_engine_stops()
 
     await story.when_the_engine_is_back()
-    after = story.engine.core.surge
+    after = story.engine.centres[story.centre.id].surge
     assert after is not before
     assert before.state is not None
     assert after.state is not None

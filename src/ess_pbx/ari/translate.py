@@ -20,8 +20,9 @@ from ess_pbx.domain.events import (
     PlaybackEnded,
 )
 from ess_pbx.domain.ids import CallId, LegId, PlaybackId, call_of, is_caller
-from ess_pbx.settings.model import Settings, Trunk
-from ess_pbx.sip.numbers import is_entry_number, parse_caller
+from ess_pbx.settings.entry import Entry
+from ess_pbx.settings.model import Settings
+from ess_pbx.sip.numbers import parse_caller
 
 EVENTS = (
     "CallBroadcast",
@@ -47,12 +48,16 @@ CALLED_VARIABLE = "ESS_CALLED"
 
 
 class Translator:
-    """Translates for the centre and trunks of some settings."""
+    """Translates for the centres and trunks of some settings."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._trunks = {trunk.id: trunk for trunk in settings.trunks}
-        self._phones = {operator.extension for operator in settings.centre.operators}
+        self._node = settings.asterisk.node
+        self._trunks = {trunk.id for trunk in settings.trunks}
+        self._centres = {centre.id: centre for centre in settings.centres}
+        self._entry = Entry(settings)
+        self._phones = {
+            operator.extension for centre in settings.centres for operator in centre.operators
+        }
         self._causes: dict[str, int] = {}
 
     def translate(self, event: models.Event) -> Sequence[CallEvent | CentreEvent]:
@@ -105,11 +110,12 @@ class Translator:
 
     def arrived(self, channel: models.Channel, *, gone: bool = False) -> Arrived:
         """The arrival of a caller's channel; ``gone`` when it ended before we had it."""
-        settings = self._settings
-        trunk = self._trunks.get(endpoint_of(channel.name))
+        endpoint = endpoint_of(channel.name)
         called = str((channel.channelvars or {}).get(CALLED_VARIABLE) or "")
+        rung, known = self._entry.rung(endpoint, called)
+        centre = self._centres[rung]
         caller = parse_caller(
-            channel.caller.number, country=settings.country, area_code=settings.area_code
+            channel.caller.number, country=centre.country, area_code=centre.area_code
         )
         return Arrived(
             CallId(channel.id),
@@ -118,17 +124,13 @@ class Translator:
             caller_display=caller.display,
             called=called,
             callable=caller.callable,
-            trunk=trunk.id if trunk is not None else None,
+            trunk=endpoint if endpoint in self._trunks else None,
             gone=gone,
-            known_number=trunk is None or is_entry(called, trunk),
-            node=settings.asterisk.node,
+            known_number=known,
+            node=self._node,
             invited_at=datetime.fromisoformat(channel.creationtime).timestamp(),
+            centre=rung,
         )
-
-
-def is_entry(called: str, trunk: Trunk) -> bool:
-    """Whether a trunk may deliver this number."""
-    return is_entry_number(called, trunk.entry_numbers)
 
 
 def endpoint_of(channel_name: str) -> str:

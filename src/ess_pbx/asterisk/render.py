@@ -13,6 +13,7 @@ import jinja2
 from ess_pbx.errors import SettingsError
 from ess_pbx.runtime import Runtime
 from ess_pbx.settings.credentials import Credentials
+from ess_pbx.settings.entry import home, numbers_of, rings
 from ess_pbx.settings.model import Settings
 
 CLAIM_MS = 200
@@ -67,6 +68,7 @@ class AsteriskFolders:
     prompts: Path
     recordings: Path
     fallback: Path
+    """A file for each centre, by its id: the phones that ring when no engine answers."""
 
     @classmethod
     def of(cls, settings: Settings, runtime: Runtime) -> AsteriskFolders:
@@ -84,7 +86,7 @@ class AsteriskFolders:
             data=runtime.data_dir("asterisk"),
             prompts=prompts_folder(settings),
             recordings=settings.folders.recordings,
-            fallback=state / "fallback-phones",
+            fallback=state / "fallback",
         )
 
 
@@ -110,16 +112,26 @@ def render(settings: Settings, credentials: Credentials, folders: AsteriskFolder
     for folder in (folders.etc, folders.varlib, folders.spool, folders.run, folders.log):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     folders.recordings.mkdir(parents=True, exist_ok=True, mode=0o700)
-    entry_numbers = {number for trunk in settings.trunks for number in trunk.entry_numbers}
+    homes = {trunk.id: home(settings, trunk) for trunk in settings.trunks}
     context = {
         "made_by": MADE_BY,
         "asterisk": settings.asterisk,
-        "centre": settings.centre,
+        "centres": settings.centres,
         "trunks": settings.trunks,
+        "homes": homes,
+        "elsewhere": {
+            trunk.id: {
+                digits: centre
+                for digits, centre in rings(settings, trunk).items()
+                if centre != homes[trunk.id]
+            }
+            for trunk in settings.trunks
+        },
+        "numbers": {centre.id: numbers_of(settings, centre.id) for centre in settings.centres},
+        "languages": {centre.id: centre.language for centre in settings.centres},
         "credentials": credentials,
         "folders": folders,
         "modules": MODULES,
-        "entry_numbers": sorted(entry_numbers),
         "claim_ms": CLAIM_MS,
     }
     written = []

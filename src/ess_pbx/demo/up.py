@@ -121,7 +121,8 @@ def _sip_port(host: str, settings: Settings) -> int:
 def _show(settings: Settings, credentials: Credentials, duty: frozenset[str], out: Console) -> None:
     host, port = settings.asterisk.sip_host, settings.asterisk.sip_port
     phones = Table("extension", "password", "name", "on duty", title=f"SIP server {host}:{port}")
-    for operator in settings.centre.operators:
+    centre = settings.centre_named()
+    for operator in centre.operators:
         phones.add_row(
             operator.extension,
             credentials.operators[operator.extension],
@@ -133,7 +134,7 @@ def _show(settings: Settings, credentials: Credentials, duty: frozenset[str], ou
     for trunk in settings.trunks:
         trunks.add_row(trunk.name, f"{trunk.address}:{trunk.port}", f"112@{host}:{port}")
     out.print(trunks)
-    codes = ", ".join(f"*{agency.code}# {agency.name}" for agency in settings.centre.agencies)
+    codes = ", ".join(f"*{agency.code}# {agency.name}" for agency in centre.agencies)
     out.print(f"Any registered phone may also call 112. In a call, operators press: {codes};")
     out.print("then *3# conference, *4# leave, *2# back to the caller.")
     state = settings.folders.state

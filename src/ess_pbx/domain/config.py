@@ -20,6 +20,8 @@ PromptName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
 LanguageCode = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 Title = Annotated[str, Meta(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\"<>;\\]*$")]
 Key = Annotated[str, Meta(pattern=r"^[0-9*#]$")]
+AreaCode = Annotated[str, Meta(pattern=r"^0[0-9]{1,4}$")]
+CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}$")]
 Seconds = Annotated[float, Meta(gt=0, le=86400)]
 LocalTime = Annotated[time, Meta(tz=False)]
 """A time of day in the centre's time zone."""
@@ -289,6 +291,10 @@ class Centre(Shape, frozen=True, kw_only=True):
     name: Title
     time_zone: Annotated[str, Meta(min_length=1)] = "Asia/Jakarta"
     language: LanguageCode = "id"
+    country: CountryCode = "ID"
+    """ISO 3166-1 alpha-2; numbers without a country code are read as this country's."""
+    area_code: AreaCode | None = None
+    """With its leading zero; callers' numbers without an area code are read as this area's."""
     greeting: PromptName | None = "selamat-datang"
     """Played on arrival; a caller to a centre without a menu hears it while queued."""
     first_menu: Identifier | None = None

@@ -6,7 +6,7 @@ armed, and from the queue (``OfferMade``). Nothing here says what is to be done 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,8 @@ class Arrived(CallEvent):
     node: str = ""
     invited_at: float = 0.0
     """Wall clock of the INVITE, seconds since the epoch."""
+    centre: str = ""
+    """The centre that the call rings; the first of several when none is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,10 @@ class Stopping(CallEvent):
 @dataclass(frozen=True, slots=True)
 class CentreEvent:
     """Something happened to the centre rather than to one call."""
+
+    centre: str = field(default="", kw_only=True)
+    """Which of several centres it happened to; not needed where it speaks of an operator or a call
+    (``domain.centres``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from ess_pbx.domain.effects import (
     StopPlayback,
 )
 from ess_pbx.domain.events import CallEvent, LegGone, PlaybackEnded
-from ess_pbx.domain.ids import call_of
+from ess_pbx.domain.ids import CallId, call_of
 from ess_pbx.errors import AriRefusedError, AriTimeoutError
 
 APP = "ess-pbx"
@@ -66,9 +66,12 @@ class Executor:
         sender: Sender,
         prompts: Path,
         feed: Callable[[CallEvent], None],
-        language: str = "",
+        language: Callable[[CallId], str] = lambda _: "",
     ) -> None:
-        """``prompts`` is the built catalogue; ``language`` stands in for one without a prompt."""
+        """``prompts`` is the built catalogue.
+
+        ``language`` says, for a call, which language stands in for one that lacks a prompt.
+        """
         self._sender = sender
         self._prompts = prompts
         self._language = language
@@ -105,7 +108,7 @@ class Executor:
                 return "DELETE", f"bridges/{bridge}", {}
             case PlayPrompt(target, in_bridge, playback, prompt, language):
                 kind = "bridges" if in_bridge else "channels"
-                media = f"sound:{self._sound(language, prompt)}"
+                media = f"sound:{self._sound(call_of(playback), language, prompt)}"
                 return "POST", f"{kind}/{target}/play/{playback}", {"media": media}
             case PlayTone(bridge, playback, tone):
                 return "POST", f"bridges/{bridge}/play/{playback}", {"media": f"tone:{tone}"}
@@ -116,12 +119,14 @@ class Executor:
             case StopMusic(leg):
                 return "DELETE", f"channels/{leg}/moh", {}
 
-    def _sound(self, language: str, prompt: str) -> Path:
+    def _sound(self, call: CallId, language: str, prompt: str) -> Path:
         """The prompt's file, without its ending."""
-        wanted, instead = (self._prompts / each / prompt for each in (language, self._language))
+        wanted = self._prompts / language / prompt
         # Looked up each time: a catalogue may be built while calls go on.
-        lacking = not wanted.with_suffix(".alaw").is_file()
-        return instead if lacking and instead.with_suffix(".alaw").is_file() else wanted
+        if wanted.with_suffix(".alaw").is_file():
+            return wanted
+        instead = self._prompts / self._language(call) / prompt
+        return instead if instead.with_suffix(".alaw").is_file() else wanted
 
     def _done(self, effect: AsteriskEffect, future: asyncio.Future[AriAnswer]) -> None:
         if future.cancelled():

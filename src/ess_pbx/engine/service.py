@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
 import msgspec
 import structlog
@@ -23,28 +22,29 @@ from ess_pbx.db.configuration import sync_centre
 from ess_pbx.db.connect import create_engine
 from ess_pbx.db.projector import Projector
 from ess_pbx.domain.call_centre import CallCentre
+from ess_pbx.domain.centres import Centres
+from ess_pbx.domain.earthquake import Earthquake
 from ess_pbx.domain.events import (
-    ClockRead,
     EarthquakeFeedRead,
     EarthquakeReported,
     PlaybackEnded,
-    RosterRead,
     Stopping,
 )
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId
-from ess_pbx.engine import fallback, recordings
+from ess_pbx.engine import recordings
 from ess_pbx.engine.clock import Clock, SystemClock
 from ess_pbx.engine.dispatcher import Dispatcher
+from ess_pbx.engine.duty import Duty
 from ess_pbx.engine.executor import APP, NOT_FOUND, Executor
 from ess_pbx.engine.journal import Journal
 from ess_pbx.engine.recall import recall
 from ess_pbx.engine.reconcile import reconcile
-from ess_pbx.engine.roster_file import RosterFile
 from ess_pbx.engine.stream_watch import StreamWatch
 from ess_pbx.errors import AriError, AriRefusedError
 from ess_pbx.feeds.bmkg import BmkgFeed
 from ess_pbx.settings.credentials import Credentials
+from ess_pbx.settings.entry import trunks_of
 from ess_pbx.settings.model import Settings
 
 CLOCK_SECONDS = 5.0
@@ -55,7 +55,7 @@ RECONCILE_SECONDS = 1.0
 
 
 class Engine:
-    """One engine for one centre on one Asterisk. ``on_fact`` hears every fact as it is written."""
+    """One engine for the centres on one Asterisk. ``on_fact`` hears every fact as it is written."""
 
     def __init__(
         self,
@@ -67,18 +67,14 @@ class Engine:
         on_fact: Callable[[Fact], None] | None = None,
     ) -> None:
         self.settings = settings
-        self.core = CallCentre(settings.centre)
+        self.centres = Centres(CallCentre(each) for each in settings.centres)
         self._folders = folders
         self._clock = clock or SystemClock()
-        self._zone = ZoneInfo(settings.centre.time_zone)
         self._translator = Translator(settings)
         self._on_fact = on_fact
         self._log = structlog.get_logger(__name__)
-        self._duty: frozenset[str] | None = None
+        self._duties: list[Duty] = []
         self._phones_known = False
-        roster = settings.roster
-        self._roster = None if roster is None else RosterFile(roster, settings.centre)
-        self._roster_error: str | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._watches: list[asyncio.Task[None]] = []
         self._projector_task: asyncio.Task[None] | None = None
@@ -108,13 +104,13 @@ class Engine:
         settings = self.settings
         self.journal = Journal(settings.folders.state / "journal", on_trouble=self._journal_trouble)
         self.dispatcher = Dispatcher(
-            self.core, self.journal, self._clock, self._call_over, self._on_fact
+            self.centres, self.journal, self._clock, self._call_over, self._on_fact
         )
-        recalled = await asyncio.to_thread(recall, self.journal, self.core)
+        recalled = await asyncio.to_thread(recall, self.journal, self.centres)
         self._log.info("journal.recalled", facts=recalled)
         self.dispatcher.checkpoint()
         self.dispatcher.executor = Executor(
-            self.ari, self._folders.prompts, self.dispatcher.feed, self.settings.centre.language
+            self.ari, self._folders.prompts, self.dispatcher.feed, self._language
         )
         self._database = create_engine(settings.database.url)
         self.projector = Projector(
@@ -125,12 +121,22 @@ class Engine:
             on_recovered=lambda: self._log.info("database.recovered"),
         )
         self._projector_task = asyncio.create_task(self.projector.run(), name="projector")
-        await self._read_roster()
-        self._read_clock()
-        self.streams = StreamWatch(self.ari, lambda: list(self.core.calls.values()))
+        self._duties = [
+            Duty(
+                centre,
+                self.dispatcher,
+                settings.rosters.get(centre.config.id),
+                self._folders.fallback / centre.config.id,
+            )
+            for centre in self.centres
+        ]
+        for duty in self._duties:
+            await self._read_duty(duty)
+        self.streams = StreamWatch(self.ari, lambda: list(self.centres.calls.values()))
         self._watches = [
-            asyncio.create_task(self._watch_clock(), name="clock"),
             asyncio.create_task(self.streams.run(), name="streams"),
+            # Each of its own: a roster on a disk that does not answer holds up one centre only.
+            *(asyncio.create_task(self._watch_clock(duty), name="clock") for duty in self._duties),
         ]
         self._watch_earthquakes()
         await self.ari.start()
@@ -168,9 +174,9 @@ class Engine:
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within):
-                while self.core.calls:
+                while self.centres.calls:
                     # Each time, for calls may still arrive; a call that is ending ignores it.
-                    for call in list(self.core.calls):
+                    for call in list(self.centres.calls):
                         self.dispatcher.feed(Stopping(call))
                     await asyncio.sleep(0.02)
                 await self.settled()
@@ -189,7 +195,7 @@ class Engine:
     @property
     def duty(self) -> frozenset[str]:
         """Extensions of the operators whose shift it is."""
-        return self._duty or frozenset()
+        return frozenset().union(*(duty.on_duty or () for duty in self._duties))
 
     @property
     def failed_requests(self) -> int:
@@ -204,7 +210,11 @@ class Engine:
 
     async def _prepare_database(self, database: AsyncEngine) -> None:
         await asyncio.to_thread(migrate.upgrade, self.settings.database.url)
-        await sync_centre(database, self.settings.centre, self.settings.trunks)
+        for centre in self.settings.centres:
+            await sync_centre(database, centre, trunks_of(self.settings, centre.id))
+
+    def _language(self, call: CallId) -> str:
+        return self.centres.home(call).config.language
 
     def _on_event(self, event: models.Event) -> None:
         if isinstance(event, models.CallBroadcast):
@@ -253,7 +263,7 @@ class Engine:
             await self.ari.call("GET", f"applications/{APP}"), models.Application
         )
         outcome = reconcile(
-            self.core.calls,
+            self.centres.calls,
             [channel.id for channel in channels],
             application.channel_ids,
             {channel for bridge in bridges for channel in bridge.channels},
@@ -276,7 +286,7 @@ class Engine:
 
     async def _end_lost_playbacks(self) -> None:
         """A prompt whose end was not heard of while the line was down would mean silence."""
-        for call in list(self.core.calls.values()):
+        for call in list(self.centres.calls.values()):
             for playback in (call.playing, call.operator_hears):
                 if playback is None:
                     continue
@@ -298,56 +308,33 @@ class Engine:
         self._log.error("journal.trouble", reason=reason)
 
     def _watch_earthquakes(self) -> None:
-        feed = self.settings.centre.surge.feed
-        if feed is None or not feed.url:
-            # What was wrong with an address that is asked no more is no alarm.
-            self.dispatcher.feed(EarthquakeFeedRead(None))
-            return
-        bmkg = BmkgFeed(
-            feed,
-            on_quake=lambda quake: self.dispatcher.feed(EarthquakeReported(quake)),
-            on_trouble=lambda trouble: self.dispatcher.feed(EarthquakeFeedRead(trouble)),
-        )
-        self._watches.append(asyncio.create_task(bmkg.run(), name="earthquakes"))
+        for centre in self.settings.centres:
+            feed, name = centre.surge.feed, centre.id
+            if feed is None or not feed.url:
+                # What was wrong with an address that is asked no more is no alarm.
+                self.dispatcher.feed(EarthquakeFeedRead(None, centre=name))
+                continue
+            bmkg = BmkgFeed(
+                feed,
+                on_quake=partial(self._earthquake, name),
+                on_trouble=partial(self._feed_read, name),
+            )
+            self._watches.append(asyncio.create_task(bmkg.run(), name="earthquakes"))
 
-    async def _watch_clock(self) -> None:
+    def _earthquake(self, centre: str, quake: Earthquake) -> None:
+        self.dispatcher.feed(EarthquakeReported(quake, centre=centre))
+
+    def _feed_read(self, centre: str, trouble: str | None) -> None:
+        self.dispatcher.feed(EarthquakeFeedRead(trouble, centre=centre))
+
+    async def _watch_clock(self, duty: Duty) -> None:
         while True:
             await asyncio.sleep(CLOCK_SECONDS)
-            await self._read_roster()
-            self._read_clock()
+            await self._read_duty(duty)
 
-    async def _read_roster(self) -> None:
-        """Take over a roster that changed; while it is wrong, the last good one goes on."""
-        if self._roster is None:
-            return
-        try:
-            change = await asyncio.to_thread(self._roster.read)
-        except Exception:
-            # A defect in reading must not stop the clock, and with it every change of shift.
-            self._log.exception("roster.failed")
-            return
-        if change is None:
-            return
-        if change.error is None:
-            self.dispatcher.feed(RosterRead(change.entries))
-            self._log.info("roster.read", entries=len(change.entries))
-        if change.error != self._roster_error:
-            raised = change.error is not None
-            kind = FactKind.ALARM_RAISED if raised else FactKind.ALARM_CLEARED
-            detail = change.error or str(self.settings.roster)
-            self.dispatcher.record(None, kind, {"alarm": "roster", "detail": detail})
-            self._roster_error = change.error
-
-    def _read_clock(self) -> None:
-        local = datetime.fromtimestamp(self._clock.wall(), self._zone)
-        duty = self.core.on_duty(local)
-        if duty != self._duty:
-            self._duty = duty
-            self._log.info("shift.on_duty", operators=sorted(duty))
-            everyone = [operator.extension for operator in self.settings.centre.operators]
-            with contextlib.suppress(OSError):
-                fallback.write(self._folders.fallback, duty, everyone)
-        self.dispatcher.feed(ClockRead(local, self._phones_known, self._clock.wall()))
+    async def _read_duty(self, duty: Duty) -> None:
+        await duty.read_roster()
+        duty.read_clock(self._clock.wall(), phones_known=self._phones_known)
 
     def _call_over(self, call: CallId) -> None:
         task = asyncio.create_task(self._finish_recording(call), name=f"recording-{call}")

@@ -86,6 +86,23 @@ CENTRE = Centre(
 NO_MENU = replace(CENTRE, first_menu=None)
 
 
+def renumbered(centre: Centre, name: str, first: str) -> Centre:
+    """The same centre under another id, with extensions that begin with another digit."""
+
+    def moved(extensions: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(first + each[1:] for each in extensions)
+
+    return replace(
+        centre,
+        id=name,
+        queues=tuple(replace(each, operators=moved(each.operators)) for each in centre.queues),
+        shifts=tuple(replace(each, operators=moved(each.operators)) for each in centre.shifts),
+        operators=tuple(
+            replace(each, extension=first + each.extension[1:]) for each in centre.operators
+        ),
+    )
+
+
 def of(effects: Iterable[object], kind: type[E]) -> list[E]:
     """Those effects that are of one kind."""
     return [effect for effect in effects if isinstance(effect, kind)]

@@ -111,7 +111,7 @@ def test_a_prompt_that_a_language_lacks_is_played_in_the_centres_own(
     if has:
         (tmp_path / has).mkdir()
         (tmp_path / has / "mohon-tunggu.alaw").touch()
-    executor = Executor(Asterisk(), tmp_path, lambda _: None, "id")
+    executor = Executor(Asterisk(), tmp_path, lambda _: None, lambda _: "id")
 
     _, _, query = executor.request(replace(PROMPT, language="jv"))
 

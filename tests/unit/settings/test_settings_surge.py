@@ -34,10 +34,10 @@ def wrong(folder: Path, old: str, new: str) -> str:
 
 
 def test_the_sample_listens_to_nobody_until_an_address_is_given(tmp_path: Path) -> None:
-    feed = loaded(tmp_path).centre.surge.feed
+    feed = loaded(tmp_path).centres[0].surge.feed
     assert feed is not None
     assert feed.url == ""
-    feed = loaded(tmp_path, "# url =", "url =").centre.surge.feed
+    feed = loaded(tmp_path, "# url =", "url =").centres[0].surge.feed
     assert feed is not None
     assert feed.url == "https://data.bmkg.go.id/DataMKG/TEWS/autogempa.json"
 
@@ -45,13 +45,13 @@ def test_the_sample_listens_to_nobody_until_an_address_is_given(tmp_path: Path) 
 def test_a_file_without_the_section_has_surge_mode_by_hand(tmp_path: Path) -> None:
     source = SAMPLE.read_text()
     section = source[source.index("[surge]") : source.index("[asterisk]")]
-    centre = loaded(tmp_path, section, "").centre
+    centre = loaded(tmp_path, section, "").centres[0]
     assert centre.surge == Surge()
     assert centre.surge.feed is None
 
 
 def test_every_prompt_of_surge_mode_is_built(tmp_path: Path) -> None:
-    centre = loaded(tmp_path, 'ask_own_need = "wait"', 'ask_own_need = "inform"').centre
+    centre = loaded(tmp_path, 'ask_own_need = "wait"', 'ask_own_need = "inform"').centres[0]
     assert set(spoken_prompts(centre)) >= {
         "siaga-bencana",
         "siaga-gempa",
