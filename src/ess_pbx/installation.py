@@ -11,7 +11,17 @@ from typing import IO
 
 from ess_pbx.asterisk.render import AsteriskFolders, prompts_folder, render
 from ess_pbx.asterisk.server import AsteriskServer, require_free_ports
-from ess_pbx.domain import calling_back, comfort, desks, ivr, pranks, silence, transfer, waiting
+from ess_pbx.domain import (
+    calling_back,
+    comfort,
+    desks,
+    ivr,
+    pranks,
+    silence,
+    surge_centre,
+    transfer,
+    waiting,
+)
 from ess_pbx.domain.config import Centre, Choice, Classification
 from ess_pbx.domain.facts import Fact
 from ess_pbx.engine import fallback
@@ -148,6 +158,7 @@ def spoken_prompts(centre: Centre) -> Iterator[str]:
         yield centre.policy.prank_warning
     if centre.policy.call_back:
         yield from calling_back.PROMPTS.values()
+    yield from surge_centre.spoken(centre.surge)
     if centre.greeting is not None:
         yield centre.greeting
     for menu in centre.menus.values():

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
+import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -25,16 +26,20 @@ from ess_pbx.domain.call import Call, Phase, Then
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.calling_back import PHASES as CALLED_BACK
 from ess_pbx.domain.commands import (
+    AcknowledgeAlarm,
     Asker,
     CloseCallBack,
     Command,
+    DeclareSurge,
     EndBreak,
+    EndSurge,
     EndWrapUp,
     LogIn,
     LogOut,
     TakeBreak,
     Via,
 )
+from ess_pbx.domain.earthquake import Earthquake, Tsunami
 from ess_pbx.domain.effects import (
     ArmTimer,
     CancelTimer,
@@ -55,6 +60,7 @@ from ess_pbx.domain.events import (
     CentreEvent,
     ClockRead,
     DeskCallArrived,
+    EarthquakeReported,
     LegGone,
     PhoneLost,
     PhoneReachable,
@@ -66,10 +72,12 @@ from ess_pbx.domain.events import (
 from ess_pbx.domain.facts import Fact, FactKind, fields_differ
 from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_caller
 from ess_pbx.domain.priority import compose
+from ess_pbx.domain.surge import SurgeMode
 
 from .sample_centre import AGENTS, LADDER, SUPERVISOR, a_centre
 from .virtual_asterisk import NORMAL, VirtualAsterisk
 
+ADMIN = Asker("admin", Via.API)
 CODES = ("*119#", "*110#", "*2#", "*3#", "*4#", "*71#", "*73#")
 REFUSALS = (17, 19, 20, 21)
 CUT_OFF = (0, 38, 127)
@@ -318,6 +326,25 @@ class CallCentreMachine(RuleBasedStateMachine):
     @rule(hour=st.sampled_from([6, 9, 20]))
     def clock_shows(self, hour: int) -> None:
         self._hear(ClockRead(datetime(2026, 1, 1, hour), wall=1_750_000_000.0 + self.now))
+
+    @rule(tsunami=st.sampled_from(Tsunami), number=st.integers(1, 2))
+    def the_earth_shakes(self, tsunami: Tsunami, number: int) -> None:
+        at = self.core.wall(self.now)
+        quake = Earthquake(f"q{number}", at, -6.0, 106.0, 6.0, None, "", tsunami)
+        self._hear(EarthquakeReported(quake))
+
+    @rule()
+    def a_surge_is_declared_or_ended(self) -> None:
+        on = self.core.surge.state is not None
+        self._hear(EndSurge(ADMIN, "x") if on else DeclareSurge(ADMIN, "x"))
+        assert (self.core.surge.state is not None) is not on
+
+    @precondition(lambda self: any(each.sounds for each in self.core.surge.alarms.values()))
+    @rule()
+    def somebody_acknowledges(self) -> None:
+        sounding = [each for each in self.core.surge.alarms.values() if each.sounds]
+        self._hear(AcknowledgeAlarm(ADMIN, sounding[0].alarm))
+        assert not any(each is sounding[0] for each in self.core.surge.alarms.values())
 
     @rule(seconds=st.sampled_from([0.5, 6.0, 13.0, 50.0]))
     def time_passes(self, seconds: float) -> None:
@@ -581,6 +608,18 @@ class CallCentreMachine(RuleBasedStateMachine):
     def nothing_is_said_into_a_conversation_that_is_none(self) -> None:
         for call in self.core.calls.values():
             assert call.asking is None or (call.phase is Phase.TALKING and not call.silent)
+
+    @invariant()
+    def what_is_remembered_survives_a_restart(self) -> None:
+        again = SurgeMode(self.core.config.surge)
+        again.load(msgspec.json.decode(msgspec.json.encode(self.core.surge.dump())))
+        assert again.dump() == self.core.surge.dump()
+
+    @invariant()
+    def everybody_is_on_duty_in_a_surge(self) -> None:
+        on_duty = {agent for agent, seat in self.core.acd.seats.items() if seat.on_duty}
+        assert self.core.surge.state is None or on_duty >= set(AGENTS)
+        assert self.core.acd.ring_all is (self.core.surge.state is not None)
 
     # what holds when nothing is under way
 

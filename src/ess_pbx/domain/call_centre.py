@@ -16,11 +16,14 @@ from ess_pbx.domain.call_back_desk import CallBackDesk
 from ess_pbx.domain.call_backs import CallBacks
 from ess_pbx.domain.callers import Callers
 from ess_pbx.domain.commands import (
+    AcknowledgeAlarm,
     CallBackNow,
     CloseCallBack,
     Command,
     ConfirmPrank,
+    DeclareSurge,
     EndBreak,
+    EndSurge,
     EndWrapUp,
     LiftPrank,
     LogIn,
@@ -51,6 +54,8 @@ from ess_pbx.domain.events import (
     CentreEvent,
     ClockRead,
     DeskCallArrived,
+    EarthquakeFeedRead,
+    EarthquakeReported,
     Hurried,
     OfferMade,
     OperatorsMissing,
@@ -65,6 +70,8 @@ from ess_pbx.domain.incidents import Incidents, ReportCommand
 from ess_pbx.domain.memory import Memory
 from ess_pbx.domain.presence import Presence, carry_out, unknown_operator
 from ess_pbx.domain.roster import Roster, ahead
+from ess_pbx.domain.surge import SurgeMode, SurgeState
+from ess_pbx.domain.surge_centre import in_surge
 from ess_pbx.domain.transitions import decide
 
 
@@ -86,12 +93,18 @@ class CallCentre:
         self.presence = Presence()
         self._desk = CallBackDesk(config, self.call_backs, self.acd)
         self.callers = Callers(config.policy)
+        self.surge = SurgeMode(config.surge)
+        self._met = in_surge(config, None)
+        """The centre as calls meet it now."""
+        self._followed: SurgeState | None = None
+        """The surge that centre, queue and duty go by; the one remembered, once it is followed."""
         self.memories: tuple[Memory, ...] = (
             self.presence,
             self.desks.wrong_pins,
             self.incidents,
             self.callers,
             self.call_backs,
+            self.surge,
         )
 
     def decide(self, event: CallEvent | CentreEvent, now: float) -> list[EngineEffect]:
@@ -111,8 +124,8 @@ class CallCentre:
             case ClockRead(local, phones_known, wall):
                 first, self._local = self._local is None, local
                 self._wall_ahead = (_epoch(local) if wall is None else wall) - now
-                duty = self.roster.on_duty(local)
-                self._follow(self.acd.set_on_duty(duty, now), now, effects)
+                effects += self.surge.clock(self.wall(now))
+                self._follow(self.acd.set_on_duty(self.on_duty(local), now), now, effects)
                 if first:
                     self._follow(self._restored(local, now), now, effects)
                 effects += self.desks.clock(self.wall(now))
@@ -124,12 +137,26 @@ class CallCentre:
                 self.roster = Roster.of(self.config, entries)
             case AgentTimerFired(timer):
                 self._follow(self.acd.timer_fired(timer, now), now, effects)
+            case EarthquakeReported(quake):
+                effects += self.surge.earthquake(quake, self.wall(now))
+            case EarthquakeFeedRead(trouble):
+                effects += self.surge.feed_read(trouble)
             case Command():
                 self._command(event, now, effects)
         self._remember(effects, now)
+        if self.surge.state is not self._followed:
+            changes = self._follow_surge(now)
+            self._remember(changes, now)
+            effects += changes
         if isinstance(event, ClockRead) or self._desk.wakes(effects):
             self._call_back(now, effects)
         return effects
+
+    def on_duty(self, local: datetime) -> frozenset[str]:
+        """Whose shift it is at a local time; in a surge everybody, where it calls them in."""
+        if self.surge.state is not None and self.config.surge.call_in:
+            return frozenset(self.acd.seats)
+        return self.roster.on_duty(local)
 
     def wall(self, now: float) -> float:
         """Seconds since the epoch, by the wall clock as it was last read."""
@@ -189,6 +216,8 @@ class CallCentre:
             case CallBackNow() | CloseCallBack():
                 follows = self._desk.command(command, self.calls, self.wall(now))
                 self._follow(follows, now, effects)
+            case DeclareSurge() | EndSurge() | AcknowledgeAlarm():
+                effects += self.surge.command(command, self.wall(now))
             case _ if isinstance(command, ReportCommand):
                 local = self._local or datetime.fromtimestamp(self.wall(now), UTC)
                 effects += self.incidents.decide(command, local)
@@ -221,6 +250,20 @@ class CallCentre:
         going_on = self.calls.get(call)
         return self.callers.number_of(call) if going_on is None else going_on.number
 
+    def _follow_surge(self, now: float) -> list[EngineEffect]:
+        """Surge mode began, changed or ended: calls, queue and duty go by it from now on."""
+        effects: list[EngineEffect] = []
+        was_on, self._followed = self._followed is not None, self.surge.state
+        self._met = in_surge(self.config, self._followed)
+        is_on = self._followed is not None
+        if was_on is is_on:
+            return effects
+        self._follow(self.acd.set_surge(self.config.surge if is_on else None, now), now, effects)
+        if self._local is not None:
+            self._follow(self.acd.set_on_duty(self.on_duty(self._local), now), now, effects)
+        effects += self.hurry(self.config.surge.hurry if is_on else 1.0, now)
+        return effects
+
     def _look_ahead(self, local: datetime) -> list[Record]:
         there = {seat.extension for seat in self.acd.seats.values() if seat.reachable}
         within = self.config.policy.shift_alarm
@@ -244,7 +287,7 @@ class CallCentre:
             call,
             event,
             now,
-            self.config,
+            self._met,
             local,
             holiday=local is not None and self.roster.is_holiday(local.date()),
             queue=self.acd,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ess_pbx.domain.ids import CallId, LegId, PlaybackId
 
 if TYPE_CHECKING:
+    from ess_pbx.domain.earthquake import Earthquake
     from ess_pbx.domain.roster import Entry
 
 
@@ -235,6 +236,20 @@ class PinChecked(CentreEvent):
 
     call: CallId
     right: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class EarthquakeReported(CentreEvent):
+    """The feed's latest earthquake; it may be told again."""
+
+    quake: Earthquake
+
+
+@dataclass(frozen=True, slots=True)
+class EarthquakeFeedRead(CentreEvent):
+    """The feed was asked: ``trouble`` is what is wrong with it, None when nothing is."""
+
+    trouble: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from ess_pbx.settings.menu_checks import Targets, check_menus
 from ess_pbx.settings.menus import MenuFile, read_menus
 from ess_pbx.settings.model import CentreTable
 from ess_pbx.settings.reading import INVALID, Problems, holds_invalid, shown
+from ess_pbx.settings.surge_checks import check_surge
 
 SECTIONS = ("queues", "categories", "shifts", "operators", "agencies")
 """The tables of a centre's settings that occur more than once."""
@@ -227,6 +228,9 @@ class CentreChecks:
         if table.greeting and prompts is not None and table.greeting not in prompts:
             expected = f"a prompt in the catalogue ({', '.join(sorted(prompts))})"
             self.problems.add(("centre", "greeting"), shown(table.greeting), expected)
+        if self.values["surge"] is not INVALID:
+            surge, given = self.values["surge"], self.raw.get("surge", {})
+            check_surge(surge, given, prompts, categories, self.problems, self.warnings)
         whole = True
         if table.menus is not None:
             file = self.base / table.menus
