@@ -14,6 +14,7 @@ from ess_pbx.domain.acd import Acd, Decision
 from ess_pbx.domain.call import Call
 from ess_pbx.domain.call_back_desk import CallBackDesk
 from ess_pbx.domain.call_backs import CallBacks
+from ess_pbx.domain.call_in import CallIn
 from ess_pbx.domain.callers import Callers
 from ess_pbx.domain.commands import (
     AcknowledgeAlarm,
@@ -94,6 +95,7 @@ class CallCentre:
         self._desk = CallBackDesk(config, self.call_backs, self.acd)
         self.callers = Callers(config.policy)
         self.surge = SurgeMode(config.surge)
+        self.call_in = CallIn(config)
         self._met = in_surge(config, None)
         """The centre as calls meet it now."""
         self._followed: SurgeState | None = None
@@ -113,6 +115,8 @@ class CallCentre:
         match event:
             case CallEvent(call) | PinChecked(call) if call in self.desks.calls:
                 effects += self.desks.decide(event, self._asked(now), self.wall(now))
+            case CallEvent(call) if call in self.call_in.calls:
+                effects += self.call_in.decide(event, self.wall(now))
             case CallEvent():
                 self._call(event, now, effects)
             case DeskCallArrived():
@@ -262,6 +266,11 @@ class CallCentre:
         if self._local is not None:
             self._follow(self.acd.set_on_duty(self.on_duty(self._local), now), now, effects)
         effects += self.hurry(self.config.surge.hurry if is_on else 1.0, now)
+        if not is_on:
+            effects += self.call_in.stop()
+        elif self.config.surge.call_in:
+            absent = [each for each, seat in self.acd.seats.items() if not seat.reachable]
+            effects += self.call_in.begin(absent, self.wall(now))
         return effects
 
     def _look_ahead(self, local: datetime) -> list[Record]:

@@ -92,6 +92,8 @@ class Operator(Shape, frozen=True, kw_only=True):
     name: Title
     skills: dict[Identifier, SkillLevel] = {}
     """What they can do, and how well."""
+    phone: Number | None = None
+    """Their own number, in E.164, on which surge mode calls them in."""
     role: Literal["operator", "supervisor"] = "operator"
     """A supervisor is rung by the ladder alone, on shift or not, while their phone is there. They
     may log others out, and end others' breaks."""
@@ -372,6 +374,10 @@ class Surge(Shape, frozen=True, kw_only=True):
     """Time for the report while it lasts, when the policy's is longer."""
     call_in: bool = True
     """Operators whose shift it is not count as on duty while their phone is reachable."""
+    call_in_trunk: Identifier | None = None
+    """The trunk over which the own phones of those who are not there are rung (Operator.phone)."""
+    call_in_prompt: PromptName = "siaga-panggilan"
+    """What is said to them."""
     hurry: Annotated[float, Meta(ge=1, le=100)] = 2.0
     """The ladder's steps come so many times as early."""
     feed: EarthquakeFeed | None = None

@@ -294,7 +294,7 @@ class Engine:
             talking_in(bridges, {channel.id for channel in channels}),
             unanswered={channel.id for channel in channels if channel.state != "Up"},
             desk_channels={each.id for each in channels if each.dialplan.context == DESK_CONTEXT},
-            desk_calls=self.centres.desk_calls,
+            beside=self.centres.beside,
         )
         for event in outcome.gone:
             self.dispatcher.feed(event)
