@@ -342,6 +342,31 @@ class EarthquakeFeed(Shape, frozen=True, kw_only=True):
     """An older earthquake begins nothing."""
 
 
+class Question(Shape, frozen=True, kw_only=True):
+    """What the SOP of a category has operators ask."""
+
+    id: Identifier
+    text: Annotated[str, Meta(min_length=1, max_length=200)]
+    answer: Literal["ya-tidak", "angka", "teks", "pilihan"] = "teks"
+    choices: tuple[Title, ...] = ()
+    """Of ``pilihan``."""
+
+
+class Sop(Shape, frozen=True, kw_only=True):
+    """What a report of a category asks for."""
+
+    subcategories: dict[Identifier, Title] = {}
+    questions: tuple[Question, ...] = ()
+
+
+class ReportForm(Shape, frozen=True, kw_only=True):
+    """What the reports of a centre are made of, beside its categories."""
+
+    categories: dict[Identifier, Sop] = {}
+    districts: dict[Title, tuple[Title, ...]] = {}
+    """Kecamatan, each with its kelurahan and desa."""
+
+
 class Surge(Shape, frozen=True, kw_only=True):
     """Siaga bencana: what changes while everyone calls at once. It is begun by hand or by a feed.
 
@@ -407,6 +432,7 @@ class Centre(Shape, frozen=True, kw_only=True):
     shifts: tuple[Shift, ...]
     operators: tuple[Operator, ...]
     agencies: tuple[Agency, ...] = ()
+    report_form: ReportForm = ReportForm()
     menus: dict[Identifier, Menu] = {}
     queue_keys: dict[Key, QueueKey] = {}
     """What keys do while a caller waits."""

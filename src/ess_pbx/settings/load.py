@@ -53,7 +53,8 @@ def load_settings(path: Path | str) -> Settings:
     errors = [*map(str, problems.sorted()), *errors]
     for centre in centres:
         of_centre = [] if centre.file is file else centre.problems.sorted()
-        errors += map(str, of_centre + centre.menu_problems.sorted())
+        of_centre += centre.form_problems.sorted() + centre.menu_problems.sorted()
+        errors += map(str, of_centre)
     errors += (each.catalogue_error for each in centres if each.catalogue_error is not None)
     if errors or checks.folders is None:
         raise SettingsError("\n".join(dict.fromkeys(errors)))
@@ -136,6 +137,7 @@ def _centre(checks: CentreChecks) -> Centre:
         policy=checks.values["policy"],
         surge=checks.values["surge"],
         **{name: checks.values[name] for name in SECTIONS},
+        report_form=checks.report_form,
         menus=checks.menus.menus,
         queue_keys=checks.menus.queue_keys,
     )

@@ -139,6 +139,8 @@ class CentreTable(Shape, frozen=True, kw_only=True):
     area_code: AreaCode | None = None
     menus: Path | None = None
     """The YAML file of the menus."""
+    report_form: Path | None = None
+    """The YAML file of what reports ask for; see ``ess_pbx.settings.report_form``."""
     roster: Path | None = None
     """The CSV file of the roster; see ``ess_pbx.settings.roster``."""
 
