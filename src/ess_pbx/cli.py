@@ -18,6 +18,7 @@ from rich.table import Table
 
 from ess_pbx import log
 from ess_pbx.bench_commands import bench
+from ess_pbx.chaos_commands import chaos
 from ess_pbx.errors import EssPbxError, SettingsError
 from ess_pbx.ivr_commands import ivr
 from ess_pbx.journal_commands import journal
@@ -36,7 +37,7 @@ app = App(
 config = App(name="config", help="Settings of a centre.")
 render = App(name="render", help="Files made from settings.")
 prompts = App(name="prompts", help="What callers hear.")
-for group in (config, render, prompts, bench, roster, ivr, recordings, journal):
+for group in (config, render, prompts, bench, chaos, roster, ivr, recordings, journal):
     app.command(group)
 app.command(evidence)
 

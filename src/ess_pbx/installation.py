@@ -99,7 +99,7 @@ class Installation:
         require_free_ports(self.settings.asterisk)
         await self.asterisk.start()
         self.progress(f"Asterisk is up (pid {self.asterisk.pid})")
-        self.engine = Engine(self.settings, credentials, self.folders, on_fact=on_fact)
+        self.engine = self.make_engine(credentials, on_fact)
         try:
             await self.engine.start()
         except BaseException:
@@ -107,6 +107,12 @@ class Installation:
             raise
         self.progress("engine connected")
         return self.engine
+
+    def make_engine(
+        self, credentials: Credentials, on_fact: Callable[[Fact], None] | None
+    ) -> Engine:
+        """The engine that ``start`` starts."""
+        return Engine(self.settings, credentials, self.folders, on_fact=on_fact)
 
     async def stop(self) -> None:
         """End calls, engine and Asterisk, in this order; a second call does nothing."""
