@@ -24,7 +24,6 @@ from ess_pbx.chaos.engine_process import CLOCK, FACTS, ORDER, STARTED, Order
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.engine.executor import APP
 from ess_pbx.settings.credentials import Credentials, load_credentials
-from ess_pbx.settings.model import Settings
 
 STARTS_WITHIN = 40.0
 STOPS_WITHIN = 30.0

@@ -33,7 +33,7 @@ ORDER, STARTED, FACTS, CLOCK = "order.pickle", "started", "facts.jsonl", "clock"
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be run. ``ari_port``: where the engine finds Asterisk, if not at Asterisk's own."""
+    """What is to be run. ``ari_port`` is where the engine finds Asterisk, if not at its own."""
 
     settings: Settings
     ari_port: int | None = None

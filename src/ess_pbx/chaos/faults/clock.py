@@ -32,7 +32,12 @@ async def jump(scene: Scene) -> list[Check]:
         return [
             Check("jump", HOUR, unit="s each way"),
             Check("new call rings", longest(rings), at_most=RING_WITHIN, unit="s"),
-            Check("lengths of calls off by", _off(running, first, last), at_most=LENGTH_ERROR, unit="s"),
+            Check(
+                "lengths of calls off by",
+                _off(running, first, last),
+                at_most=LENGTH_ERROR,
+                unit="s",
+            ),
             *found,
         ]
 
