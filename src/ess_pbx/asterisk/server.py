@@ -113,24 +113,3 @@ def require_free_ports(asterisk: Asterisk) -> None:
                     f"{setting}: {host}:{port} cannot be used ({error.strerror}); stop the program "
                     "that has it, or set another port"
                 ) from error
-
-
-def find_process(config_file: Path) -> int | None:
-    """The Asterisk that was started by this configuration file, which nobody else has."""
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (process / "cmdline").read_bytes().split(b"\0")
-        except OSError:  # it ended just now
-            continue
-        if os.fsencode(config_file) in words and b"-f" in words and is_alive(int(process.name)):
-            return int(process.name)
-    return None
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that ended and was not reaped yet (state Z) does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
-    except OSError:
-        return False
-    return state not in (b"Z", b"X")
