@@ -22,6 +22,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ess_pbx import log
+from ess_pbx.audit_commands import audit
+from ess_pbx.control_commands import GROUPS, live, mark
 from ess_pbx.errors import EssPbxError, SettingsError
 from ess_pbx.ivr_commands import ivr
 from ess_pbx.roster_commands import roster
@@ -37,7 +39,11 @@ config = App(name="config", help="Settings of a centre.")
 render = App(name="render", help="Files made from settings.")
 prompts = App(name="prompts", help="What callers hear.")
 bench = App(name="bench", help="Performance, measured beside plain Asterisk in the same run.")
-for group in (config, render, prompts, bench, roster, ivr):
+calls = App(name="calls", help="The latest calls, and those that go on.")
+calls.command(live)
+calls.command(mark)
+app.command(audit)
+for group in (config, render, prompts, bench, roster, ivr, calls, *GROUPS):
     app.command(group)
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -163,8 +169,8 @@ def migrate(settings: SettingsFile, *, revision: str = "head") -> int:
     return 0
 
 
-@app.command
-def calls(settings: SettingsFile, *, limit: int = 20) -> int:
+@calls.default
+def latest(settings: SettingsFile, *, limit: int = 20) -> int:
     """Show the latest calls."""
     from ess_pbx.db.connect import create_engine
     from ess_pbx.db.queries import recent_calls

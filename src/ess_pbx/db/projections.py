@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import msgspec
 from sqlalchemy import Table
 
-from ess_pbx.db.tables import agents, calls, legs, recordings
+from ess_pbx.db.tables import agents, audit, calls, legs, recordings
 from ess_pbx.domain.facts import JSON, Fact, FactKind
 
 Values: TypeAlias = dict[str, Any]
@@ -54,6 +54,7 @@ def changes(fact: Fact) -> Iterator[Change]:
     projection = PROJECTIONS.get(fact.kind)
     if projection is not None:
         yield from projection(fact)
+    yield from _asked_for(fact)
 
 
 def fold(all_changes: Iterable[Change]) -> list[Change]:
@@ -266,6 +267,24 @@ def _agent_state(fact: Fact) -> Iterator[Change]:
         latest = {name: text(data.get(name)) for name in ("status", "state", "call")}
         key = {"centre": text(fact.centre), "extension": agent}
         yield Upsert(agents, key, latest={**latest, "state_at": moment(fact.at)})
+
+
+def _asked_for(fact: Fact) -> Iterator[Change]:
+    """Whatever somebody asked for is in the audit log, of kinds unknown here too."""
+    by, via = text(fact.data.get("by")), text(fact.data.get("via"))
+    if by is None or via is None:
+        return
+    subject = {name: value for name, value in fact.data.items() if name not in ("by", "via")}
+    once = {
+        "centre": text(fact.centre),
+        "at": moment(fact.at) or moment(0),
+        "by": by,
+        "via": via,
+        "action": text(fact.kind),
+        "call": text(fact.call),
+        "subject": clean(subject),
+    }
+    yield Upsert(audit, {"id": text(fact.id)}, once)
 
 
 PROJECTIONS: Mapping[str, Callable[[Fact], Iterator[Change]]] = MappingProxyType(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import msgspec
 from sqlalchemy import Select, Table, func, nulls_last, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ess_pbx.db.tables import call_events, calls, legs, metadata, recordings
+from ess_pbx.db.tables import audit, call_events, calls, legs, metadata, recordings
 
 Row: TypeAlias = dict[str, Any]
 """Column name to value; times are aware and in UTC, None is what is not known."""
@@ -48,6 +49,28 @@ async def recent_calls(
     query = select(calls).order_by(nulls_last(calls.c.invited_at.desc()), calls.c.id).limit(limit)
     if centre is not None:
         query = query.where(calls.c.centre == centre)
+    async with engine.connect() as connection:
+        return await _rows(connection, query)
+
+
+async def audit_log(
+    engine: AsyncEngine,
+    centre: str,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    by: str | None = None,
+    limit: int = 100,
+) -> list[Row]:
+    """What people asked for, the newest first; ``until`` is not included."""
+    query = select(audit).where(audit.c.centre == centre)
+    if since is not None:
+        query = query.where(audit.c.at >= since)
+    if until is not None:
+        query = query.where(audit.c.at < until)
+    if by is not None:
+        query = query.where(audit.c.by == by)
+    query = query.order_by(audit.c.at.desc(), audit.c.id.desc()).limit(limit)
     async with engine.connect() as connection:
         return await _rows(connection, query)
 

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from ess_pbx.domain.acd import Acd, Decision
+from ess_pbx.domain.alarms import Alarms
 from ess_pbx.domain.call import Call
-from ess_pbx.domain.commands import Command, EndBreak
+from ess_pbx.domain.commands import AcknowledgeAlarm, Command, EndBreak
 from ess_pbx.domain.config import Centre
 from ess_pbx.domain.effects import (
     EngineEffect,
@@ -27,6 +28,7 @@ from ess_pbx.domain.effects import (
 )
 from ess_pbx.domain.events import (
     AgentTimerFired,
+    AlarmChanged,
     Arrived,
     CallEvent,
     CentreEvent,
@@ -55,7 +57,8 @@ class CallCentre:
         self._shift_alarms: frozenset[str] = frozenset()
         self._local: datetime | None = None
         self._wall_ahead = 0.0
-        self.memories: tuple[Memory, ...] = ()
+        self.alarms = Alarms()
+        self.memories: tuple[Memory, ...] = (self.alarms,)
 
     def decide(self, event: CallEvent | CentreEvent, now: float) -> list[EngineEffect]:
         """What is to be done about an event at ``now`` (monotonic seconds), in order."""
@@ -74,8 +77,11 @@ class CallCentre:
                 self._follow(self.acd.set_on_duty(duty, now), now, effects)
                 if phones_known:
                     effects += self._look_ahead(local)
+                effects += self.alarms.clock_read(now, phones_known=phones_known)
             case RosterRead(entries):
                 self.roster = Roster.of(self.config, entries)
+            case AlarmChanged():
+                effects += self.alarms.changed(event)
             case AgentTimerFired(timer):
                 self._follow(self.acd.timer_fired(timer, now), now, effects)
             case Command():
@@ -116,6 +122,8 @@ class CallCentre:
                 effects.append(unknown_operator(agent))
             case EndBreak(_, agent):
                 self._follow(self.acd.end_break(agent, now), now, effects)
+            case AcknowledgeAlarm():
+                effects.append(self.alarms.acknowledge(command))
             case _:
                 effects.append(Refused("not-supported", f"{type(command).__name__}: not known"))
 

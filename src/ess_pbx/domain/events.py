@@ -158,6 +158,15 @@ class RosterRead(CentreEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class AlarmChanged(CentreEvent):
+    """Something that the engine itself watches is wrong, or right again."""
+
+    alarm: str
+    standing: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class AgentTimerFired(CentreEvent):
     """A timer of an operator (wrap-up, pause after a missed offer) ran out."""
 

@@ -51,6 +51,7 @@ class FactKind(StrEnum):
     AGENT_STATE = "agent_state"
     ALARM_RAISED = "alarm_raised"
     ALARM_CLEARED = "alarm_cleared"
+    ALARM_ACKNOWLEDGED = "alarm_acknowledged"
     NO_OPERATOR = "no_operator"
     CHECKPOINT = "checkpoint"
     """All that a centre remembers at that moment: what came before need not be read again."""
@@ -104,6 +105,7 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.AGENT_STATE: ("agent", "status", "state", "call"),
         FactKind.ALARM_RAISED: ("alarm", "detail"),
         FactKind.ALARM_CLEARED: ("alarm", "detail"),
+        FactKind.ALARM_ACKNOWLEDGED: ("alarm", "by", "via"),
         FactKind.NO_OPERATOR: ("queue",),
         FactKind.CHECKPOINT: ("memories",),
     }

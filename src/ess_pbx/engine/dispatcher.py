@@ -130,6 +130,8 @@ class Dispatcher:
         except Exception:
             # A defect in the core must cost at most this event, not the centre.
             self._log.exception("core.failed", event=type(event).__name__)
+            if isinstance(event, Command):
+                self._refused.append(Refused("failed", "a defect of ess-pbx; its log says which"))
             return
         facts: list[Record] = []
         for effect in effects:

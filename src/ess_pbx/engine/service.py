@@ -23,7 +23,7 @@ from ess_pbx.db.configuration import sync_centre
 from ess_pbx.db.connect import create_engine
 from ess_pbx.db.projector import Projector
 from ess_pbx.domain.call_centre import CallCentre
-from ess_pbx.domain.events import ClockRead, PlaybackEnded, RosterRead, Stopping
+from ess_pbx.domain.events import AlarmChanged, ClockRead, PlaybackEnded, RosterRead, Stopping
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId
 from ess_pbx.engine import fallback, recordings
@@ -47,7 +47,10 @@ RECONCILE_SECONDS = 1.0
 
 
 class Engine:
-    """One engine for one centre on one Asterisk. ``on_fact`` hears every fact as it is written."""
+    """One engine for one centre on one Asterisk.
+
+    ``on_fact`` hears every fact as it is written, as does everyone in ``listeners``.
+    """
 
     def __init__(
         self,
@@ -64,13 +67,12 @@ class Engine:
         self._clock = clock or SystemClock()
         self._zone = ZoneInfo(settings.centre.time_zone)
         self._translator = Translator(settings)
-        self._on_fact = on_fact
+        self.listeners: list[Callable[[Fact], None]] = [] if on_fact is None else [on_fact]
         self._log = structlog.get_logger(__name__)
         self._duty: frozenset[str] | None = None
         self._phones_known = False
         roster = settings.roster
         self._roster = None if roster is None else RosterFile(roster, settings.centre)
-        self._roster_error: str | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._watches: list[asyncio.Task[None]] = []
         self._projector_task: asyncio.Task[None] | None = None
@@ -98,9 +100,13 @@ class Engine:
         when Asterisk does not answer within ``timeout`` seconds.
         """
         settings = self.settings
-        self.journal = Journal(settings.folders.state / "journal", on_trouble=self._journal_trouble)
+        self.journal = Journal(
+            settings.folders.state / "journal",
+            on_trouble=self._journal_trouble,
+            on_recovered=lambda: self._log.info("journal.recovered"),
+        )
         self.dispatcher = Dispatcher(
-            self.core, self.journal, self._clock, self._call_over, self._on_fact
+            self.core, self.journal, self._clock, self._call_over, self._tell
         )
         recalled = await asyncio.to_thread(recall, self.journal, self.core)
         self._log.info("journal.recalled", facts=recalled)
@@ -117,8 +123,7 @@ class Engine:
             on_recovered=lambda: self._log.info("database.recovered"),
         )
         self._projector_task = asyncio.create_task(self.projector.run(), name="projector")
-        await self._read_roster()
-        self._read_clock()
+        await self._read_duty()
         self.streams = StreamWatch(self.ari, lambda: list(self.core.calls.values()))
         self._watches = [
             asyncio.create_task(self._watch_clock(), name="clock"),
@@ -183,6 +188,11 @@ class Engine:
         return self._duty or frozenset()
 
     @property
+    def phones_known(self) -> bool:
+        """Whether Asterisk has said which phones are reachable."""
+        return self._phones_known
+
+    @property
     def failed_requests(self) -> int:
         """Requests to Asterisk that failed and mattered."""
         executor = self.dispatcher.executor
@@ -192,6 +202,14 @@ class Engine:
     def tasks_left(self) -> int:
         """Timers and background work that belong to calls."""
         return len(self._tasks) + len(self.dispatcher.timers)
+
+    def _tell(self, fact: Fact) -> None:
+        for listener in tuple(self.listeners):
+            try:
+                listener(fact)
+            except Exception:
+                # Who only listens must not keep the others, or a call, from going on.
+                self._log.exception("listener.failed", kind=fact.kind)
 
     async def _prepare_database(self, database: AsyncEngine) -> None:
         await asyncio.to_thread(migrate.upgrade, self.settings.database.url)
@@ -291,30 +309,32 @@ class Engine:
     async def _watch_clock(self) -> None:
         while True:
             await asyncio.sleep(CLOCK_SECONDS)
-            await self._read_roster()
-            self._read_clock()
+            await self._read_duty()
 
-    async def _read_roster(self) -> None:
+    async def _read_duty(self) -> None:
+        alarm = await self._read_roster()
+        self._read_clock()
+        if alarm is not None:
+            # Last: before the clock is read no fact has a time.
+            self.dispatcher.feed(alarm)
+
+    async def _read_roster(self) -> AlarmChanged | None:
         """Take over a roster that changed; while it is wrong, the last good one goes on."""
         if self._roster is None:
-            return
+            return None
         try:
             change = await asyncio.to_thread(self._roster.read)
         except Exception:
             # A defect in reading must not stop the clock, and with it every change of shift.
             self._log.exception("roster.failed")
-            return
+            return None
         if change is None:
-            return
+            return None
         if change.error is None:
             self.dispatcher.feed(RosterRead(change.entries))
             self._log.info("roster.read", entries=len(change.entries))
-        if change.error != self._roster_error:
-            raised = change.error is not None
-            kind = FactKind.ALARM_RAISED if raised else FactKind.ALARM_CLEARED
-            detail = change.error or str(self.settings.roster)
-            self.dispatcher.record(None, kind, {"alarm": "roster", "detail": detail})
-            self._roster_error = change.error
+        wrong = change.error is not None
+        return AlarmChanged("roster", wrong, change.error or str(self.settings.roster))
 
     def _read_clock(self) -> None:
         local = datetime.fromtimestamp(self._clock.wall(), self._zone)

@@ -22,7 +22,7 @@ from ess_pbx.errors import SettingsError
 from ess_pbx.prompts.catalogue import load_catalogue
 from ess_pbx.settings.menu_checks import Targets, check_menus
 from ess_pbx.settings.menus import MenuFile, read_menus
-from ess_pbx.settings.model import LEAST_RTP_PORTS, Asterisk, CentreTable, Database, Folders
+from ess_pbx.settings.model import LEAST_RTP_PORTS, Asterisk, CentreTable, Database, Folders, Web
 from ess_pbx.settings.places import expand_database, place_folders
 from ess_pbx.settings.reading import INVALID, Problems, holds_invalid, shown
 from ess_pbx.sip.numbers import normalise_called
@@ -59,6 +59,8 @@ class Checks:
         self._shifts()
         if self.values["asterisk"] is not INVALID:
             self._ports(self.values["asterisk"])
+            if self.values["web"] is not INVALID:
+                self._web(self.values["web"], self.values["asterisk"])
         if self.values["folders"] is not INVALID:
             self.folders = place_folders(self.values["folders"], self.base, self.problems)
             if self.values["database"] is not INVALID:
@@ -231,6 +233,20 @@ class Checks:
                 self.problems.add(
                     ("trunks", at, "port"), f"{trunk.port}, Asterisk's own", "the telco's"
                 )
+
+    def _web(self, web: Web, asterisk: Asterisk) -> None:
+        if not web.enabled:
+            return
+        everywhere = "0.0.0.0"  # noqa: S104 - found in the settings, not bound
+        same = web.host == asterisk.ari_host or everywhere in (web.host, asterisk.ari_host)
+        if same and web.port == asterisk.ari_port:
+            self.problems.add(("web", "port"), f"{web.port} as ari_port", "a port of its own")
+        if not ip_address(web.host).is_loopback:
+            self.warnings.add(
+                ("web", "host"),
+                f"{web.host}, where PINs and numbers pass in the clear",
+                "127.0.0.1, behind a proxy with a certificate",
+            )
 
     def _centre(self, table: CentreTable) -> None:
         queues, categories = self._names("queues"), self._names("categories")

@@ -31,6 +31,8 @@ ARI_LENGTH = 26
 # A file that was edited by hand still must not break out of its line in pjsip.conf.
 Password = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+\Z", min_length=12, max_length=128)]
 
+PinHash = Annotated[str, Meta(pattern=r"^\$argon2id\$", max_length=256)]
+
 _log = get_logger(__name__)
 
 
@@ -39,6 +41,10 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     ari_password: Password
     operators: dict[Extension, Password]
+    pins: dict[Extension, PinHash] = {}
+    """What operators sign in with; who has none cannot."""
+    admin_password: Password | None = None
+    """Of the account ``admin`` of the API; None only in files from before there was one."""
 
     def __repr__(self) -> str:
         """Without the passwords, for logs and tracebacks."""
@@ -63,7 +69,12 @@ def load_credentials(state: Path, extensions: Iterable[str]) -> Credentials:
         operators = dict(stored.operators) if stored else {}
         for extension in extensions:
             operators.setdefault(extension, _password(PHONE_LENGTH))
-        credentials = Credentials(ari_password=ari_password, operators=operators)
+        credentials = Credentials(
+            ari_password=ari_password,
+            operators=operators,
+            pins=stored.pins if stored else {},
+            admin_password=(stored and stored.admin_password) or _password(PHONE_LENGTH),
+        )
         if credentials != stored:
             _write(path, credentials)
     except OSError as error:
@@ -99,9 +110,15 @@ def _read(path: Path) -> Credentials | None:
 
 
 def _write(path: Path, credentials: Credentials) -> None:
-    """Replace the file in one step: a crash leaves the old one or the new one, whole."""
     text = msgspec.json.format(msgspec.json.encode(credentials, order="sorted"), indent=2) + b"\n"
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{FILE_NAME}.")  # mode 0600
+    replace_private(path, text)
+
+
+def replace_private(path: Path, text: bytes) -> None:
+    """Replace a file that is its owner's alone, in one step: a crash leaves the old one or the new
+    one, whole.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(text)

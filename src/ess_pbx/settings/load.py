@@ -60,6 +60,7 @@ def load_settings(path: Path | str) -> Settings:
         asterisk=values["asterisk"],
         folders=checks.folders,
         database=checks.database,
+        web=values["web"],
         trunks=values["trunks"],
         country=table.country,
         area_code=table.area_code,

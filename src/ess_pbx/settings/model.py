@@ -21,6 +21,7 @@ from ess_pbx.domain.config import (
     Operator,
     Policy,
     Queue,
+    Seconds,
     Shape,
     Shift,
     Title,
@@ -91,6 +92,21 @@ class Database(Shape, frozen=True, kw_only=True):
         return [("url", f"{self.url.partition(':')[0]}:...")]
 
 
+class Web(Shape, frozen=True, kw_only=True):
+    """Where the HTTP API and the console are served; the control socket is there in any case."""
+
+    enabled: bool = True
+    host: IPv4 = "127.0.0.1"
+    """HTTP without TLS: loopback, behind a proxy that has a certificate."""
+    port: Port = 8080
+    proxies: tuple[IPv4, ...] = ()
+    """Proxies whose ``X-Forwarded-For`` is believed."""
+    idle: Seconds = 3600.0
+    """A sign-in that is not used for so long is over; an open live feed uses it."""
+    longest: Seconds = 43200.0
+    """A sign-in is over after so long in any case: a shift with its hand-over."""
+
+
 class Trunk(Shape, frozen=True, kw_only=True):
     """A telco's SIP trunk, known by the address and port that it sends from."""
 
@@ -132,6 +148,7 @@ class Settings(Shape, frozen=True, kw_only=True):
     asterisk: Asterisk
     folders: Folders
     database: Database
+    web: Web = Web()
     trunks: tuple[Trunk, ...] = ()
     country: CountryCode = "ID"
     """ISO 3166-1 alpha-2; numbers without a country code are read as this country's."""
@@ -151,6 +168,7 @@ class Document(Shape, frozen=True, kw_only=True):
     asterisk: Asterisk = Asterisk()
     folders: Folders = Folders()
     database: Database = Database()
+    web: Web = Web()
     trunks: tuple[Trunk, ...] = ()
     queues: tuple[Queue, ...]
     categories: tuple[Category, ...]

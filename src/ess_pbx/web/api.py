@@ -1,0 +1,184 @@
+"""The HTTP application: one handler for every row of the table, the live feed, and health."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from ess_pbx.engine.service import Engine
+from ess_pbx.web import views
+from ess_pbx.web.access import Access
+from ess_pbx.web.accounts import ADMIN, Account
+from ess_pbx.web.answers import (
+    BODY_BYTES,
+    ApiError,
+    answer,
+    errors_in_json,
+    harden,
+    refused,
+    wrong_content,
+)
+from ess_pbx.web.had_calls import HadCalls
+from ess_pbx.web.live import LiveFeed
+from ess_pbx.web.models import PARAMETERS, Done, Health, Nothing, Readiness, SignIn
+from ess_pbx.web.models import Access as AccessView
+from ess_pbx.web.openapi import document
+from ess_pbx.web.permission import may_not, not_own
+from ess_pbx.web.table import PREFIX, TABLE, Row
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Api:
+    """The API of one engine."""
+
+    def __init__(
+        self, engine: Engine, access: Access, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.engine = engine
+        self.access = access
+        self.live = LiveFeed(engine.core, access, monotonic)
+        self.had = HadCalls()
+        self._monotonic = monotonic
+        self._openapi = msgspec.json.encode(document(_version()))
+
+    def application(self) -> web.Application:
+        """The routes, for a runner."""
+        application = web.Application(middlewares=[errors_in_json], client_max_size=BODY_BYTES)
+        application.on_response_prepare.append(harden)
+        for row in TABLE:
+            application.router.add_route(row.method, PREFIX + row.path, self._handler(row))
+        application.router.add_get(f"{PREFIX}/live", self.live.serve)
+        application.router.add_get("/healthz", self._healthz)
+        application.router.add_get("/readyz", self._readyz)
+        return application
+
+    def readiness(self) -> Readiness:
+        """Whether calls can be taken and written down now."""
+        engine = self.engine
+        asterisk, journal = engine.ari.connected, not engine.journal.refused
+        phones = engine.phones_known
+        ok = asterisk and journal and phones
+        return Readiness(ok=ok, asterisk=asterisk, journal=journal, phones=phones)
+
+    def _handler(self, row: Row) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            if row.does == "openapi":
+                return web.Response(body=self._openapi, content_type="application/json")
+            if row.does == "sign-in":
+                return await self._sign_in(request)
+            account = self.access.account(request)
+            centre = self.engine.core.config.id
+            why = may_not(row, account, centre)
+            if why is not None:
+                raise self.access.denied(account, row.name, why)
+            fields = {**_parameters(row, request), **await _body(row, request)}
+            why = not_own(row, account, fields, self.had)
+            if why is not None:
+                raise self.access.denied(account, row.name, why)
+            if row.command is None:
+                return answer(self._does(row, request, account, fields))
+            self._command(row, account, fields)
+            return answer(Done())
+
+        return handle
+
+    def _command(self, row: Row, account: Account, fields: dict[str, Any]) -> None:
+        assert row.command is not None  # noqa: S101 - for the type checker; tests hold the table
+        why = self.engine.dispatcher.command(row.command(by=account.asker, **fields))
+        if why is not None:
+            raise refused(why)
+
+    async def _sign_in(self, request: web.Request) -> web.StreamResponse:
+        asked = await _decoded(SignIn, request)
+        account, token, expires = await self.access.sign_in(request, asked)
+        session = self.access.signed_in(account, self._name(account), None)
+        return answer(msgspec.structs.replace(session, token=token, expires=expires))
+
+    def _does(
+        self, row: Row, request: web.Request, account: Account, fields: dict[str, Any]
+    ) -> Any:
+        core = self.engine.core
+        match row.does:
+            case "sign-out":
+                self.access.sign_out(request)
+                return Done()
+            case "who":
+                session = self.access.session(request)
+                return self.access.signed_in(account, self._name(account), session)
+            case "centres":
+                return [views.centre_view(core)]
+            case "operators":
+                return views.operator_views(core)
+            case "operator":
+                found = views.operator_view(core, fields["agent"])
+                if found is None:
+                    named = repr(fields["agent"])
+                    raise ApiError(404, "unknown-operator", f"no operator has extension {named}")
+                return found
+            case "calls":
+                return views.call_views(core, account, self._monotonic())
+            case "pranks":
+                return views.remembered(core, account, "callers")
+            case "call-backs" | "surge":
+                return views.remembered(core, account, row.does)
+            case "alarms":
+                return views.alarm_views(core, account)
+            case "access":
+                return AccessView(
+                    signed_in=len(self.access.sessions),
+                    live=len(self.live.clients),
+                    counts=dict(self.access.counts),
+                )
+        raise NotImplementedError(row.name)
+
+    def _name(self, account: Account) -> str:
+        if account.name == ADMIN:
+            return "Administrator"
+        operators = self.engine.core.config.operators
+        return next((each.name for each in operators if each.extension == account.name), "")
+
+    async def _healthz(self, _request: web.Request) -> web.StreamResponse:
+        return answer(Health())
+
+    async def _readyz(self, _request: web.Request) -> web.StreamResponse:
+        ready = self.readiness()
+        return answer(ready, 200 if ready.ok else 503)
+
+
+def _parameters(row: Row, request: web.Request) -> dict[str, Any]:
+    fields = {}
+    for name in row.parameters:
+        try:
+            fields[name] = msgspec.convert(request.match_info[name], PARAMETERS[name])
+        except msgspec.ValidationError as error:
+            expected = str(error).removeprefix("Expected ")
+            raise ApiError(422, "invalid-path", f"wrong {name} in the path", expected) from None
+    return fields
+
+
+async def _body(row: Row, request: web.Request) -> dict[str, Any]:
+    if row.body is Nothing:
+        return {}
+    return msgspec.structs.asdict(await _decoded(row.body, request))
+
+
+async def _decoded(kind: type[Any], request: web.Request) -> Any:
+    try:
+        return msgspec.json.decode(await request.read(), type=kind)
+    except msgspec.DecodeError as error:
+        raise wrong_content(error) from None
+    except UnicodeDecodeError:
+        raise ApiError(400, "not-json", "bytes that are not UTF-8", "JSON in UTF-8") from None
+
+
+def _version() -> str:
+    try:
+        return version("ess-pbx")
+    except PackageNotFoundError:
+        return "0"

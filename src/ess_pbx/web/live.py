@@ -1,0 +1,177 @@
+"""The live feed: a WebSocket that tells all as it is, and then every fact as it is written.
+
+``GET /api/v1/live``, with the token in the ``Authorization`` header or, since a browser cannot set
+one, as the first message ``{"token": "…"}``. A client that reads too slowly is cut off when
+``QUEUED`` messages wait for it: neither a call nor another client ever waits for one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+
+import msgspec
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from ess_pbx.domain.call_centre import CallCentre
+from ess_pbx.domain.facts import Fact, FactKind
+from ess_pbx.log import get_logger
+from ess_pbx.web.access import Access, token_of
+from ess_pbx.web.accounts import Account, Role
+from ess_pbx.web.answers import ApiError
+from ess_pbx.web.masking import masked_data
+from ess_pbx.web.models import FactMessage
+from ess_pbx.web.views import snapshot
+
+QUEUED = 1000
+"""Messages: some seconds of the worst disaster (70 calls a second, 20 facts each)."""
+CLIENTS = 1000
+HEARTBEAT = 20.0
+"""Seconds between pings (RFC 6455 §5.5.2); half of it without a pong ends the connection."""
+TOKEN_WITHIN = 5.0
+CHECKED_EVERY = 10.0
+"""Seconds until a sign-in that is over ends a quiet feed too."""
+LONGEST_MESSAGE = 4096
+SIGNED_OUT = 4401
+"""Close code: sign in again. Codes from 4000 on are an application's own (RFC 6455 §7.4.2)."""
+
+_log = get_logger(__name__)
+
+
+class TokenMessage(msgspec.Struct):
+    """The first message of a browser."""
+
+    token: str
+
+
+class Client:
+    """One open feed: its queue, and how to cut it off."""
+
+    def __init__(self, account: Account, cut: Callable[[], None]) -> None:
+        self.account = account
+        self.queue: asyncio.Queue[str] = asyncio.Queue(QUEUED)
+        self._cut = cut
+
+    def put(self, message: str) -> bool:
+        """Send soon; returns whether the client keeps up. One that does not is cut off."""
+        try:
+            self.queue.put_nowait(message)
+        except asyncio.QueueFull:
+            self._cut()
+            return False
+        return True
+
+
+class LiveFeed:
+    """Every open feed of an engine; ``__call__`` is a listener of it."""
+
+    def __init__(
+        self, core: CallCentre, access: Access, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.clients: set[Client] = set()
+        self._core = core
+        self._access = access
+        self._monotonic = monotonic
+        self._sockets: set[web.WebSocketResponse] = set()
+
+    def __call__(self, fact: Fact) -> None:
+        """Put a fact into every queue, encoded once for those who see numbers, once for others."""
+        if not self.clients or fact.kind == FactKind.CHECKPOINT:
+            return
+        encoded: dict[bool, str] = {}
+        for client in tuple(self.clients):
+            account = client.account
+            if account.role is not Role.ADMIN and account.centre != fact.centre:
+                continue
+            whole = account.sees_numbers
+            if whole not in encoded:
+                encoded[whole] = _message(fact, whole=whole)
+            if not client.put(encoded[whole]):
+                self.clients.discard(client)
+                self._access.counts["live-too-slow"] += 1
+                _log.warning("web.live_too_slow", account=account.name)
+
+    async def serve(self, request: web.Request) -> web.WebSocketResponse:
+        """Handle one WebSocket from handshake to close."""
+        if len(self._sockets) >= CLIENTS:
+            raise ApiError(429, "too-many-feeds", f"{CLIENTS} live feeds are open", "fewer")
+        socket = web.WebSocketResponse(
+            heartbeat=HEARTBEAT, max_msg_size=LONGEST_MESSAGE, compress=False
+        )
+        await socket.prepare(request)
+        self._sockets.add(socket)
+        try:
+            await self._serve(request, socket)
+        finally:
+            self._sockets.discard(socket)
+        return socket
+
+    async def close(self) -> None:
+        """End every feed: the engine stops."""
+        ends = [socket.close(code=WSCloseCode.GOING_AWAY) for socket in tuple(self._sockets)]
+        await asyncio.gather(*ends, return_exceptions=True)
+
+    async def _serve(self, request: web.Request, socket: web.WebSocketResponse) -> None:
+        token = token_of(request)
+        account = self._access.by_socket(request) or self._access.by_token(token)
+        if account is None and not token:
+            token = await _first_token(socket)
+            account = self._access.by_token(token)
+        if account is None:
+            self._access.counts["not-signed-in"] += 1
+            await socket.close(code=SIGNED_OUT, message=b"not-signed-in")
+            return
+        transport = request.transport
+        client = Client(account, lambda: transport.abort() if transport is not None else None)
+        # In one turn: no fact is missing between the snapshot and the first that follows.
+        first = msgspec.json.encode(snapshot(self._core, account, self._monotonic())).decode()
+        client.put(first)
+        self.clients.add(client)
+        writing = asyncio.create_task(self._write(socket, client, token), name="live")
+        try:
+            async for message in socket:
+                if message.type is WSMsgType.ERROR:
+                    break
+        finally:
+            self.clients.discard(client)
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+
+    async def _write(self, socket: web.WebSocketResponse, client: Client, token: str) -> None:
+        with contextlib.suppress(ConnectionError, RuntimeError):
+            while True:
+                message: str | None = None
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(CHECKED_EVERY):
+                        message = await client.queue.get()
+                if token and self._access.by_token(token) != client.account:
+                    await socket.close(code=SIGNED_OUT, message=b"signed-out")
+                    return
+                if message is not None:
+                    await socket.send_str(message)
+
+
+async def _first_token(socket: web.WebSocketResponse) -> str:
+    """The token of a browser's first message; empty when it is none, or none comes."""
+    try:
+        message = await socket.receive(TOKEN_WITHIN)
+        if message.type is not WSMsgType.TEXT:
+            return ""
+        return msgspec.json.decode(message.data, type=TokenMessage).token
+    except (TimeoutError, msgspec.DecodeError):
+        return ""
+
+
+def _message(fact: Fact, *, whole: bool) -> str:
+    message = FactMessage(
+        id=fact.id,
+        centre=fact.centre,
+        call=fact.call,
+        kind=str(fact.kind),
+        at=fact.at,
+        ms=fact.ms,
+        data=fact.data if whole else masked_data(fact),
+    )
+    return msgspec.json.encode(message).decode()
