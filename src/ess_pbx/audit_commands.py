@@ -12,8 +12,6 @@ import msgspec
 from cyclopts import Parameter
 from rich.console import Console
 
-from ess_pbx.db.connect import create_engine
-from ess_pbx.db.queries import Row, audit_log
 from ess_pbx.errors import SettingsError
 from ess_pbx.log import masked
 from ess_pbx.settings.load import load_settings
@@ -54,7 +52,10 @@ def audit(
 
 async def _read(
     loaded: Settings, bounds: dict[str, datetime | None], by: str | None, limit: int
-) -> list[Row]:
+) -> list[dict[str, Any]]:
+    from ess_pbx.db.connect import create_engine
+    from ess_pbx.db.queries import audit_log
+
     database = create_engine(loaded.database.url)
     try:
         return await audit_log(database, loaded.centre.id, by=by, limit=limit, **bounds)
@@ -62,7 +63,7 @@ async def _read(
         await database.dispose()
 
 
-def _shown(row: Row, zone: ZoneInfo, *, whole: bool) -> dict[str, Any]:
+def _shown(row: dict[str, Any], zone: ZoneInfo, *, whole: bool) -> dict[str, Any]:
     subject = row["subject"] if whole else masked(row["subject"])
     at = row["at"].astimezone(zone).isoformat(sep=" ", timespec="seconds")
     return {**{name: row[name] for name in COLUMNS}, "at": at, "subject": subject}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -17,9 +18,7 @@ from rich.console import Console
 
 from ess_pbx.domain.commands import Mark
 from ess_pbx.settings.load import load_settings
-from ess_pbx.tables import print_json, print_rows
-from ess_pbx.web.control import Control
-from ess_pbx.web.server import control_socket
+from ess_pbx.tables import out, print_json, print_rows
 
 agents = App(name="agents", help="Operators of the running service.")
 pranks = App(name="pranks", help="Numbers whose calls wait behind others.")
@@ -31,9 +30,7 @@ GROUPS = (agents, pranks, call_backs, surge, alarms)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 SettingsFile = Annotated[Path, Parameter(help="The centre's TOML file.")]
-AsJson = Annotated[
-    bool, Parameter(name="--json", help="JSON on stdout, nothing else.", negative="")
-]
+AsJson = Annotated[bool, Parameter(name="--json", help="JSON on stdout.", negative="")]
 Extensions = Annotated[str, Parameter(help="Extensions of operators.")]
 Why = Annotated[str, Parameter(name="--reason", help="Why; it is on record.")]
 
@@ -90,7 +87,22 @@ def mark(settings: SettingsFile, call: str, what: Mark, *, note: str = "") -> in
 @pranks.command(name="list")
 def list_pranks(settings: SettingsFile, *, as_json: AsJson = False) -> int:
     """Show the numbers with pranks."""
-    return _show(settings, "/pranks", (), as_json=as_json)
+    found = _ask(settings, "GET", "/pranks")
+    if as_json:
+        print_json(found)
+        return 0
+    rows = [
+        {
+            "number": each["number"],
+            "marked": len(each["marked"]),
+            "until": _local(each["confirmed"] and each["confirmed"]["until"]),
+            "by": each["confirmed"] and each["confirmed"]["by"],
+            "reason": each["confirmed"] and each["confirmed"]["reason"],
+        }
+        for each in found
+    ]
+    print_rows(rows, ("number", "marked", "until", "by", "reason"))
+    return 0
 
 
 @pranks.command
@@ -110,7 +122,8 @@ def lift(settings: SettingsFile, number: str, *, reason: Why) -> int:
 @call_backs.command(name="list")
 def list_call_backs(settings: SettingsFile, *, as_json: AsJson = False) -> int:
     """Show who is to be called back."""
-    return _show(settings, "/call-backs", (), as_json=as_json)
+    columns = ("id", "caller_display", "category", "why", "due", "created", "agent")
+    return _show(settings, "/call-backs", columns, as_json=as_json)
 
 
 @call_backs.command
@@ -130,7 +143,15 @@ def close(settings: SettingsFile, task: str, *, reason: Why) -> int:
 @surge.command
 def status(settings: SettingsFile, *, as_json: AsJson = False) -> int:
     """Show whether surge mode is on, and why."""
-    return _show(settings, "/surge", (), as_json=as_json)
+    found = _ask(settings, "GET", "/surge")
+    if as_json:
+        print_json(found)
+    elif found["state"] is None:
+        out.print("off")
+    else:
+        state = {name: _local(value, name) for name, value in found["state"].items()}
+        print_rows(({"": name, "surge": value} for name, value in state.items()), ("", "surge"))
+    return 0
 
 
 @surge.command
@@ -159,33 +180,34 @@ def ack(settings: SettingsFile, alarm: str) -> int:
     return _do(settings, f"/alarms/{_part(alarm)}/acknowledge", None, f"{alarm}: acknowledged")
 
 
-def _control(settings: Path) -> Control:
-    return Control(control_socket(load_settings(settings)))
+def _ask(settings: Path, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    from ess_pbx.web.control import Control, control_socket
+
+    return asyncio.run(Control(control_socket(load_settings(settings))).ask(method, path, body))
 
 
 def _show(settings: Path, path: str, columns: Sequence[str], *, as_json: bool) -> int:
-    found = asyncio.run(_control(settings).ask("GET", path))
+    found = _ask(settings, "GET", path)
     if as_json:
         print_json(found)
-    elif columns:
-        print_rows(found, columns)
     else:
-        _print_kept(found["kept"])
+        rows = [{name: _local(row.get(name), name) for name in columns} for row in found]
+        print_rows(rows, columns)
     return 0
 
 
-def _print_kept(kept: Any) -> None:
-    """What a memory holds: rows where it is a list of things, names and values otherwise."""
-    if isinstance(kept, list) and kept and all(isinstance(each, dict) for each in kept):
-        print_rows(kept, list(dict.fromkeys(name for each in kept for name in each)))
-    elif isinstance(kept, dict) and kept:
-        print_rows(({"": name, "value": value} for name, value in kept.items()), ("", "value"))
-    else:
-        err.print("Nothing.")
+TIMES = frozenset({"since", "until", "due", "created", "acknowledged_at", "at"})
+
+
+def _local(value: Any, name: str = "until") -> Any:
+    """Epoch seconds as this machine's time of day; other fields as they are."""
+    if name not in TIMES or not isinstance(value, int | float):
+        return value
+    return f"{datetime.fromtimestamp(value).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _do(settings: Path, path: str, body: dict[str, Any] | None, done: str) -> int:
-    asyncio.run(_control(settings).ask("POST", path, body))
+    _ask(settings, "POST", path, body)
     err.print(done, markup=False)
     return 0
 

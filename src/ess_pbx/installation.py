@@ -89,15 +89,15 @@ class Installation:
         self.engine = Engine(self.settings, credentials, self.folders, on_fact=on_fact)
         try:
             await self.engine.start()
-            await self._start_web(credentials, self.engine)
+            await self._start_web(self.engine)
         except BaseException:
             await self.stop()
             raise
         self.progress("engine connected")
         return self.engine
 
-    async def _start_web(self, credentials: Credentials, engine: Engine) -> None:
-        self.web = WebServer(self.settings, credentials, engine)
+    async def _start_web(self, engine: Engine) -> None:
+        self.web = WebServer(self.settings, engine)
         try:
             await self.web.start()
         except Exception as error:

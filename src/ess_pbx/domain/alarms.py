@@ -20,6 +20,8 @@ WATCHED_ANEW = frozenset(
     {"no-operator", "operator-not-answering", "shift-unmanned", "shift-short", "roster", "web"}
 )
 """Kinds of alarm (what stands before the colon) that each engine finds out for itself."""
+TOLD_ONCE = frozenset({"unknown-number"})
+"""Kinds that nobody clears: seen is over."""
 SETTLE = 30.0
 """Seconds: six readings of the clock, and time for a phone to register."""
 
@@ -61,6 +63,8 @@ class Alarms:
                 if self._doubtful is not None:
                     self._doubtful.discard(name)
             case FactKind.ALARM_CLEARED:
+                self.standing.pop(name, None)
+            case FactKind.ALARM_ACKNOWLEDGED if _kind(name) in TOLD_ONCE:
                 self.standing.pop(name, None)
             case FactKind.ALARM_ACKNOWLEDGED if before is not None:
                 by = str(data.get("by"))

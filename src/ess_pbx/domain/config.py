@@ -81,6 +81,8 @@ class Operator(Shape, frozen=True, kw_only=True):
 
     extension: Extension
     name: Title
+    supervisor: bool = False
+    """Whether they may log others out, and end others' breaks, from their phone."""
     skills: dict[Identifier, SkillLevel] = {}
     """What they can do, and how well."""
 

@@ -31,8 +31,6 @@ ARI_LENGTH = 26
 # A file that was edited by hand still must not break out of its line in pjsip.conf.
 Password = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+\Z", min_length=12, max_length=128)]
 
-PinHash = Annotated[str, Meta(pattern=r"^\$argon2id\$", max_length=256)]
-
 _log = get_logger(__name__)
 
 
@@ -41,8 +39,8 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     ari_password: Password
     operators: dict[Extension, Password]
-    pins: dict[Extension, PinHash] = {}
-    """What operators sign in with; who has none cannot."""
+    pins: dict[Extension, str] = {}
+    """Argon2 hashes of the operators' PINs; ``ess_pbx.settings.pins`` makes and compares them."""
     admin_password: Password | None = None
     """Of the account ``admin`` of the API; None only in files from before there was one."""
 
@@ -78,11 +76,36 @@ def load_credentials(state: Path, extensions: Iterable[str]) -> Credentials:
         if credentials != stored:
             _write(path, credentials)
     except OSError as error:
-        raise SettingsError(
-            f"{path}: {error.strerror}; expected a file that ess-pbx can read and write: "
-            f"give the state folder to the user that runs it"
-        ) from error
+        raise _inaccessible(path, error) from error
     return credentials
+
+
+def read_credentials(state: Path) -> Credentials | None:
+    """The credentials in the ``state`` folder as they are; None when there are none yet.
+
+    Raises SettingsError when the file cannot be read or understood.
+    """
+    path = state / FILE_NAME
+    try:
+        return _read(path)
+    except OSError as error:
+        raise _inaccessible(path, error) from error
+
+
+def write_credentials(state: Path, credentials: Credentials) -> None:
+    """Replace the credentials in the ``state`` folder. Raises SettingsError when it cannot be."""
+    path = state / FILE_NAME
+    try:
+        _write(path, credentials)
+    except OSError as error:
+        raise _inaccessible(path, error) from error
+
+
+def _inaccessible(path: Path, error: OSError) -> SettingsError:
+    return SettingsError(
+        f"{path}: {error.strerror}; expected a file that ess-pbx can read and write: "
+        f"give the state folder to the user that runs it"
+    )
 
 
 def _password(length: int) -> str:

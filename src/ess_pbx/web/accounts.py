@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import Argon2Error, InvalidHashError
 
 from ess_pbx.domain.commands import Asker, Via
-from ess_pbx.settings.credentials import Credentials
+from ess_pbx.errors import SettingsError
+from ess_pbx.log import get_logger
+from ess_pbx.settings.credentials import read_credentials
 from ess_pbx.settings.model import Settings
 
 ADMIN = "admin"
 """The one account that is no operator's."""
 THREADS = 2
 """Verifications at a time: each takes 64 MiB and some 50 ms of a core (RFC 9106 §4)."""
+
+_log = get_logger(__name__)
 
 
 class Role(StrEnum):
@@ -56,56 +59,76 @@ def role_of(settings: Settings, account: str) -> Role | None:
     """The role of an account; None when there is no such account."""
     if account == ADMIN:
         return Role.ADMIN
-    known = {operator.extension for operator in settings.centre.operators}
-    return Role.OPERATOR if account in known else None
+    for operator in settings.centre.operators:
+        if operator.extension == account:
+            return Role.SUPERVISOR if operator.supervisor else Role.OPERATOR
+    return None
 
 
 class Accounts:
-    """The accounts of a centre. ``role_of`` is asked anew each time: roles are settings."""
+    """The accounts of a centre, and what they sign in with.
 
-    def __init__(
-        self,
-        settings: Settings,
-        credentials: Credentials,
-        role_of: Callable[[Settings, str], Role | None] = role_of,
-        hasher: PasswordHasher | None = None,
-    ) -> None:
+    Made and asked for PINs outside the loop: files are read, and argon2 takes its time. PINs are
+    those in the state folder at that moment, so that a new one counts at once.
+    """
+
+    def __init__(self, settings: Settings, hasher: PasswordHasher | None = None) -> None:
         self._settings = settings
-        self._role_of = role_of
         self._hasher = hasher or PasswordHasher()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="argon2")
-        self._hashes = dict(credentials.pins)
-        if credentials.admin_password is not None:
-            self._hashes[ADMIN] = self._hasher.hash(credentials.admin_password)
-        self._admin_password = credentials.admin_password or ""
         # To find out that there is no such account takes as long as to find a PIN wrong.
         self._nobodys = self._hasher.hash(secrets.token_urlsafe(32))
+        self._admin_hash: tuple[str, str] | None = None
+        self._secrets: dict[str, str] = {}
+        self.read()
+
+    def read(self) -> None:
+        """Take PINs and password over from the state folder; keep the last when it has none."""
+        try:
+            stored = read_credentials(self._settings.folders.state)
+        except SettingsError as error:
+            _log.error("accounts.not_read", reason=str(error))
+            return
+        if stored is None:
+            return
+        known = dict(stored.pins)
+        if stored.admin_password is not None:
+            if self._admin_hash is None or self._admin_hash[0] != stored.admin_password:
+                self._admin_hash = stored.admin_password, self._hasher.hash(stored.admin_password)
+            known[ADMIN] = self._admin_hash[1]
+        self._secrets = known
+
+    async def refresh(self) -> None:
+        """``read``, without the loop waiting for it."""
+        await asyncio.get_running_loop().run_in_executor(self._threads, self.read)
 
     def account(self, name: str) -> Account | None:
         """The account of this name, signed in or not."""
-        role = self._role_of(self._settings, name)
+        role = role_of(self._settings, name)
         return None if role is None else Account(name, role, self._settings.centre.id)
 
     def fingerprint(self, name: str) -> str:
         """Changes with what the account signs in with: a sign-in with an old PIN is over."""
-        what = self._admin_password if name == ADMIN else self._hashes.get(name, "")
-        return hashlib.sha256(f"{name}\0{what}".encode()).hexdigest()
+        secret = self._secrets.get(name, "")
+        if name == ADMIN and self._admin_hash is not None:
+            secret = self._admin_hash[0]  # its hash is another one after each start
+        return hashlib.sha256(f"{name}\0{secret}".encode()).hexdigest()
 
     async def verified(self, name: str, secret: str) -> Account | None:
         """The account, if the PIN or password is right. The loop does not wait for argon2."""
         account = self.account(name)
-        known = self._hashes.get(name)
         loop = asyncio.get_running_loop()
-        hashed = self._nobodys if known is None else known
-        right = await loop.run_in_executor(self._threads, self._matches, hashed, secret)
-        return account if right and known is not None else None
+        right = await loop.run_in_executor(self._threads, self._is_right, name, secret)
+        return account if right else None
 
     def close(self) -> None:
         """End the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _matches(self, hashed: str, secret: str) -> bool:
+    def _is_right(self, name: str, secret: str) -> bool:
+        self.read()
+        known = self._secrets.get(name)
         try:
-            return self._hasher.verify(hashed, secret)
-        except (VerificationError, InvalidHashError):
+            return self._hasher.verify(known or self._nobodys, secret) and known is not None
+        except (Argon2Error, InvalidHashError):
             return False

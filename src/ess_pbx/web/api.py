@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from ess_pbx.engine.service import Engine
-from ess_pbx.web import views
+from ess_pbx.web import remembered, views
 from ess_pbx.web.access import Access
 from ess_pbx.web.accounts import ADMIN, Account
 from ess_pbx.web.answers import (
@@ -25,6 +25,7 @@ from ess_pbx.web.answers import (
 )
 from ess_pbx.web.had_calls import HadCalls
 from ess_pbx.web.live import LiveFeed
+from ess_pbx.web.masking import shown
 from ess_pbx.web.models import PARAMETERS, Done, Health, Nothing, Readiness, SignIn
 from ess_pbx.web.models import Access as AccessView
 from ess_pbx.web.openapi import document
@@ -124,9 +125,11 @@ class Api:
             case "calls":
                 return views.call_views(core, account, self._monotonic())
             case "pranks":
-                return views.remembered(core, account, "callers")
-            case "call-backs" | "surge":
-                return views.remembered(core, account, row.does)
+                return remembered.pranks(core)
+            case "call-backs":
+                return shown(remembered.call_backs(core), whole=account.sees_numbers)
+            case "surge":
+                return shown(remembered.surge(core), whole=account.sees_numbers)
             case "alarms":
                 return views.alarm_views(core, account)
             case "access":

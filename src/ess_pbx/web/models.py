@@ -166,11 +166,40 @@ class AlarmView(Answer, frozen=True, kw_only=True):
     acknowledged_at: float | None
 
 
-class Remembered(Answer, frozen=True, kw_only=True):
-    """What the centre remembers of a thing, as its checkpoint has it."""
+class Marked(Answer, frozen=True, kw_only=True):
+    """A call that somebody said was a prank."""
 
-    kept: Any
-    """None while there is nothing of the kind."""
+    call: str
+    by: str
+    at: float
+    note: str
+
+
+class Confirmed(Answer, frozen=True, kw_only=True):
+    """Since when, until when and by whom a number's calls wait behind others."""
+
+    until: float
+    at: float
+    by: str
+    via: str
+    reason: str
+
+
+class PrankView(Answer, frozen=True, kw_only=True):
+    """A number (E.164) with pranks."""
+
+    number: str
+    marked: list[Marked]
+    confirmed: Confirmed | None
+
+
+class SurgeView(Answer, frozen=True, kw_only=True):
+    """Surge mode."""
+
+    state: dict[str, Any] | None
+    """Reason, prompt, since, until and who asked; None while it is off."""
+    alarms: list[dict[str, Any]]
+    """What stands on the wallboard for it."""
 
 
 class Access(Answer, frozen=True, kw_only=True):

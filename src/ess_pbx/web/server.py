@@ -17,7 +17,6 @@ from aiohttp import web
 from ess_pbx.domain.events import AlarmChanged
 from ess_pbx.engine.service import Engine
 from ess_pbx.log import get_logger
-from ess_pbx.settings.credentials import Credentials
 from ess_pbx.settings.model import Settings
 from ess_pbx.web.access import Access
 from ess_pbx.web.accounts import Accounts
@@ -28,7 +27,7 @@ from ess_pbx.web.sessions import Sessions
 ALARM = "web"
 TRY_AGAIN = 5.0
 SAVED_EVERY = 10.0
-"""Seconds between writes of who is signed in: what a crash of the engine can forget."""
+"""Seconds: who is signed in is written down, and PINs that were changed end what is old."""
 STOP_WITHIN = 2.0
 
 Serve: TypeAlias = Callable[[], Awaitable[None]]
@@ -39,11 +38,10 @@ _log = get_logger(__name__)
 class WebServer:
     """The API of an engine that runs, until ``stop``."""
 
-    def __init__(self, settings: Settings, credentials: Credentials, engine: Engine) -> None:
+    def __init__(self, settings: Settings, engine: Engine) -> None:
         self.settings = settings
         self.trouble: str | None = None
         """Why it is not served in full, for people; None when it is."""
-        self._credentials = credentials
         self._engine = engine
         self._sessions = Sessions(settings.web.idle, settings.web.longest)
         self._accounts: Accounts | None = None
@@ -62,8 +60,8 @@ class WebServer:
         """Serve as soon as may be; never raises for a port or socket that cannot be had."""
         state = self.settings.folders.state
         await asyncio.to_thread(self._sessions.load, state, time.time())
-        # It hashes a password: not on the loop.
-        self._accounts = await asyncio.to_thread(Accounts, self.settings, self._credentials)
+        # It reads files and hashes a password: not on the loop.
+        self._accounts = await asyncio.to_thread(Accounts, self.settings)
         access = Access(self._accounts, self._sessions, self.settings.web)
         self._api = Api(self._engine, access)
         self._engine.listeners += [self._api.live, self._api.had]
@@ -149,6 +147,8 @@ class WebServer:
         while True:
             await asyncio.sleep(SAVED_EVERY)
             await self._save()
+            if self._accounts is not None:
+                await self._accounts.refresh()
 
     async def _save(self) -> None:
         if self._sessions.dirty:

@@ -39,6 +39,7 @@ Does = Literal[
     "access",
     "openapi",
 ]
+CALL_BACKS: Any = list[dict[str, Any]]
 Own = Literal["agent", "call"]
 
 
@@ -145,7 +146,7 @@ TABLE: tuple[Row, ...] = (
         own="call",
         body=models.MarkBody,
     ),
-    _reads("/pranks", "pranks", LEADERS, models.Remembered, "Numbers with pranks."),
+    _reads("/pranks", "pranks", LEADERS, list[models.PrankView], "Numbers with pranks."),
     _asks(
         "/pranks/confirm",
         commands.ConfirmPrank,
@@ -160,7 +161,7 @@ TABLE: tuple[Row, ...] = (
         "A number waits like any other again.",
         body=models.PrankBody,
     ),
-    _reads("/call-backs", "call-backs", EVERYONE, models.Remembered, "Who is to be called back."),
+    _reads("/call-backs", "call-backs", EVERYONE, CALL_BACKS, "Who is to be called back."),
     _asks(
         "/call-backs/{task}/now",
         commands.CallBackNow,
@@ -176,7 +177,7 @@ TABLE: tuple[Row, ...] = (
         "No call back is needed any more.",
         body=models.ReasonBody,
     ),
-    _reads("/surge", "surge", EVERYONE, models.Remembered, "Whether surge mode is on, and why."),
+    _reads("/surge", "surge", EVERYONE, models.SurgeView, "Whether surge mode is on, and why."),
     _asks(
         "/surge/declare",
         commands.DeclareSurge,

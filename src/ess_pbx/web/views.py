@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ess_pbx.domain.agent import Seat
 from ess_pbx.domain.call import Call, Phase
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.web.accounts import Account
 from ess_pbx.web.masking import shown, shown_number
-from ess_pbx.web.models import AlarmView, CallView, CentreView, OperatorView, Remembered, Snapshot
+from ess_pbx.web.models import AlarmView, CallView, CentreView, OperatorView, Snapshot
 
 NO_HUMAN = frozenset({Phase.ARRIVING, Phase.IVR, Phase.WAITING})
 
@@ -57,12 +55,6 @@ def alarm_views(core: CallCentre, account: Account) -> list[AlarmView]:
         )
         for alarm in core.alarms.standing.values()
     ]
-
-
-def remembered(core: CallCentre, account: Account, memory: str) -> Remembered:
-    """What the memory of this name holds; nothing where the centre has no such memory."""
-    kept: Any = next((each.dump() for each in core.memories if each.name == memory), None)
-    return Remembered(kept=shown(kept, whole=account.sees_numbers))
 
 
 def snapshot(core: CallCentre, account: Account, now: float) -> Snapshot:
