@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,8 @@ from ess_pbx.settings.model import Settings
 from ess_pbx.web.models import Error
 from ess_pbx.web.table import PREFIX
 
+LONGEST_SOCKET_PATH = 107
+"""Bytes (unix(7))."""
 SOCKET_NAME = "control.sock"
 WITHIN = 10.0
 """Seconds; a service that lives answers in milliseconds."""
@@ -21,6 +26,19 @@ WITHIN = 10.0
 def control_socket(settings: Settings) -> Path:
     """Where the command line finds the service."""
     return settings.folders.state / SOCKET_NAME
+
+
+@contextmanager
+def within_reach(path: Path) -> Iterator[str]:
+    """A name for a socket's path that is short enough for unix(7), for as long as it is needed."""
+    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
 
 
 class Control:
@@ -33,14 +51,8 @@ class Control:
         """The answer, out of its JSON. Raises ControlError, which says what to do."""
         content = b"" if body is None else msgspec.json.encode(body)
         try:
-            async with (
-                aiohttp.ClientSession(
-                    connector=aiohttp.UnixConnector(str(self.path)),
-                    timeout=aiohttp.ClientTimeout(total=WITHIN),
-                ) as session,
-                session.request(method, f"http://ess-pbx{PREFIX}{path}", data=content) as response,
-            ):
-                status, answer = response.status, await response.read()
+            with within_reach(self.path) as reachable:
+                status, answer = await _exchange(reachable, method, PREFIX + path, content)
         except (TimeoutError, OSError, aiohttp.ClientError) as error:
             raise ControlError(f"{self.path}: {_why(error)}") from error
         if status >= 400:
@@ -48,6 +60,16 @@ class Control:
             expected = f"; expected {why.expected}" if why.expected else ""
             raise ControlError(f"{why.code}: {why.message}{expected}")
         return msgspec.json.decode(answer)
+
+
+async def _exchange(socket: str, method: str, path: str, content: bytes) -> tuple[int, bytes]:
+    limits = aiohttp.ClientTimeout(total=WITHIN)
+    connector = aiohttp.UnixConnector(socket)
+    async with (
+        aiohttp.ClientSession(connector=connector, timeout=limits) as session,
+        session.request(method, f"http://ess-pbx{path}", data=content) as response,
+    ):
+        return response.status, await response.read()
 
 
 def _why(error: Exception) -> str:

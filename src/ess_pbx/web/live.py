@@ -30,6 +30,8 @@ QUEUED = 1000
 CLIENTS = 1000
 HEARTBEAT = 20.0
 """Seconds between pings (RFC 6455 §5.5.2); half of it without a pong ends the connection."""
+CLOSED_WITHIN = 1.0
+"""Seconds that a client has to answer our close (RFC 6455 §7.1.1): the engine does not wait."""
 TOKEN_WITHIN = 5.0
 CHECKED_EVERY = 10.0
 """Seconds until a sign-in that is over ends a quiet feed too."""
@@ -98,7 +100,10 @@ class LiveFeed:
         if len(self._sockets) >= CLIENTS:
             raise ApiError(429, "too-many-feeds", f"{CLIENTS} live feeds are open", "fewer")
         socket = web.WebSocketResponse(
-            heartbeat=HEARTBEAT, max_msg_size=LONGEST_MESSAGE, compress=False
+            timeout=CLOSED_WITHIN,
+            heartbeat=HEARTBEAT,
+            max_msg_size=LONGEST_MESSAGE,
+            compress=False,
         )
         await socket.prepare(request)
         self._sockets.add(socket)

@@ -21,7 +21,7 @@ from ess_pbx.settings.model import Settings
 from ess_pbx.web.access import Access
 from ess_pbx.web.accounts import Accounts
 from ess_pbx.web.api import Api
-from ess_pbx.web.control import control_socket
+from ess_pbx.web.control import control_socket, within_reach
 from ess_pbx.web.sessions import Sessions
 
 ALARM = "web"
@@ -132,7 +132,8 @@ class WebServer:
         try:
             # One that is left of an engine that was killed: the state folder is locked, and ours.
             path.unlink(missing_ok=True)
-            listener.bind(str(path))
+            with within_reach(path) as reachable:
+                listener.bind(reachable)
             # Nobody can connect before it listens.
             path.chmod(0o600)
             await web.SockSite(self._runner, listener).start()
@@ -140,7 +141,7 @@ class WebServer:
             listener.close()
             raise OSError(
                 f"{path}: the control socket cannot be made ({_reason(error)}); expected a state "
-                "folder with a path of less than 96 characters, which ess-pbx may write in"
+                "folder that ess-pbx may write in"
             ) from error
 
     async def _save_often(self) -> None:

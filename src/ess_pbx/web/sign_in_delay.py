@@ -1,4 +1,4 @@
-"""How long a sign-in must wait after wrong ones: guessing takes years, nobody is locked out.
+"""How long a sign-in must wait after wrong ones: guessing is slow, and nobody is locked out.
 
 Three delays grow with wrong tries, and each has its own ceiling: of an account from one address,
 of an account from anywhere, and of an address for any account. From an address where an account

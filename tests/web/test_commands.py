@@ -1,0 +1,178 @@
+"""What people ask for is done, refused or denied, and what was done is on record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ess_pbx.db.connect import create_engine
+from ess_pbx.db.queries import audit_log
+from ess_pbx.domain.events import AlarmChanged
+from ess_pbx.errors import ControlError
+
+from .story import CALL, COLLEAGUE, NUMBER, OPERATOR, SUPERVISOR, Person, Service, centre_settings
+
+BROKE = "tidak menjawab"
+
+
+def given_on_break(service: Service, extension: str) -> None:
+    service.given_present(OPERATOR, COLLEAGUE, SUPERVISOR)
+    service.engine.core.acd.seats[extension].on_break = BROKE
+
+
+async def test_an_operator_ends_their_own_break(service: Service, operator: Person) -> None:
+    given_on_break(service, OPERATOR)
+    assert await operator.ask("POST", "/operators/1001/end-break") == (200, {"ok": True})
+    status, view = await operator.ask("GET", "/operators/1001")
+    assert (status, view["status"], view["on_break"]) == (200, "present", None)
+
+
+async def test_an_operator_who_acts_for_another_is_denied_and_it_is_counted(
+    service: Service, operator: Person, admin: Person
+) -> None:
+    given_on_break(service, COLLEAGUE)
+    status, content = await operator.ask("POST", "/operators/1002/end-break")
+    assert (status, content["code"]) == (403, "denied")
+    assert content["expected"] == "agent 1001"
+    assert service.engine.core.acd.seats[COLLEAGUE].on_break == BROKE
+    assert (await admin.ask("GET", "/access"))[1]["counts"]["denied"] == 1
+
+
+async def test_a_supervisor_ends_anyones_break(service: Service, supervisor: Person) -> None:
+    given_on_break(service, COLLEAGUE)
+    assert (await supervisor.ask("POST", "/operators/1002/end-break"))[0] == 200
+    assert service.engine.core.acd.seats[COLLEAGUE].on_break is None
+
+
+async def test_what_the_core_refuses_says_why(supervisor: Person) -> None:
+    status, content = await supervisor.ask("POST", "/operators/9999/end-break")
+    assert (status, content["code"]) == (404, "unknown-operator")
+    assert "9999" in content["message"]
+
+
+async def test_only_leaders_see_and_change_pranks(operator: Person, supervisor: Person) -> None:
+    body = {"number": NUMBER, "reason": "iseng"}
+    assert (await operator.ask("GET", "/pranks"))[0] == 403
+    assert (await operator.ask("POST", "/pranks/confirm", body))[0] == 403
+    assert (await supervisor.ask("GET", "/pranks"))[0] == 200
+
+
+async def test_an_acknowledged_alarm_is_in_the_audit_log_with_who_did_it(
+    service: Service, supervisor: Person
+) -> None:
+    service.given_present()
+    service.engine.dispatcher.feed(AlarmChanged("roster", True, "baris 3"))
+    assert (await supervisor.ask("POST", "/alarms/roster/acknowledge"))[0] == 200
+    _, (alarm,) = await supervisor.ask("GET", "/alarms")
+    assert (alarm["alarm"], alarm["acknowledged_by"]) == ("roster", SUPERVISOR)
+
+    await service.engine.stored(5)
+    database = create_engine(service.settings.database.url)
+    try:
+        (row,) = await audit_log(database, "contoh")
+    finally:
+        await database.dispose()
+    assert (row["by"], row["via"], row["action"]) == (SUPERVISOR, "api", "alarm_acknowledged")
+    assert row["subject"] == {"alarm": "roster"}
+
+
+async def test_live_calls_are_told_with_the_number_masked_for_operators(
+    service: Service, operator: Person, supervisor: Person
+) -> None:
+    service.when_a_call_arrives()
+    _, (seen,) = await operator.ask("GET", "/calls")
+    assert (seen["id"], seen["number"]) == (CALL, "+62812****90")
+    assert seen["waiting"] >= 0
+    _, (whole,) = await supervisor.ask("GET", "/calls")
+    assert whole["number"] == NUMBER
+    _, (centre,) = await operator.ask("GET", "/centres")
+    assert (centre["id"], centre["waiting"]) == ("contoh", 1)
+
+
+async def test_an_operator_marks_only_a_call_they_had(service: Service, operator: Person) -> None:
+    service.given_present(OPERATOR)
+    service.when_a_call_arrives()
+    path, body = f"/calls/{CALL}/mark", {"mark": "prank"}
+    assert (await operator.ask("POST", path, body))[0] == 403
+    assert service.when_it_is_answered() == OPERATOR
+    status, content = await operator.ask("POST", path, body)
+    assert (status, content["code"]) != (403, "denied")
+    service.when_the_caller_hangs_up()
+    assert (await operator.ask("POST", path, body))[0] != 403
+
+
+async def test_what_no_core_understands_yet_is_refused_as_such(supervisor: Person) -> None:
+    answers: list[Any] = [
+        await supervisor.ask("POST", "/surge/end", {"reason": "aman"}),
+        await supervisor.ask("POST", "/call-backs/x/close", {"reason": "sudah"}),
+    ]
+    assert all(400 <= status < 500 for status, _ in answers)
+
+
+async def test_memories_are_shown_as_they_are(service: Service, supervisor: Person) -> None:
+    class Callers:
+        name = "callers"
+
+        def dump(self) -> Any:
+            return {
+                "calls": {"c": ["+62811111111", 1.0, 2.0, True]},
+                "marks": {NUMBER: {"c1": ["1001", 5.0, "tertawa"]}},
+                "confirmed": {NUMBER: [99.0, 6.0, "1003", "api", "tiga kali"]},
+            }
+
+        def remember(self, *_: object) -> None: ...
+
+        def load(self, _: object) -> None: ...
+
+    core = service.engine.core
+    core.memories = (*(each for each in core.memories if each.name != "callers"), Callers())
+    _, (prank,) = await supervisor.ask("GET", "/pranks")
+    assert (prank["number"], prank["confirmed"]["until"]) == (NUMBER, 99.0)
+    assert prank["marked"] == [{"call": "c1", "by": "1001", "at": 5.0, "note": "tertawa"}]
+    assert await supervisor.ask("GET", "/call-backs") == (200, [])
+    assert (await supervisor.ask("GET", "/surge"))[1]["state"] is None
+
+
+async def test_health_says_that_it_lives_and_readiness_what_is_lacking(anyone: Person) -> None:
+    async with anyone.session.get(f"{anyone.url}/healthz") as answer:
+        assert (answer.status, await answer.json()) == (200, {"ok": True})
+    async with anyone.session.get(f"{anyone.url}/readyz") as answer:
+        assert answer.status == 503
+        assert await answer.json() == {
+            "ok": False,
+            "asterisk": False,
+            "journal": True,
+            "phones": False,
+        }
+
+
+async def test_the_control_socket_is_the_services_own_users_and_asks_no_password(
+    service: Service,
+) -> None:
+    path = service.control.path
+    assert path.stat().st_mode & 0o777 == 0o600
+    given_on_break(service, COLLEAGUE)
+    assert await service.control.ask("POST", "/operators/1002/end-break") == {"ok": True}
+    who = await service.control.ask("GET", "/session")
+    assert (who["role"], who["expires"]) == ("admin", None)
+    service.engine.dispatcher.feed(AlarmChanged("roster", True, "x"))
+    await service.control.ask("POST", "/alarms/roster/acknowledge")
+    assert service.engine.core.alarms.standing["roster"].acknowledged_by == who["account"]
+
+
+async def test_a_control_socket_under_a_long_path_works_too(tmp_path_factory: Any) -> None:
+    folder = tmp_path_factory.mktemp("x" * 100)
+    service = Service(centre_settings(folder / "state"))
+    await service.start()
+    try:
+        assert len(str(service.control.path)) > 107
+        assert (await service.control.ask("GET", "/session"))["role"] == "admin"
+    finally:
+        await service.stop()
+
+
+async def test_a_service_that_does_not_run_is_named_with_what_to_do(service: Service) -> None:
+    await service.stop()
+    with pytest.raises(ControlError, match=r"does not run.*ess-pbx serve"):
+        await service.control.ask("GET", "/calls")
