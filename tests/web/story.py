@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from ess_pbx.asterisk.render import AsteriskFolders
 from ess_pbx.demo.stage import loopback, sample
 from ess_pbx.domain.events import Arrived, ClockRead, LegAnswered, LegGone, PhoneReachable
+from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId, caller_leg
 from ess_pbx.engine.service import Engine
 from ess_pbx.settings.credentials import load_credentials, write_credentials
@@ -122,6 +123,10 @@ class Service:
         assert offer is not None
         self.engine.dispatcher.feed(LegAnswered(call, offer.leg))
         return offer.agent
+
+    def when_much_is_announced(self, prompt: str) -> None:
+        """A fact of some size, for buffers that are to be full."""
+        self.engine.dispatcher.record(CALL, FactKind.ANNOUNCED, {"prompt": prompt})
 
     def when_the_caller_hangs_up(self, call: CallId = CALL) -> None:
         self.engine.dispatcher.feed(LegGone(call, caller_leg(call), 16))
