@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -27,6 +27,9 @@ from ess_pbx.web.views import snapshot
 
 QUEUED = 1000
 """Messages: some seconds of the worst disaster (70 calls a second, 20 facts each)."""
+GATHERED = 0.01
+"""Seconds that facts wait to be told together: to wake every client for each costs more than they
+do, and what is sent to Asterisk leaves only when the loop has its turn."""
 CLIENTS = 1000
 HEARTBEAT = 20.0
 """Seconds between pings (RFC 6455 §5.5.2); half of it without a pong ends the connection."""
@@ -53,17 +56,24 @@ class Client:
 
     def __init__(self, account: Account, cut: Callable[[], None]) -> None:
         self.account = account
-        self.queue: asyncio.Queue[str] = asyncio.Queue(QUEUED)
         self._cut = cut
+        self._waiting = 0
+        self._batches: asyncio.Queue[Sequence[str]] = asyncio.Queue()
 
-    def put(self, message: str) -> bool:
+    def put(self, messages: Sequence[str]) -> bool:
         """Send soon; returns whether the client keeps up. One that does not is cut off."""
-        try:
-            self.queue.put_nowait(message)
-        except asyncio.QueueFull:
+        if self._waiting >= QUEUED:
             self._cut()
             return False
+        self._waiting += len(messages)
+        self._batches.put_nowait(messages)
         return True
+
+    async def take(self) -> Sequence[str]:
+        """The next messages, waited for."""
+        messages = await self._batches.get()
+        self._waiting -= len(messages)
+        return messages
 
 
 class LiveFeed:
@@ -77,20 +87,32 @@ class LiveFeed:
         self._access = access
         self._monotonic = monotonic
         self._sockets: set[web.WebSocketResponse] = set()
+        self._facts: list[Fact] = []
 
     def __call__(self, fact: Fact) -> None:
-        """Put a fact into every queue, encoded once for those who see numbers, once for others."""
+        """Tell a fact when the loop has a moment: the phone that is to ring comes first."""
         if not self.clients or fact.kind == FactKind.CHECKPOINT:
             return
-        encoded: dict[bool, str] = {}
+        self._facts.append(fact)
+        if len(self._facts) == 1:
+            asyncio.get_running_loop().call_later(GATHERED, self.tell)
+
+    def tell(self) -> None:
+        """Put the facts since the last time into every queue, encoded once for those who see
+        numbers and once for others.
+        """
+        facts, self._facts = self._facts, []
+        if not facts:
+            return
+        encoded: dict[tuple[bool, str | None], list[str]] = {}
         for client in tuple(self.clients):
             account = client.account
-            if account.role is not Role.ADMIN and account.centre != fact.centre:
-                continue
-            whole = account.sees_numbers
-            if whole not in encoded:
-                encoded[whole] = _message(fact, whole=whole)
-            if not client.put(encoded[whole]):
+            whole, centre = account.sees_numbers, _only_of(account)
+            if (whole, centre) not in encoded:
+                encoded[whole, centre] = [
+                    _message(fact, whole=whole) for fact in facts if centre in (None, fact.centre)
+                ]
+            if not client.put(encoded[whole, centre]):
                 self.clients.discard(client)
                 self._access.counts["live-too-slow"] += 1
                 _log.warning("web.live_too_slow", account=account.name)
@@ -130,9 +152,11 @@ class LiveFeed:
             return
         transport = request.transport
         client = Client(account, lambda: transport.abort() if transport is not None else None)
-        # In one turn: no fact is missing between the snapshot and the first that follows.
+        # In one turn: no fact is missing between the snapshot and the first that follows, and
+        # those that it knows already are told to the others only.
+        self.tell()
         first = msgspec.json.encode(snapshot(self._core, account, self._monotonic())).decode()
-        client.put(first)
+        client.put([first])
         self.clients.add(client)
         writing = asyncio.create_task(self._write(socket, client, token), name="live")
         try:
@@ -147,15 +171,20 @@ class LiveFeed:
     async def _write(self, socket: web.WebSocketResponse, client: Client, token: str) -> None:
         with contextlib.suppress(ConnectionError, RuntimeError):
             while True:
-                message: str | None = None
+                messages: Sequence[str] = ()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(CHECKED_EVERY):
-                        message = await client.queue.get()
+                        messages = await client.take()
                 if token and self._access.by_token(token) != client.account:
                     await socket.close(code=SIGNED_OUT, message=b"signed-out")
                     return
-                if message is not None:
+                for message in messages:
                     await socket.send_str(message)
+
+
+def _only_of(account: Account) -> str | None:
+    """The centre whose facts an account hears; None is every centre's."""
+    return None if account.role is Role.ADMIN else account.centre
 
 
 async def _first_token(socket: web.WebSocketResponse) -> str:
