@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,15 +9,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from cyclopts import Parameter
-from rich.console import Console
 
 from ess_pbx.errors import SettingsError
 from ess_pbx.log import masked
 from ess_pbx.settings.load import load_settings
 from ess_pbx.settings.model import Settings
-from ess_pbx.tables import print_json, print_rows
-
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+from ess_pbx.terminal import err, print_json, print_rows, run
 
 COLUMNS = ("at", "by", "via", "action", "call", "subject")
 SettingsFile = Annotated[Path, Parameter(help="The centre's TOML file.")]
@@ -38,7 +34,7 @@ def audit(
     loaded = load_settings(settings)
     zone = ZoneInfo(loaded.centre.time_zone)
     bounds = {"since": _moment(since, "--since", zone), "until": _moment(until, "--until", zone)}
-    rows = [_shown(row, zone, whole=whole) for row in asyncio.run(_read(loaded, bounds, by, limit))]
+    rows = [_shown(row, zone, whole=whole) for row in run(_read(loaded, bounds, by, limit))]
     if as_json:
         print_json(rows)
         return 0

@@ -7,28 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
-import time
-from collections.abc import Coroutine
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
-import uvloop
 from cyclopts import App, Parameter
-from rich.console import Console
 from rich.table import Table
 
 from ess_pbx import log
 from ess_pbx.audit_commands import audit
+from ess_pbx.bench_commands import bench
 from ess_pbx.control_commands import GROUPS, live, mark
 from ess_pbx.errors import EssPbxError, SettingsError
 from ess_pbx.ivr_commands import ivr
+from ess_pbx.recordings_commands import evidence, recordings
 from ess_pbx.roster_commands import roster
 from ess_pbx.settings.load import load_settings
 from ess_pbx.settings.model import CHECKOUT
+from ess_pbx.terminal import Progress, err, out, run, run_folder
 
 app = App(
     name="ess-pbx",
@@ -38,45 +36,18 @@ app = App(
 config = App(name="config", help="Settings of a centre.")
 render = App(name="render", help="Files made from settings.")
 prompts = App(name="prompts", help="What callers hear.")
-bench = App(name="bench", help="Performance, measured beside plain Asterisk in the same run.")
 calls = App(name="calls", help="The latest calls, and those that go on.")
 calls.command(live)
 calls.command(mark)
 app.command(audit)
-for group in (config, render, prompts, bench, roster, ivr, calls, *GROUPS):
+for group in (config, render, prompts, bench, roster, ivr, recordings, calls, *GROUPS):
     app.command(group)
-
-err = Console(stderr=True, highlight=False, soft_wrap=True)
-out = Console(highlight=False)
+app.command(evidence)
 
 STOPS = (KeyboardInterrupt, asyncio.CancelledError)
 """How Ctrl-C and SIGTERM arrive."""
 
 SettingsFile = Annotated[Path, Parameter(help="The centre's TOML file.")]
-T = TypeVar("T")
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run on uvloop; Ctrl-C and SIGTERM cancel the work and let it clean up."""
-
-    async def cancellable() -> T:
-        task = asyncio.current_task()
-        if task is not None:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        return await work
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(cancellable())
-
-
-class Progress:
-    """Lines with the seconds since the start, on stderr."""
-
-    def __init__(self) -> None:
-        self._started = time.monotonic()
-
-    def __call__(self, line: str) -> None:
-        err.print(f"[dim]{time.monotonic() - self._started:6.1f} s[/]  {line}")
 
 
 @app.command
@@ -89,7 +60,7 @@ def demo(
     from ess_pbx.demo.call import Demo
     from ess_pbx.demo.show import show
 
-    folder = (folder or _run_folder("demo")).resolve()
+    folder = (folder or run_folder("demo")).resolve()
     demo_run = Demo(folder, Progress())
     result = demo_run.result
     try:
@@ -300,50 +271,6 @@ def build(
     out.print(table)
     err.print(f"{len(result.built)} new, {len(result.removed)} removed, in {target}")
     return 0
-
-
-@bench.command
-def ring(
-    *,
-    calls: Annotated[int, Parameter(help="Calls each way.")] = 100,
-    json: Annotated[bool, Parameter(help="One JSON object on stdout, nothing else.")] = False,
-) -> int:
-    """Time from the telco's INVITE to the INVITE at the operator's phone, beside plain Dial()."""
-    from ess_pbx.bench.ring import render as show_bench
-    from ess_pbx.bench.ring import run_ring_bench
-
-    folder = _run_folder("bench")
-    folder.mkdir(parents=True, mode=0o700)
-    with (folder / "engine.log").open("w") as log_file:
-        log.configure("info", log_file)
-        result = run(run_ring_bench(calls, folder / "centre", Progress()))
-    if json:
-        sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
-    else:
-        out.print(show_bench(result), markup=False)
-    return 0
-
-
-@bench.command
-def dispatch(
-    *,
-    dispatches: Annotated[int, Parameter(help="In each round.")] = 2000,
-    json: Annotated[bool, Parameter(help="One JSON object on stdout, nothing else.")] = False,
-) -> int:
-    """Microseconds in which the core chooses: 10 waiting and 5 operators, 1,000 and 500."""
-    from ess_pbx.bench.dispatch import render as show_bench
-    from ess_pbx.bench.dispatch import run_dispatch_bench
-
-    result = run_dispatch_bench(dispatches)
-    if json:
-        sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
-    else:
-        out.print(show_bench(result), markup=False)
-    return 0
-
-
-def _run_folder(kind: str) -> Path:
-    return CHECKOUT / "var" / kind / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
 
 
 def main() -> int:

@@ -6,7 +6,6 @@ record like anyone's: the audit log names the system's user.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -14,11 +13,10 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from cyclopts import App, Parameter
-from rich.console import Console
 
 from ess_pbx.domain.commands import Mark
 from ess_pbx.settings.load import load_settings
-from ess_pbx.tables import out, print_json, print_rows
+from ess_pbx.terminal import err, out, print_json, print_rows, run
 
 agents = App(name="agents", help="Operators of the running service.")
 pranks = App(name="pranks", help="Numbers whose calls wait behind others.")
@@ -26,8 +24,6 @@ call_backs = App(name="call-backs", help="Callers who are to be called back.")
 surge = App(name="surge", help="Surge mode (siaga bencana).")
 alarms = App(name="alarms", help="Alarms that stand.")
 GROUPS = (agents, pranks, call_backs, surge, alarms)
-
-err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 SettingsFile = Annotated[Path, Parameter(help="The centre's TOML file.")]
 AsJson = Annotated[bool, Parameter(name="--json", help="JSON on stdout.", negative="")]
@@ -183,7 +179,7 @@ def ack(settings: SettingsFile, alarm: str) -> int:
 def _ask(settings: Path, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
     from ess_pbx.web.control import Control, control_socket
 
-    return asyncio.run(Control(control_socket(load_settings(settings))).ask(method, path, body))
+    return run(Control(control_socket(load_settings(settings))).ask(method, path, body))
 
 
 def _show(settings: Path, path: str, columns: Sequence[str], *, as_json: bool) -> int:

@@ -94,6 +94,16 @@ def a_whole_call(call: str = "call-1", first: int = 1) -> list[Fact]:
             K.CALL_ENDED,
             {"result": "success", "reason": "hangup", "channel_cause": 16, "ended_by": "caller"},
         ),
+        (
+            K.RECORDING_SEALED,
+            {
+                "recording": recording,
+                "path": f"{path}.flac.sealed",
+                "sha256": "cd" * 32,
+                "bytes": 240_120,
+                "entry": 7,
+            },
+        ),
     ]
     return [
         a_fact(first + n, kind, None if kind.startswith(("agent", "alarm")) else call, **data)

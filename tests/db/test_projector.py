@@ -102,12 +102,13 @@ async def test_a_whole_call_is_told_by_its_rows(journal: Journal, engine: AsyncE
     }
     assert (legs["in"]["answered_at"], legs["op2"]["rung_at"]) == (at(3), at(19))
     assert (legs["op2"]["answered_at"], legs["op2"]["ended_at"]) == (at(20), at(29))
-    finished, failed = record.recordings
-    assert (finished["state"], finished["rms_dbov"], finished["bytes"]) == (
-        "finished",
+    sealed, failed = record.recordings
+    assert (sealed["state"], sealed["rms_dbov"], sealed["bytes"]) == (
+        "sealed",
         [-21.5, -19.0],
-        720_044,
+        240_120,
     )
+    assert sealed["path"].endswith(".flac.sealed")
     assert (failed["state"], failed["reason"]) == ("failed", "disk full")
     assert [event["kind"] for event in record.events] == [
         fact.kind for fact in a_whole_call() if fact.call

@@ -240,6 +240,17 @@ def _recording_failed(fact: Fact) -> Iterator[Change]:
     yield from _recording(fact, {"finished_at": at}, {"state": "failed", "reason": reason})
 
 
+def _recording_sealed(fact: Fact) -> Iterator[Change]:
+    data = fact.data
+    latest = {
+        "state": "sealed",
+        "path": text(data.get("path")),
+        "sha256": text(data.get("sha256")),
+        "bytes": _whole(data.get("bytes"), 63),
+    }
+    yield from _recording(fact, {}, latest)
+
+
 def _call_ended(fact: Fact) -> Iterator[Change]:
     if fact.call is None:
         return
@@ -305,6 +316,7 @@ PROJECTIONS: Mapping[str, Callable[[Fact], Iterator[Change]]] = MappingProxyType
         FactKind.RECORDING_STARTED: _recording_started,
         FactKind.RECORDING_FINISHED: _recording_finished,
         FactKind.RECORDING_FAILED: _recording_failed,
+        FactKind.RECORDING_SEALED: _recording_sealed,
         FactKind.CALL_ENDED: _call_ended,
         FactKind.AGENT_STATE: _agent_state,
     }

@@ -241,7 +241,7 @@ recordings = Table(
     Column("id", String(), primary_key=True),
     Column("call", ForeignKey(calls.c.id), nullable=False, index=True),
     Column("path", String()),
-    # started, finished or failed
+    # started, finished, failed or sealed
     Column("state", String()),
     Column("reason", String()),
     Column("started_at", Moment()),

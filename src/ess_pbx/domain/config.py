@@ -56,6 +56,8 @@ class Category(Shape, frozen=True, kw_only=True):
     queue: Identifier
     skills: tuple[Identifier, ...] = ()
     """What an operator must have to be offered its calls, while anyone who has it is there."""
+    recording_days: Annotated[int, Meta(ge=1)] | None = None
+    """How long recordings of its calls are kept; the centre's own time when it is not given."""
 
 
 class Shift(Shape, frozen=True, kw_only=True):
@@ -205,6 +207,9 @@ class Policy(Shape, frozen=True, kw_only=True):
     """Operators stay on duty this long after their shift has ended."""
     shift_alarm: Annotated[float, Meta(ge=0, le=86400)] = 900.0
     """How long before a shift starts it is an alarm that too few of its phones are reachable."""
+    recording_days: Annotated[int, Meta(ge=1)] = 365
+    """How long recordings are kept before they are destroyed, unless held for legal proceedings
+    (UU PDP 27/2022)."""
 
 
 class Centre(Shape, frozen=True, kw_only=True):

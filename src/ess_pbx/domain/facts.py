@@ -47,6 +47,8 @@ class FactKind(StrEnum):
     RECORDING_STARTED = "recording_started"
     RECORDING_FINISHED = "recording_finished"
     RECORDING_FAILED = "recording_failed"
+    RECORDING_SEALED = "recording_sealed"
+    """From then on it is FLAC, sealed, and in the manifest."""
     CALL_ENDED = "call_ended"
     AGENT_STATE = "agent_state"
     ALARM_RAISED = "alarm_raised"
@@ -101,6 +103,7 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
             "bytes",
         ),
         FactKind.RECORDING_FAILED: ("recording", "reason"),
+        FactKind.RECORDING_SEALED: ("recording", "path", "sha256", "bytes", "entry"),
         FactKind.CALL_ENDED: ("result", "reason", "channel_cause", "ended_by"),
         FactKind.AGENT_STATE: ("agent", "status", "state", "call"),
         FactKind.ALARM_RAISED: ("alarm", "detail"),
@@ -111,8 +114,9 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
     }
 )
 """The keys of ``Fact.data``. ``invited_at`` is epoch seconds, ``seconds`` a length in seconds,
-``sample_rate`` Hz, ``rms_dbov`` a list of dBov per channel, ``bytes`` the size of the file;
-``channel_cause`` and ``cause`` are Q.850 causes. What is not known is None."""
+``sample_rate`` Hz, ``rms_dbov`` a list of dBov per channel, ``bytes`` the size of the file,
+``entry`` its number in the manifest; ``channel_cause`` and ``cause`` are Q.850 causes. What is not
+known is None."""
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):

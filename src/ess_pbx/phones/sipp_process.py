@@ -22,6 +22,7 @@ from ess_pbx.phones import PhoneError, PhoneTimeoutError
 from ess_pbx.runtime import Runtime
 
 SCENARIOS = Path(__file__).parent / "scenarios"
+_READ_BYTES = 65536
 _START_SECONDS = 10.0
 _ERROR_LINES = 6
 
@@ -164,18 +165,28 @@ class SippProcess:
 
     async def _follow(self, steps: int) -> None:
         """Hand on what the scenario logs until SIPp is gone."""
+        # Not connect_read_pipe: uvloop closes a pipe's number twice, and the second time it may
+        # be another's by then.
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader()
-        transport, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(steps, "rb", buffering=0)
-        )
+        os.set_blocking(steps, False)
+
+        def readable() -> None:
+            if data := os.read(steps, _READ_BYTES):
+                reader.feed_data(data)
+            else:
+                loop.remove_reader(steps)
+                reader.feed_eof()
+
+        loop.add_reader(steps, readable)
         try:
             with (self.folder / "steps.log").open("a", encoding="utf-8") as log:
                 while line := (await reader.readline()).decode(errors="replace").strip():
                     log.write(f"{time.monotonic():.6f} {line}\n")
                     self._report(line.split())
         finally:
-            transport.close()
+            loop.remove_reader(steps)
+            os.close(steps)
         assert self._process is not None  # noqa: S101 - it is what wrote to the pipe
         self._ended(self.reason(await self._process.wait()))
 

@@ -22,8 +22,16 @@ from ess_pbx.errors import SettingsError
 from ess_pbx.prompts.catalogue import load_catalogue
 from ess_pbx.settings.menu_checks import Targets, check_menus
 from ess_pbx.settings.menus import MenuFile, read_menus
-from ess_pbx.settings.model import LEAST_RTP_PORTS, Asterisk, CentreTable, Database, Folders, Web
-from ess_pbx.settings.places import expand_database, place_folders
+from ess_pbx.settings.model import (
+    LEAST_RTP_PORTS,
+    Asterisk,
+    CentreTable,
+    Database,
+    Folders,
+    Recordings,
+    Web,
+)
+from ess_pbx.settings.places import expand_database, place_folders, place_keys
 from ess_pbx.settings.reading import INVALID, Problems, holds_invalid, shown
 from ess_pbx.sip.numbers import normalise_called
 
@@ -50,6 +58,7 @@ class Checks:
         self.menus = MenuFile()
         self.folders = Folders()
         self.database = Database()
+        self.recordings = Recordings()
 
     def run(self) -> None:
         """Check all, leaving what was found in the attributes."""
@@ -63,6 +72,9 @@ class Checks:
                 self._web(self.values["web"], self.values["asterisk"])
         if self.values["folders"] is not INVALID:
             self.folders = place_folders(self.values["folders"], self.base, self.problems)
+            if self.values["recordings"] is not INVALID:
+                kept = self.values["recordings"]
+                self.recordings = place_keys(kept, self.folders, self.base, self.problems)
             if self.values["database"] is not INVALID:
                 url = self.values["database"].url
                 self.database = expand_database(url, self.folders.state, self.base, self.problems)

@@ -133,15 +133,9 @@ def _read(path: Path) -> Credentials | None:
 
 
 def _write(path: Path, credentials: Credentials) -> None:
+    """Replace the file in one step: a crash leaves the old one or the new one, whole."""
     text = msgspec.json.format(msgspec.json.encode(credentials, order="sorted"), indent=2) + b"\n"
-    replace_private(path, text)
-
-
-def replace_private(path: Path, text: bytes) -> None:
-    """Replace a file that is its owner's alone, in one step: a crash leaves the old one or the new
-    one, whole.
-    """
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{FILE_NAME}.")  # mode 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(text)

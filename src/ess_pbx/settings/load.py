@@ -61,6 +61,7 @@ def load_settings(path: Path | str) -> Settings:
         folders=checks.folders,
         database=checks.database,
         web=values["web"],
+        recordings=checks.recordings,
         trunks=values["trunks"],
         country=table.country,
         area_code=table.area_code,

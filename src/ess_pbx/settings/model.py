@@ -107,6 +107,14 @@ class Web(Shape, frozen=True, kw_only=True):
     """A sign-in is over after so long in any case: a shift with its hand-over."""
 
 
+class Recordings(Shape, frozen=True, kw_only=True):
+    """How finished recordings are kept."""
+
+    keys: Path | None = None
+    """The key file that seals and signs them, outside the data folder; made at the first start.
+    Without one, recordings stay as plain WAV files that nobody can prove untouched."""
+
+
 class Trunk(Shape, frozen=True, kw_only=True):
     """A telco's SIP trunk, known by the address and port that it sends from."""
 
@@ -149,6 +157,7 @@ class Settings(Shape, frozen=True, kw_only=True):
     folders: Folders
     database: Database
     web: Web = Web()
+    recordings: Recordings = Recordings()
     trunks: tuple[Trunk, ...] = ()
     country: CountryCode = "ID"
     """ISO 3166-1 alpha-2; numbers without a country code are read as this country's."""
@@ -169,6 +178,7 @@ class Document(Shape, frozen=True, kw_only=True):
     folders: Folders = Folders()
     database: Database = Database()
     web: Web = Web()
+    recordings: Recordings = Recordings()
     trunks: tuple[Trunk, ...] = ()
     queues: tuple[Queue, ...]
     categories: tuple[Category, ...]

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from urllib.parse import quote
 
-from ess_pbx.settings.model import Database, Folders
+from ess_pbx.settings.model import Database, Folders, Recordings
 from ess_pbx.settings.reading import Problems, shown
 
 _PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -32,6 +32,21 @@ def place_folders(given: Folders, base: Path, problems: Problems) -> Folders:
         if folder.exists() and not folder.is_dir():
             problems.add(("folders", name), shown(str(folder)), "a folder, not a file")
     return folders
+
+
+def place_keys(given: Recordings, folders: Folders, base: Path, problems: Problems) -> Recordings:
+    """Make the key file's path whole; it must not lie where a copy of the data would hold it."""
+    if given.keys is None:
+        return given
+    keys = _whole(given.keys, base)
+    for folder in (folders.state, folders.recordings):
+        if keys.is_relative_to(folder):
+            problems.add(
+                ("recordings", "keys"),
+                f"{shown(str(keys))}, within {folder}",
+                "a file outside the data: whoever copies the recordings must not have their keys",
+            )
+    return Recordings(keys=keys)
 
 
 def expand_database(url: str, state: Path, base: Path, problems: Problems) -> Database:

@@ -1,4 +1,4 @@
-"""Who may sign in, with what, and what they are (docs/decisions/0009)."""
+"""Who may sign in, with what, and what they are (docs/decisions/0010)."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
+from ess_pbx.evidence.manifest import write_whole
 from ess_pbx.log import get_logger
-from ess_pbx.settings.credentials import replace_private
 
 FILE_NAME = "sessions.json"
 TOKEN_BYTES = 32
@@ -86,7 +86,7 @@ class Sessions:
     def save(self, state: Path, text: bytes) -> None:
         """Write them to the state folder. Blocks; a disk that refuses costs only sign-ins."""
         try:
-            replace_private(state / FILE_NAME, text)
+            write_whole(state / FILE_NAME, text)
         except OSError as error:
             _log.warning("sessions.not_written", reason=str(error))
 

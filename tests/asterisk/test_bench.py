@@ -1,4 +1,4 @@
-"""``ess-pbx bench ring`` on the real Asterisk. No figure is asserted: the machine may be busy."""
+"""``ess-pbx bench`` on the real Asterisk. No time is asserted: the machine may be busy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ess_pbx.bench import ring
+from ess_pbx.bench import answer, crowd, ring
 
 pytestmark = pytest.mark.asterisk
 
@@ -38,3 +38,20 @@ async def test_both_ways_ring_the_phone_with_two_requests_and_nothing_left(
     assert result.requests_before_ringing == 2
     assert (result.leftover_channels, result.leftover_bridges) == (0, 0)
     assert any("3 calls each way" in line for line in told)
+
+
+async def test_a_crowd_is_served_in_order_and_nobody_is_refused_or_dropped(folder: Path) -> None:
+    result = await crowd.run_crowd(8, 2, 100.0, 0.5, folder, lambda _: None)
+
+    assert (result.refused, result.dropped, result.out_of_order) == (0, 0, 0)
+    assert result.talked == 8
+    assert result.longest_silence <= 3.0
+    assert (result.leftover_channels, result.leftover_bridges) == (0, 0)
+    assert "8 talked to an operator" in crowd.render(result)
+
+
+async def test_caller_and_operator_hear_each_other_in_every_kind_of_centre(folder: Path) -> None:
+    result = await answer.run_answer_bench(1, folder, lambda _: None)
+
+    assert list(result.two_way_ms) == list(answer.KINDS)
+    assert all(spread.min > 0 for spread in result.two_way_ms.values())
