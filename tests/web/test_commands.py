@@ -9,6 +9,7 @@ import pytest
 from ess_pbx.db.connect import create_engine
 from ess_pbx.db.queries import audit_log
 from ess_pbx.domain.events import AlarmChanged
+from ess_pbx.domain.facts import FactKind
 from ess_pbx.errors import ControlError
 
 from .story import CALL, COLLEAGUE, NUMBER, OPERATOR, SUPERVISOR, Person, Service, centre_settings
@@ -176,3 +177,12 @@ async def test_a_service_that_does_not_run_is_named_with_what_to_do(service: Ser
     await service.stop()
     with pytest.raises(ControlError, match=r"does not run.*ess-pbx serve"):
         await service.control.ask("GET", "/calls")
+
+
+async def test_an_alarm_that_the_engine_raises_by_itself_stands_until_it_clears_it(
+    service: Service,
+) -> None:
+    for kind, standing in ((FactKind.ALARM_RAISED, 1), (FactKind.ALARM_CLEARED, 0)):
+        data = {"alarm": "recording-not-sealed", "detail": "disk"}
+        service.engine.dispatcher.record(None, kind, data)
+        assert len(await service.control.ask("GET", "/alarms")) == standing

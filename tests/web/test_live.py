@@ -128,6 +128,19 @@ async def test_a_client_that_does_not_read_is_cut_off_and_others_miss_nothing(
     writer.close()
 
 
+async def test_a_listener_with_a_defect_keeps_no_other_from_hearing(
+    service: Service, supervisor: Person
+) -> None:
+    def broken(_: object) -> None:
+        raise RuntimeError("a defect in a listener")
+
+    service.engine.listeners.insert(0, broken)
+    async with supervisor.feed() as feed:
+        await feed.next()
+        service.when_a_call_arrives()
+        assert (await feed.next())["kind"] == "call_arrived"
+
+
 async def slow_client(service: Service, token: str) -> Any:
     """A WebSocket that is opened and never read, with small buffers."""
     raw = socket.socket()

@@ -17,7 +17,15 @@ from ess_pbx.domain.events import AlarmChanged
 from ess_pbx.domain.facts import JSON, FactKind
 
 WATCHED_ANEW = frozenset(
-    {"no-operator", "operator-not-answering", "shift-unmanned", "shift-short", "roster", "web"}
+    {
+        "no-operator",
+        "operator-not-answering",
+        "shift-unmanned",
+        "shift-short",
+        "roster",
+        "web",
+        "recording-not-sealed",
+    }
 )
 """Kinds of alarm (what stands before the colon) that each engine finds out for itself."""
 TOLD_ONCE = frozenset({"unknown-number"})

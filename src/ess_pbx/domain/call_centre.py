@@ -6,7 +6,7 @@ answered here and now, in order, and only what concerns the world outside comes 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from ess_pbx.domain.acd import Acd, Decision
@@ -39,7 +39,7 @@ from ess_pbx.domain.events import (
     PhoneReachable,
     RosterRead,
 )
-from ess_pbx.domain.facts import Fact, FactKind
+from ess_pbx.domain.facts import JSON, Fact, FactKind
 from ess_pbx.domain.ids import CallId
 from ess_pbx.domain.memory import Memory
 from ess_pbx.domain.roster import Roster, ahead
@@ -104,17 +104,23 @@ class CallCentre:
         for memory in self.memories:
             memory.remember(fact.kind, fact.call, fact.data, fact.at)
 
+    def saw(
+        self, call: CallId | None, kind: FactKind, data: Mapping[str, JSON], now: float
+    ) -> None:
+        """Let everything that remembers see a fact, decided here or seen by the engine itself."""
+        at = self.wall(now)
+        for memory in self.memories:
+            memory.remember(kind, call, data, at)
+
     def checkpoint(self) -> Record:
         """All that is remembered, as a fact."""
         memories = {memory.name: memory.dump() for memory in self.memories}
         return Record(None, FactKind.CHECKPOINT, {"memories": memories})
 
     def _remember(self, effects: Sequence[EngineEffect], now: float) -> None:
-        at = self.wall(now)
         for effect in effects:
             if isinstance(effect, Record):
-                for memory in self.memories:
-                    memory.remember(effect.kind, effect.call, effect.data, at)
+                self.saw(effect.call, effect.kind, effect.data, now)
 
     def _command(self, command: Command, now: float, effects: list[EngineEffect]) -> None:
         match command:

@@ -94,7 +94,12 @@ class Dispatcher:
         return self._refused[0] if self._refused else None
 
     def record(self, call: CallId | None, kind: FactKind, data: Mapping[str, JSON]) -> None:
-        """Write a fact into the journal now, and into the log when the loop has a moment."""
+        """Write a fact that the engine saw by itself; the core sees it as after a restart."""
+        self.core.saw(call, kind, data, self._clock.monotonic())
+        self._write(call, kind, data)
+
+    def _write(self, call: CallId | None, kind: FactKind, data: Mapping[str, JSON]) -> None:
+        """Put a fact into the journal now, and into the log when the loop has a moment."""
         self._facts += 1
         fact = Fact(
             id=f"{self._boot}-{self._facts}",
@@ -129,7 +134,7 @@ class Dispatcher:
             effects = self.core.decide(event, self._clock.monotonic())
         except Exception:
             # A defect in the core must cost at most this event, not the centre.
-            self._log.exception("core.failed", event=type(event).__name__)
+            self._log.exception("core.failed", event_type=type(event).__name__)
             if isinstance(event, Command):
                 self._refused.append(Refused("failed", "a defect of ess-pbx; its log says which"))
             return
@@ -141,7 +146,7 @@ class Dispatcher:
                 self._log.exception("effect.not_carried_out", effect=type(effect).__name__)
         # The phone that is to ring does not wait until we have written down that it will.
         for fact in facts:
-            self.record(fact.call, fact.kind, fact.data)
+            self._write(fact.call, fact.kind, fact.data)
         if self._facts - self._checkpoint >= CHECKPOINT_FACTS:
             self.checkpoint()
 
@@ -149,7 +154,7 @@ class Dispatcher:
         """Write down all that the centre remembers."""
         self._checkpoint = self._facts
         fact = self.core.checkpoint()
-        self.record(fact.call, fact.kind, fact.data)
+        self._write(fact.call, fact.kind, fact.data)
 
     def _carry_out(self, effect: EngineEffect, facts: list[Record]) -> None:
         match effect:
