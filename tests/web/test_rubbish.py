@@ -110,3 +110,22 @@ async def test_strange_tokens_are_no_tokens(anyone: Person) -> None:
     for strange in ("Bearer", "Bearer  ", "Basic YWRtaW46YWRtaW4=", "Bearer ' OR 1=1", "\xff"):
         status, _ = await anyone.ask("GET", "/calls", headers={"Authorization": strange})
         assert status == 401
+
+
+@pytest.mark.parametrize("reason", ["", "a\nb", "a\x00", "x" * 201, "a\x7f"])
+async def test_a_reason_is_one_line_of_a_length_to_be_read(admin: Person, reason: str) -> None:
+    status, content = await admin.ask("POST", "/surge/end", {"reason": reason})
+    assert (status, content["code"]) == (422, "invalid-content")
+    assert content["message"] == "wrong content at `$.reason`"
+
+
+async def test_a_defect_is_told_in_json_and_tells_nothing_of_itself(
+    admin: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("geheim")
+
+    monkeypatch.setattr("ess_pbx.web.api.views.operator_views", broken)
+    status, content = await admin.ask("GET", "/operators")
+    assert (status, content["code"]) == (500, "failed")
+    assert "geheim" not in str(content)
