@@ -182,7 +182,8 @@ async def test_the_command_line_asks_a_service_that_runs(folder: Path) -> None:
     assert code == 1
     assert "the service does not run" in told
 
-    async with running("up", "--folder", str(state)) as process:
+    # An address of its own: another "up" that starts in this moment wants the same port.
+    async with running("up", "--folder", str(state), "--host", "127.0.0.9") as process:
         printed = await read_until(process.stdout, "Ctrl-C stops")
         assert re.search(r"API: http://127\.0\.0\.1:\d+/api/v1, sign in as admin", printed)
         code, out, told = await run("agents", "list", str(settings), "--json")
