@@ -14,7 +14,7 @@ from ess_pbx.errors import SettingsError
 from ess_pbx.log import masked
 from ess_pbx.settings.load import load_settings
 from ess_pbx.settings.model import Settings
-from ess_pbx.terminal import err, print_json, print_rows, run
+from ess_pbx.terminal import Named, err, print_json, print_rows, run
 
 COLUMNS = ("at", "by", "via", "action", "call", "subject")
 SettingsFile = Annotated[Path, Parameter(help="The centre's TOML file.")]
@@ -27,14 +27,18 @@ def audit(
     until: Annotated[str | None, Parameter(help="Likewise; not included.")] = None,
     by: Annotated[str | None, Parameter(help="An extension or account.")] = None,
     limit: Annotated[int, Parameter(help="The newest so many.")] = 100,
+    centre: Named = None,
     whole: Annotated[bool, Parameter(help="Callers' numbers in full.", negative="")] = False,
     as_json: Annotated[bool, Parameter(name="--json", help="JSON on stdout.", negative="")] = False,
 ) -> int:
     """Show who asked for what, the newest first; times are the centre's own."""
     loaded = load_settings(settings)
-    zone = ZoneInfo(loaded.centre.time_zone)
+    named = loaded.centre_named(centre)
+    zone = ZoneInfo(named.time_zone)
     bounds = {"since": _moment(since, "--since", zone), "until": _moment(until, "--until", zone)}
-    rows = [_shown(row, zone, whole=whole) for row in run(_read(loaded, bounds, by, limit))]
+    rows = [
+        _shown(row, zone, whole=whole) for row in run(_read(loaded, named.id, bounds, by, limit))
+    ]
     if as_json:
         print_json(rows)
         return 0
@@ -47,14 +51,14 @@ def audit(
 
 
 async def _read(
-    loaded: Settings, bounds: dict[str, datetime | None], by: str | None, limit: int
+    loaded: Settings, centre: str, bounds: dict[str, datetime | None], by: str | None, limit: int
 ) -> list[dict[str, Any]]:
     from ess_pbx.db.connect import create_engine
     from ess_pbx.db.queries import audit_log
 
     database = create_engine(loaded.database.url)
     try:
-        return await audit_log(database, loaded.centre.id, by=by, limit=limit, **bounds)
+        return await audit_log(database, centre, by=by, limit=limit, **bounds)
     finally:
         await database.dispose()
 

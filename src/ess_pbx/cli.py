@@ -22,11 +22,13 @@ from ess_pbx.bench_commands import bench
 from ess_pbx.control_commands import GROUPS, live, mark
 from ess_pbx.errors import EssPbxError, SettingsError
 from ess_pbx.ivr_commands import ivr
+from ess_pbx.journal_commands import journal
 from ess_pbx.recordings_commands import evidence, recordings
 from ess_pbx.roster_commands import roster
+from ess_pbx.settings.entry import trunks_of
 from ess_pbx.settings.load import load_settings
 from ess_pbx.settings.model import CHECKOUT
-from ess_pbx.terminal import Progress, err, out, run, run_folder
+from ess_pbx.terminal import Named, Progress, err, out, run, run_folder
 
 app = App(
     name="ess-pbx",
@@ -40,14 +42,14 @@ calls = App(name="calls", help="The latest calls, and those that go on.")
 calls.command(live)
 calls.command(mark)
 app.command(audit)
-for group in (config, render, prompts, bench, roster, ivr, recordings, calls, *GROUPS):
+for group in (config, render, prompts, bench, roster, ivr, recordings, journal, calls, *GROUPS):
     app.command(group)
 app.command(evidence)
 
 STOPS = (KeyboardInterrupt, asyncio.CancelledError)
 """How Ctrl-C and SIGTERM arrive."""
 
-SettingsFile = Annotated[Path, Parameter(help="The centre's TOML file.")]
+SettingsFile = Annotated[Path, Parameter(help="The TOML file of the installation.")]
 
 
 @app.command
@@ -110,7 +112,7 @@ def up(
 
 @app.command
 def serve(settings: SettingsFile) -> int:
-    """Run a centre, Asterisk and engine, until it is told to stop (SIGTERM or Ctrl-C)."""
+    """Run an installation, Asterisk and engine, until it is told to stop (SIGTERM or Ctrl-C)."""
     from ess_pbx.demo.up import stop_signals, until_stopped
     from ess_pbx.installation import Installation
 
@@ -131,6 +133,31 @@ def serve(settings: SettingsFile) -> int:
 
 
 @app.command
+def pin(
+    settings: SettingsFile,
+    extension: Annotated[str | None, Parameter(help="Whose; all without one if not given.")] = None,
+) -> int:
+    """Make PINs for the codes on operators' phones, and show them this once."""
+    from ess_pbx.settings.pins import make_pins
+
+    loaded = load_settings(settings)
+    known = [operator.extension for centre in loaded.centres for operator in centre.operators]
+    if extension is not None and extension not in known:
+        err.print(f"{extension}: expected an operator's extension ({', '.join(known)})")
+        return 2
+    wanted = known if extension is None else [extension]
+    made = make_pins(loaded.folders.state, wanted, anew=extension is not None)
+    table = Table("extension", "PIN")
+    for each, digits in made.items():
+        table.add_row(each, digits)
+    if made:
+        out.print(table)
+    else:
+        err.print("Everyone has a PIN. Name an extension to have a new one made.")
+    return 0
+
+
+@app.command
 def migrate(settings: SettingsFile, *, revision: str = "head") -> int:
     """Bring the centre's database to the newest form."""
     from ess_pbx.db import migrate as migrations
@@ -141,16 +168,19 @@ def migrate(settings: SettingsFile, *, revision: str = "head") -> int:
 
 
 @calls.default
-def latest(settings: SettingsFile, *, limit: int = 20) -> int:
-    """Show the latest calls."""
+def latest(settings: SettingsFile, *, limit: int = 20, centre: Named = None) -> int:
+    """Show the latest calls, of one centre or of all."""
     from ess_pbx.db.connect import create_engine
     from ess_pbx.db.queries import recent_calls
     from ess_pbx.sip.numbers import mask_number
 
+    loaded = load_settings(settings)
+    only = None if centre is None else loaded.centre_named(centre).id
+
     async def rows() -> list[dict[str, Any]]:
-        database = create_engine(load_settings(settings).database.url)
+        database = create_engine(loaded.database.url)
         try:
-            return await recent_calls(database, limit)
+            return await recent_calls(database, limit, only)
         finally:
             await database.dispose()
 
@@ -158,10 +188,13 @@ def latest(settings: SettingsFile, *, limit: int = 20) -> int:
     if not found:
         err.print("No calls yet.")
         return 0
-    table = Table("invited", "call", "caller", "category", "operator", "agency", "result", "reason")
+    shown = ["category", "operator", "agency", "result", "reason"]
+    if len(loaded.centres) > 1:
+        shown.insert(0, "centre")
+    table = Table("invited", "call", "caller", *shown)
     for row in found:
         number = mask_number(str(row["caller_e164"] or row["caller_raw"] or ""))
-        named = (row[name] for name in ("category", "operator", "agency", "result", "reason"))
+        named = (row[name] for name in shown)
         table.add_row(
             f"{row['invited_at']:%Y-%m-%d %H:%M:%S}" if row["invited_at"] else "",
             str(row["id"]),
@@ -189,6 +222,7 @@ def report(
     short: Annotated[float, Parameter(help="S: shorter abandons are left out, seconds.")] = 5.0,
     csv: Annotated[Path | None, Parameter(help="Write RFC 4180 here.")] = None,
     xlsx: Annotated[Path | None, Parameter(help="Write a workbook here.")] = None,
+    centre: Named = None,
 ) -> int:
     """Print a period's figures: the loss funnel, service level, waits, operators, agencies."""
     from ess_pbx.db.connect import create_engine
@@ -203,7 +237,8 @@ def report(
     now, limits = datetime.now().astimezone(), Thresholds(within=within, short=short)
     chosen = {"day": day, "week": week, "month": month, "shift": shift}
     try:
-        asked = Asked.of(loaded, now, by=By(by or "centre"), thresholds=limits, **chosen)
+        grouped = By(by or "centre")
+        asked = Asked.of(loaded, now, centre=centre, by=grouped, thresholds=limits, **chosen)
     except PeriodError as error:
         err.print(str(error), markup=False)
         return 2
@@ -231,12 +266,13 @@ def check(settings: SettingsFile) -> int:
     loaded = load_settings(settings)
     for warning in loaded.warnings:
         err.print(f"[yellow]warning:[/] {warning}")
-    centre = loaded.centre
-    err.print(
-        f"{settings}: good. {centre.name}: {len(loaded.trunks)} trunks, "
-        f"{len(centre.operators)} operators, {len(centre.shifts)} shifts, "
-        f"{len(centre.agencies)} agencies, {len(centre.menus)} menus."
-    )
+    err.print(f"{settings}: good.")
+    for centre in loaded.centres:
+        err.print(
+            f"{centre.name}: {len(trunks_of(loaded, centre.id))} trunks, "
+            f"{len(centre.operators)} operators, {len(centre.shifts)} shifts, "
+            f"{len(centre.agencies)} agencies, {len(centre.menus)} menus."
+        )
     return 0
 
 

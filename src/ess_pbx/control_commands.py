@@ -16,7 +16,7 @@ from cyclopts import App, Parameter
 
 from ess_pbx.domain.commands import Mark
 from ess_pbx.settings.load import load_settings
-from ess_pbx.terminal import err, out, print_json, print_rows, run
+from ess_pbx.terminal import Named, err, out, print_json, print_rows, run
 
 agents = App(name="agents", help="Operators of the running service.")
 pranks = App(name="pranks", help="Numbers whose calls wait behind others.")
@@ -32,10 +32,10 @@ Why = Annotated[str, Parameter(name="--reason", help="Why; it is on record.")]
 
 
 @agents.command(name="list")
-def list_agents(settings: SettingsFile, *, as_json: AsJson = False) -> int:
+def list_agents(settings: SettingsFile, *, as_json: AsJson = False, centre: Named = None) -> int:
     """Show all operators and what they do."""
     columns = ("extension", "name", "status", "state", "on_break", "call", "missed")
-    return _show(settings, "/operators", columns, as_json=as_json)
+    return _show(settings, _of("/operators", centre), columns, as_json=as_json)
 
 
 @agents.command(name="log-in")
@@ -68,10 +68,10 @@ def end_wrap_up(settings: SettingsFile, *extensions: Extensions) -> int:
     return _each(settings, extensions, "end-wrap-up")
 
 
-def live(settings: SettingsFile, *, as_json: AsJson = False) -> int:
+def live(settings: SettingsFile, *, as_json: AsJson = False, centre: Named = None) -> int:
     """Show the calls that go on now."""
     columns = ("id", "phase", "number", "category", "queue", "seconds", "operator", "agency")
-    return _show(settings, "/calls", columns, as_json=as_json)
+    return _show(settings, _of("/calls", centre), columns, as_json=as_json)
 
 
 def mark(settings: SettingsFile, call: str, what: Mark, *, note: str = "") -> int:
@@ -81,9 +81,9 @@ def mark(settings: SettingsFile, call: str, what: Mark, *, note: str = "") -> in
 
 
 @pranks.command(name="list")
-def list_pranks(settings: SettingsFile, *, as_json: AsJson = False) -> int:
+def list_pranks(settings: SettingsFile, *, as_json: AsJson = False, centre: Named = None) -> int:
     """Show the numbers with pranks."""
-    found = _ask(settings, "GET", "/pranks")
+    found = _ask(settings, "GET", _of("/pranks", centre))
     if as_json:
         print_json(found)
         return 0
@@ -102,24 +102,26 @@ def list_pranks(settings: SettingsFile, *, as_json: AsJson = False) -> int:
 
 
 @pranks.command
-def confirm(settings: SettingsFile, number: str, *, reason: Why) -> int:
+def confirm(settings: SettingsFile, number: str, *, reason: Why, centre: Named = None) -> int:
     """A number's calls (E.164) wait behind others for a while."""
     body = {"number": number, "reason": reason}
-    return _do(settings, "/pranks/confirm", body, "confirmed")
+    return _do(settings, _of("/pranks/confirm", centre), body, "confirmed")
 
 
 @pranks.command
-def lift(settings: SettingsFile, number: str, *, reason: Why) -> int:
+def lift(settings: SettingsFile, number: str, *, reason: Why, centre: Named = None) -> int:
     """A number (E.164) waits like any other again."""
     body = {"number": number, "reason": reason}
-    return _do(settings, "/pranks/lift", body, "lifted")
+    return _do(settings, _of("/pranks/lift", centre), body, "lifted")
 
 
 @call_backs.command(name="list")
-def list_call_backs(settings: SettingsFile, *, as_json: AsJson = False) -> int:
+def list_call_backs(
+    settings: SettingsFile, *, as_json: AsJson = False, centre: Named = None
+) -> int:
     """Show who is to be called back."""
     columns = ("id", "caller_display", "category", "why", "due", "created", "agent")
-    return _show(settings, "/call-backs", columns, as_json=as_json)
+    return _show(settings, _of("/call-backs", centre), columns, as_json=as_json)
 
 
 @call_backs.command
@@ -137,9 +139,9 @@ def close(settings: SettingsFile, task: str, *, reason: Why) -> int:
 
 
 @surge.command
-def status(settings: SettingsFile, *, as_json: AsJson = False) -> int:
+def status(settings: SettingsFile, *, as_json: AsJson = False, centre: Named = None) -> int:
     """Show whether surge mode is on, and why."""
-    found = _ask(settings, "GET", "/surge")
+    found = _ask(settings, "GET", _of("/surge", centre))
     if as_json:
         print_json(found)
     elif found["state"] is None:
@@ -151,29 +153,37 @@ def status(settings: SettingsFile, *, as_json: AsJson = False) -> int:
 
 
 @surge.command
-def on(settings: SettingsFile, *, reason: Why, prompt: str | None = None) -> int:
+def on(
+    settings: SettingsFile, *, reason: Why, prompt: str | None = None, centre: Named = None
+) -> int:
     """Surge mode begins; callers hear the prompt, or the setting's own."""
     body = {"reason": reason, "prompt": prompt}
-    return _do(settings, "/surge/declare", body, "surge mode is on")
+    return _do(settings, _of("/surge/declare", centre), body, "surge mode is on")
 
 
 @surge.command
-def off(settings: SettingsFile, *, reason: Why) -> int:
+def off(settings: SettingsFile, *, reason: Why, centre: Named = None) -> int:
     """Surge mode ends."""
-    return _do(settings, "/surge/end", {"reason": reason}, "surge mode is off")
+    return _do(settings, _of("/surge/end", centre), {"reason": reason}, "surge mode is off")
 
 
 @alarms.command(name="list")
-def list_alarms(settings: SettingsFile, *, as_json: AsJson = False) -> int:
+def list_alarms(settings: SettingsFile, *, as_json: AsJson = False, centre: Named = None) -> int:
     """Show the alarms that stand."""
     columns = ("alarm", "detail", "since", "acknowledged_by")
-    return _show(settings, "/alarms", columns, as_json=as_json)
+    return _show(settings, _of("/alarms", centre), columns, as_json=as_json)
 
 
 @alarms.command
-def ack(settings: SettingsFile, alarm: str) -> int:
+def ack(settings: SettingsFile, alarm: str, *, centre: Named = None) -> int:
     """An alarm was seen; it stands on, silently."""
-    return _do(settings, f"/alarms/{_part(alarm)}/acknowledge", None, f"{alarm}: acknowledged")
+    path = _of(f"/alarms/{_part(alarm)}/acknowledge", centre)
+    return _do(settings, path, None, f"{alarm}: acknowledged")
+
+
+def _of(path: str, centre: str | None) -> str:
+    """A path, of a centre where one is named."""
+    return path if centre is None else f"{path}?centre={_part(centre)}"
 
 
 def _ask(settings: Path, method: str, path: str, body: dict[str, Any] | None = None) -> Any:

@@ -1,4 +1,4 @@
-"""A centre brought up on this machine: all that must be there made, Asterisk and engine started."""
+"""An installation brought up on this machine: all it needs made, Asterisk and engine started."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import IO
 
 from ess_pbx.asterisk.render import AsteriskFolders, prompts_folder, render
 from ess_pbx.asterisk.server import AsteriskServer, require_free_ports
-from ess_pbx.domain import ivr, transfer, waiting
+from ess_pbx.domain import calling_back, desks, ivr, pranks, silence, transfer, waiting
 from ess_pbx.domain.config import Centre, Choice, Classification
 from ess_pbx.domain.facts import Fact
 from ess_pbx.engine import fallback
@@ -36,7 +36,7 @@ def _silent(_: str) -> None:
 
 
 class Installation:
-    """One centre: ``prepare`` makes what it needs, ``start`` and ``stop`` run it.
+    """One or more centres: ``prepare`` makes what it needs, ``start`` and ``stop`` run it.
 
     Nothing is started before everything is known to be right.
     """
@@ -62,17 +62,23 @@ class Installation:
             self._lock = lock_state(settings.folders.state)
         version = ".".join(map(str, self.runtime.require_asterisk()))
         self.progress(f"Asterisk {version}")
-        extensions = [operator.extension for operator in settings.centre.operators]
+        of_centre = {
+            centre.id: [operator.extension for operator in centre.operators]
+            for centre in settings.centres
+        }
+        extensions = [each for found in of_centre.values() for each in found]
         self.credentials = load_credentials(settings.folders.state, extensions)
         target = prompts_folder(settings)
         built = build_prompts(settings.folders.prompts, target, EspeakSynthesiser.find())
         self.progress(f"prompts: {len(built.prompts)} ready, {len(built.built)} new")
-        require_prompts(settings.centre, target)
-        for language, names in borrowed_prompts(settings.centre, target):
-            own = settings.centre.language
-            self.progress(f"prompts: {language} lacks {', '.join(names)}; spoken in {own}")
+        for centre in settings.centres:
+            require_prompts(centre, target)
+            for language, names in borrowed_prompts(centre, target):
+                lacks = f"prompts: {language} lacks {', '.join(names)}"
+                self.progress(f"{lacks}; spoken in {centre.language}")
         render(settings, self.credentials, self.folders)
-        fallback.write(self.folders.fallback, (), extensions)
+        for name, phones in of_centre.items():
+            fallback.write(self.folders.fallback / name, (), phones)
         return self.credentials
 
     async def start(self, on_fact: Callable[[Fact], None] | None = None) -> Engine:
@@ -148,6 +154,15 @@ def spoken_prompts(centre: Centre) -> Iterator[str]:
     """Every prompt that a caller or operator of the centre can come to hear."""
     yield from (waiting.WAIT_PROMPT, waiting.COMFORT_PROMPT, waiting.NO_OPERATOR_PROMPT)
     yield from (transfer.HOLD_PROMPT, transfer.FAILED_PROMPT, FALLBACK_PROMPT)
+    yield from (*desks.PROMPTS, desks.APOLOGY_PROMPT)
+    yield from (each.prompt for each in centre.policy.break_reasons if each.prompt)
+    yield pranks.MARKED_PROMPT
+    if centre.policy.silent_after > 0:
+        yield from (silence.ASK_PROMPT, silence.ACCEPTED_PROMPT, silence.OPERATOR_PROMPT)
+    if centre.policy.prank_warning is not None:
+        yield centre.policy.prank_warning
+    if centre.policy.call_back:
+        yield from calling_back.PROMPTS.values()
     if centre.greeting is not None:
         yield centre.greeting
     for menu in centre.menus.values():

@@ -36,20 +36,21 @@ from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId, caller_leg
 from ess_pbx.prompts.catalogue import Catalogue, load_catalogue
 from ess_pbx.settings.load import load_settings
+from ess_pbx.terminal import Named
 
 ivr = App(name="ivr", help="The menus that callers hear.")
 
 out = Console(highlight=False, soft_wrap=True)
 
-SettingsFile = Annotated[Path, Parameter(help="The centre's TOML file.")]
+SettingsFile = Annotated[Path, Parameter(help="The TOML file of the installation.")]
 CALL = CallId("simulasi-1")
 HANG_UP = "q"
 
 
 @ivr.command
-def show(settings: SettingsFile) -> int:
+def show(settings: SettingsFile, *, centre: Named = None) -> int:
     """Draw the menus as a tree, from the first one on."""
-    out.print(menu_tree(load_settings(settings).centre), soft_wrap=False)
+    out.print(menu_tree(load_settings(settings).centre_named(centre)), soft_wrap=False)
     return 0
 
 
@@ -61,11 +62,13 @@ def simulate(
         str | None, Parameter(help='Keys one after another: "1,9"; nothing between commas waits.')
     ] = None,
     at: Annotated[datetime | None, Parameter(help="The centre's local time; now if none.")] = None,
+    centre: Named = None,
 ) -> int:
     """Walk the menus: a key a line, Enter for pressing nothing, q to hang up."""
     loaded = load_settings(settings)
-    local = (at or datetime.now(ZoneInfo(loaded.centre.time_zone))).replace(tzinfo=None)
-    walk = Walk(loaded.centre, load_catalogue(loaded.folders.prompts), local)
+    chosen = loaded.centre_named(centre)
+    local = (at or datetime.now(ZoneInfo(chosen.time_zone))).replace(tzinfo=None)
+    walk = Walk(chosen, load_catalogue(loaded.folders.prompts), local)
     pressed = _typed() if keys is None else iter(keys.split(","))
     walk.begin()
     while walk.goes_on:

@@ -111,7 +111,7 @@ def release(settings: SettingsFile, recording: Name, *, by: By, reason: Reason) 
 def expire(settings: SettingsFile, *, by: By = "retention") -> int:
     """Destroy what is older than it may be and not held; the service does so every day."""
     loaded = load_settings(settings)
-    gone = _archive(loaded).destroy_expired(keep_days([loaded.centre]), by)
+    gone = _archive(loaded).destroy_expired(keep_days(loaded.centres), by)
     err.print(f"{len(gone)} recordings destroyed; their proofs stay in the manifest")
     return 0
 

@@ -22,25 +22,35 @@ from ess_pbx.errors import SettingsError
 from ess_pbx.settings.load import load_settings
 from ess_pbx.settings.model import Settings
 from ess_pbx.settings.roster import read_roster, render_roster
+from ess_pbx.terminal import Named
 
 roster = App(name="roster", help="Who is on duty on which date.")
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 out = Console(highlight=False)
 
-SettingsFile = Annotated[Path, Parameter(help="The centre's TOML file.")]
+SettingsFile = Annotated[Path, Parameter(help="The TOML file of the installation.")]
 
 
 @roster.command(name="import")
 def import_(
-    settings: SettingsFile, file: Annotated[Path, Parameter(help="The roster in CSV.")]
+    settings: SettingsFile,
+    file: Annotated[Path, Parameter(help="The roster in CSV.")],
+    *,
+    centre: Named = None,
 ) -> int:
     """Check a roster and put it in the place of the centre's; a running engine takes it over."""
     loaded = load_settings(settings)
-    path = _path(loaded, settings)
-    fresh = render_roster(read_roster(file, loaded.centre))
+    chosen = loaded.centre_named(centre)
+    path = loaded.rosters.get(chosen.id)
+    if path is None:
+        raise SettingsError(
+            f"{settings}: {chosen.id}: [centre] has no roster; expected a file's name, such as "
+            'roster = "roster.csv"'
+        )
+    fresh = render_roster(read_roster(file, chosen))
     try:
-        before = render_roster(read_roster(path, loaded.centre)) if path.exists() else ""
+        before = render_roster(read_roster(path, chosen)) if path.exists() else ""
     except SettingsError as error:
         err.print(f"The roster until now was wrong:\n{error}", markup=False)
         before = ""
@@ -67,12 +77,12 @@ def export(
     out: Annotated[Path | None, Parameter(help="The file; stdout when none is given.")] = None,
     filled: Annotated[bool, Parameter(help="With those whom the templates name.")] = False,
     semicolon: Annotated[bool, Parameter(help="Semicolons, for Excel in Indonesian.")] = False,
+    centre: Named = None,
 ) -> int:
     """Write the roster of some dates as CSV, to edit and import again."""
     if to < since:
         raise SettingsError(f"--to {to} is before --from {since}; expected the same date or later")
-    loaded = load_settings(settings)
-    planned = _roster(loaded)
+    _, planned = _planned(load_settings(settings), centre)
     entries = tuple(each for each in planned.entries if since <= each.date <= to)
     text = render_roster(
         planned.filled(since, to) if filled else entries, ";" if semicolon else ","
@@ -92,14 +102,14 @@ def show(
     *,
     date: Annotated[date | None, Parameter(help="Today when none is given.")] = None,
     days: Annotated[int, Parameter(help="How many dates.")] = 1,
+    centre: Named = None,
 ) -> int:
     """Show who is on duty when."""
-    loaded = load_settings(settings)
-    planned = _roster(loaded)
-    now = datetime.now(ZoneInfo(loaded.centre.time_zone))
+    chosen, planned = _planned(load_settings(settings), centre)
+    now = datetime.now(ZoneInfo(chosen.time_zone))
     first = date or now.date()
-    out.print(duty_table(planned, loaded.centre, first, days))
-    on_duty = ", ".join(_named(loaded.centre, planned.on_duty(now))) or "nobody"
+    out.print(duty_table(planned, chosen, first, days))
+    on_duty = ", ".join(_named(chosen, planned.on_duty(now))) or "nobody"
     out.print(f"On duty now ({now:%Y-%m-%d %H:%M %Z}): {on_duty}", markup=False)
     return 0
 
@@ -150,18 +160,10 @@ def replace_file(path: Path, text: str) -> Path | None:
     return backup if kept else None
 
 
-def _roster(loaded: Settings) -> Roster:
-    entries = read_roster(loaded.roster, loaded.centre) if loaded.roster else ()
-    return Roster.of(loaded.centre, entries)
-
-
-def _path(loaded: Settings, settings: Path) -> Path:
-    if loaded.roster is None:
-        raise SettingsError(
-            f"{settings}: [centre] has no roster; expected a file's name, such as "
-            'roster = "roster.csv"'
-        )
-    return loaded.roster
+def _planned(loaded: Settings, name: str | None) -> tuple[Centre, Roster]:
+    centre = loaded.centre_named(name)
+    path = loaded.rosters.get(centre.id)
+    return centre, Roster.of(centre, read_roster(path, centre) if path else ())
 
 
 def _named(centre: Centre, extensions: frozenset[str]) -> list[str]:

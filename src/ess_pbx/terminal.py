@@ -10,10 +10,11 @@ import time
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import uvloop
+from cyclopts import Parameter
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -23,6 +24,8 @@ from ess_pbx.settings.model import CHECKOUT
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 out = Console(highlight=False)
 
+Named = Annotated[str | None, Parameter(help="A centre's id, where there are several.")]
+"""``--centre``."""
 T = TypeVar("T")
 
 

@@ -25,7 +25,7 @@ from msgspec.structs import replace
 from ess_pbx.db.connect import create_engine
 from ess_pbx.db.queries import CallRecord, call_with_everything
 from ess_pbx.demo.stage import HOST, loopback, operator_tone, register_operators, sample
-from ess_pbx.domain.config import Menu, Policy, Shift
+from ess_pbx.domain.config import Centre, Menu, Policy, Shift
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.engine.service import Engine
 from ess_pbx.installation import Installation
@@ -52,7 +52,15 @@ CALLER_TONE, AGENCY_TONE = 1250, 1650
 CALLER_NUMBER = "+6281234567890"
 HEARD_DBOV, NOT_HEARD_DBOV = -25.0, -33.0
 """A tone that a phone sends has -13 dBov; what speech or music has at one frequency is far less."""
-QUICK = Policy(search_at_once=False, ring=2, rona_pause=1, wrap_up=0.5, agency_ring=3, comfort=3)
+QUICK = Policy(
+    search_at_once=False,
+    call_back=False,
+    ring=2,
+    rona_pause=1,
+    wrap_up=0.5,
+    agency_ring=3,
+    comfort=3,
+)
 
 
 class GivenCentre(Protocol):
@@ -73,7 +81,8 @@ def centre_settings(
 ) -> Settings:
     """The sample centre for a test at any time of the day; ``centre`` replaces fields of it."""
     settings = loopback(sample(), state, agencies=(HOST, next(ports)), policy=policy)
-    in_12_hours = datetime.now(ZoneInfo(settings.centre.time_zone)) + timedelta(hours=12)
+    own = settings.centre_named()
+    in_12_hours = datetime.now(ZoneInfo(own.time_zone)) + timedelta(hours=12)
     whole_day, off = time_of_day(0), in_12_hours.time()
     off_ends = (in_12_hours + timedelta(hours=1)).time()
     shifts = (
@@ -81,10 +90,10 @@ def centre_settings(
         Shift(id="nanti", name="Nanti", starts=off, ends=off_ends, operators=tuple(off_duty)),
     )
     if menu is not None:
-        centre["menus"] = {**settings.centre.menus, "utama": menu}
+        centre["menus"] = {**own.menus, "utama": menu}
     return replace(
         settings,
-        centre=replace(settings.centre, shifts=shifts, **centre),
+        centres=(replace(own, shifts=shifts, **centre),),
         asterisk=replace(settings.asterisk, sip_port=next(ports), ari_port=next(ports)),
         web=replace(settings.web, port=next(ports)),
         trunks=tuple(replace(trunk, port=next(ports)) for trunk in settings.trunks),
@@ -139,6 +148,11 @@ class Story:
         return self.desks[0]
 
     @property
+    def centre(self) -> Centre:
+        """The only centre, or the first of several."""
+        return self.settings.centres[0]
+
+    @property
     def engine(self) -> Engine:
         assert self.installation.engine is not None
         return self.installation.engine
@@ -171,7 +185,7 @@ class Story:
             await self.assert_reachable(extension)
 
     async def assert_reachable(self, extension: str, reachable: bool = True) -> None:
-        seat = self.engine.core.acd.seats[extension]
+        seat = self.engine.centres.seats[extension]
         await until(lambda: seat.reachable is reachable, f"{extension} reachable: {reachable}")
 
     async def given_agency(
@@ -179,7 +193,7 @@ class Story:
         scenario: AgencyScenario = "uas-agency-ring-answer",
         answer_after: float | None = 0.2,
     ) -> SippAgency:
-        contact = self.settings.centre.agencies[0].contact
+        contact = self.centre.agencies[0].contact
         self.agency = SippAgency(
             self.folder / "agency",
             [self.agency_line],
@@ -189,6 +203,10 @@ class Story:
         )
         await self._closing.enter_async_context(self.agency)
         return self.agency
+
+    async def closes_with_the_test(self, phone: SippAgency) -> None:
+        """A phone of the test's own, started now."""
+        await self._closing.enter_async_context(phone)
 
     async def given_talking(self, operator: str = "1001") -> tuple[Caller, SoftCall]:
         """A caller who chose 1 and the operator who answered; each hears the other."""
@@ -324,7 +342,7 @@ class Story:
             while await engine.ari.call("GET", "channels"):  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.02)
         await until(lambda: engine.tasks_left == 0, "no timer or task is left")
-        await until(lambda: not engine.core.calls, "the engine knows of no call")
+        await until(lambda: not engine.centres.calls, "the engine knows of no call")
         assert await engine.ari.call("GET", "bridges") == []
         await until(lambda: not self._calling(), "every phone's call is over")
         await self.assert_no_rtp(*self._lines())

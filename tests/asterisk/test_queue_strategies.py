@@ -22,7 +22,7 @@ LAYMAN, MEDIC = "1002", "1001"
 
 
 def test_the_sample_centre_has_what_is_tested_here() -> None:
-    centre = sample().centre
+    centre = sample().centre_named()
     skills = {operator.extension: operator.skills for operator in centre.operators}
 
     assert [each.skills for each in centre.categories if each.id == "medis"] == [("medis",)]

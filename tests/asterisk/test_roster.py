@@ -41,10 +41,12 @@ async def given_roster(
     """A centre whose shift template names one operator, and its roster another."""
     story = await given_centre(started=False, on_duty=(template,))
     path = story.folder / "roster.csv"
-    write_roster(path, rostered, story.settings.centre.time_zone)
+    write_roster(path, rostered, story.centre.time_zone)
     first = story.settings.trunks[0]
     second = replace(first, id="telco-b", port=free_port(socket.SOCK_DGRAM))
-    story.settings = replace(story.settings, roster=path, trunks=(first, second))
+    story.settings = replace(
+        story.settings, rosters={story.centre.id: path}, trunks=(first, second)
+    )
     story.installation = Installation(story.settings)
     await story.given_it_runs()
     return story, path
@@ -73,7 +75,7 @@ async def test_who_goes_off_duty_stays_in_the_call_and_the_next_is_anothers(
     caller, operator = await story.given_talking("1001")
     await story.given_operators("1002", behaviour=Answer(0.1))
 
-    write_roster(path, "1002", story.settings.centre.time_zone)
+    write_roster(path, "1002", story.centre.time_zone)
     await until(lambda: story.engine.duty == {"1002"}, "the new roster holds")
 
     await story.assert_they_talk(caller, operator)
@@ -98,7 +100,7 @@ async def test_a_wrong_roster_is_an_alarm_and_the_last_good_one_holds(
 
     await story.given_operators("1001", "1002")
     await story.assert_fact(FactKind.ALARM_CLEARED, alarm="shift-unmanned:kini")
-    write_roster(path, "1001", story.settings.centre.time_zone)
+    write_roster(path, "1001", story.centre.time_zone)
     await story.assert_fact(FactKind.ALARM_CLEARED, alarm="roster")
     await until(lambda: story.engine.duty == {"1001"}, "the new roster holds")
     assert len(story.told_of(FactKind.ALARM_RAISED, alarm="roster")) == 1

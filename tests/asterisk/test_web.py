@@ -56,7 +56,7 @@ async def test_an_operator_on_break_takes_calls_again_by_the_command_line(
 ) -> None:
     story = await given_centre(on_duty=("1001", "1002"))
     await story.given_operators("1001", "1002", behaviour=Answer(0.1))
-    story.engine.core.acd.seats["1001"].on_break = "rapat"
+    story.engine.centres.seats["1001"].on_break = "rapat"
     control = Control(control_socket(story.settings))
     await control.ask("POST", "/operators/1001/end-break")
 

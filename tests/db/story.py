@@ -104,10 +104,86 @@ def a_whole_call(call: str = "call-1", first: int = 1) -> list[Fact]:
                 "entry": 7,
             },
         ),
+        *_a_report(call),
+        (
+            K.CALL_MARKED,
+            {"mark": "normal", "note": "", "number": "+628123456789", "by": "2002", "via": "phone"},
+        ),
     ]
     return [
-        a_fact(first + n, kind, None if kind.startswith(("agent", "alarm")) else call, **data)
+        a_fact(
+            first + n, kind, None if kind.startswith(("agent", "alarm", "report")) else call, **data
+        )
         for n, (kind, data) in enumerate(story)
+    ]
+
+
+def a_call_back(task: str = "call-1", made: str = "call-2", first: int = 100) -> list[Fact]:
+    """A caller is asked for, found busy, added to, and reached with the call that is made then."""
+    asked = {"task": task, "agent": None, "due": STARTED + 9, "by": "penyelia", "via": "api"}
+    known = {
+        "caller_e164": "+628123456789",
+        "caller_display": "0812-3456-789",
+        "trunk": "telkom",
+    }
+    created = {
+        **known,
+        **{"category": "medis", "queue": "darurat", "priority": 3, "language": "id"},
+        **{"why": "abandoned", "not_callable": None, "due": STARTED + first},
+    }
+    tried = {"task": task, "agent": "2001"}
+    leg = f"{made}~cb"
+    story: list[tuple[str | None, FactKind, dict[str, Any]]] = [
+        (task, K.CALL_BACK_CREATED, created),
+        (None, K.CALL_BACK_ASKED, asked),
+        (made, K.CALL_BACK_STARTED, {"task": task, **known, "channel": leg, "node": "pbx1"}),
+        (made, K.CALL_BACK_DIALLED, {**tried, "leg": leg}),
+        (
+            made,
+            K.CALL_BACK_ATTEMPTED,
+            {**tried, "attempt": 1, "outcome": "busy", "due": STARTED + first + 120},
+        ),
+        (
+            "call-3",
+            K.CALL_BACK_ADDED,
+            {"task": task, "priority": 9, "why": "cut off", "due": STARTED + first},
+        ),
+        (made, K.CALL_BACK_ATTEMPTED, {**tried, "attempt": 2, "outcome": "reached", "due": None}),
+        (
+            made,
+            K.CALL_BACK_CLOSED,
+            {"task": task, "outcome": "reached", "reason": None, "by": None, "via": None},
+        ),
+        ("call-4", K.CALL_LINKED, {"earlier": task}),
+    ]
+    return [a_fact(first + n, kind, call, **data) for n, (call, kind, data) in enumerate(story)]
+
+
+def _a_report(call: str) -> list[tuple[K, dict[str, Any]]]:
+    """Opened, written, given to an agency, joined with another's, closed and opened again."""
+    report, by = {"report": "cilegon-20250615-0001"}, {"by": "2002", "via": "api"}
+    other = {"report": "cilegon-20250615-0002"}
+    written = {
+        "kind": "normal",
+        "category": "medis",
+        "place": "Pasar Sumur",
+        "victims": 2,
+        "point": {"latitude": -6.65, "longitude": 105.58, "source": "map"},
+        "answers": {"sadar": "ya"},
+    }
+    return [
+        (K.REPORT_OPENED, {**report, **by, "linked": call, "fields": written}),
+        (K.REPORT_DRAFTED, {**report, **by, "base": 1, "fields": {"narrative": "Dua"}}),
+        (
+            K.REPORT_SAVED,
+            {**report, **by, "fields": {"narrative": "Dua orang", "victims": None}},
+        ),
+        (K.REPORT_LINKED, {**report, **by, "linked": "call-2"}),
+        (K.REPORT_STEP, {**report, **by, "agency": "psc119", "step": "diserahkan"}),
+        (K.REPORT_OPENED, {**other, **by, "linked": None, "fields": {}}),
+        (K.REPORT_JOINED, {**other, **by, "to": report["report"]}),
+        (K.REPORT_CLOSED, {**report, **by, "outcome": "ditangani"}),
+        (K.REPORT_REOPENED, {**report, **by, "reason": "kembali"}),
     ]
 
 

@@ -106,7 +106,7 @@ def test_a_database_newer_than_the_program_is_refused_untouched(empty_url: str) 
     execute(empty_url, "UPDATE alembic_version SET version_num = '9999'")
     before = schema(empty_url)
     for change in (migrate.upgrade, lambda url: migrate.downgrade(url, "base")):
-        with pytest.raises(migrate.DatabaseTooNewError, match=r"9999.*newest is 0002"):
+        with pytest.raises(migrate.DatabaseTooNewError, match=r"9999.*newest is 0\d{3}"):
             change(empty_url)
     assert schema(empty_url) == before
 

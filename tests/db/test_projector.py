@@ -19,11 +19,11 @@ from ess_pbx.db import projector as projector_module
 from ess_pbx.db.projections import PROJECTIONS
 from ess_pbx.db.projector import Projector, project
 from ess_pbx.db.queries import call_with_everything, table_counts
-from ess_pbx.db.tables import agents, call_events, calls
+from ess_pbx.db.tables import agents, call_events, calls, report_calls, report_steps, reports
 from ess_pbx.domain.facts import FIELDS, Fact, fields_differ
 from ess_pbx.engine.journal import Journal
 
-from .story import STARTED, K, a_fact, a_whole_call, everything
+from .story import STARTED, K, a_call_back, a_fact, a_whole_call, everything
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def at(number: int) -> datetime:
 
 
 def test_the_story_tells_every_fact_that_changes_a_table_with_exactly_its_fields() -> None:
-    story = a_whole_call()
+    story = [*a_whole_call(), *a_call_back()]
     assert set(PROJECTIONS) <= {fact.kind for fact in story} <= set(FIELDS)
     assert [fields_differ(fact) for fact in story] == [None] * len(story)
 
@@ -382,3 +382,24 @@ async def test_times_come_back_aware_and_in_utc(journal: Journal, engine: AsyncE
     async with engine.connect() as connection:
         invited = (await connection.execute(select(calls.c.invited_at))).scalar_one()
     assert invited.tzinfo is UTC
+
+
+async def test_a_report_stands_as_it_was_written_last(
+    journal: Journal, engine: AsyncEngine
+) -> None:
+    await carried_over(journal, engine, a_whole_call())
+    async with engine.connect() as connection:
+        first, second = (await connection.execute(select(reports).order_by(reports.c.number))).all()
+        linked = (await connection.execute(select(report_calls.c.call))).scalars().all()
+        (step,) = (await connection.execute(select(report_steps))).all()
+    assert (first.kind, first.place, first.narrative, first.victims) == (
+        "normal",
+        "Pasar Sumur",
+        "Dua orang",
+        None,
+    )
+    assert (first.answers, first.point["latitude"]) == ({"sadar": "ya"}, -6.65)
+    assert (first.closed_at, first.opened_by, first.centre) == (None, "2002", "cilegon")
+    assert (second.joined_to, second.closed_by) == (first.number, "2002")
+    assert sorted(linked) == ["call-1", "call-2"]
+    assert (step.agency, step.step, step.by) == ("psc119", "diserahkan", "2002")

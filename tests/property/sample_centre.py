@@ -23,7 +23,7 @@ AGENTS = ("2001", "2002", "2003", "2004")
 SKILLS = {"2001": {"medis": 2}, "2002": {"bahasa-en": 1}}
 
 
-def a_centre(menu: bool, wrap_up: float, searches: bool) -> Centre:
+def a_centre(menu: bool, wrap_up: float, searches: bool, calls_back: bool = False) -> Centre:
     """With or without a menu; ``wrap_up`` in seconds."""
     return Centre(
         id="c",
@@ -31,7 +31,19 @@ def a_centre(menu: bool, wrap_up: float, searches: bool) -> Centre:
         default_queue="umum",
         default_category="lainnya",
         first_menu="utama" if menu else None,
-        policy=Policy(wrap_up=wrap_up, search_at_once=searches, rona_limit=2),
+        policy=Policy(
+            wrap_up=wrap_up,
+            search_at_once=searches,
+            rona_limit=2,
+            silent_every=20,
+            prank_marks=1,
+            prank_days=0.1,
+            prank_warning="peringatan",
+            call_back=calls_back,
+            call_back_after=1.0,
+            call_back_delays=(0.0, 5.0),
+            call_back_attempts=2,
+        ),
         queues=(
             Queue(id="umum", name="Umum"),
             Queue(id="medis", name="Medis", operators=("2001", "2004")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import time
 
@@ -19,7 +19,8 @@ from hypothesis.stateful import (
 )
 
 from ess_pbx.domain.acd import PAUSE, WRAP_UP, Acd, Decision
-from ess_pbx.domain.agent import AgentState
+from ess_pbx.domain.agent import NOT_ANSWERING, AgentState, Status
+from ess_pbx.domain.commands import Asker, Via
 from ess_pbx.domain.config import Category, Centre, Operator, Policy, Queue, Shift, Strategy
 from ess_pbx.domain.effects import (
     ArmTimer,
@@ -31,7 +32,7 @@ from ess_pbx.domain.effects import (
     Record,
     ReleaseAgent,
 )
-from ess_pbx.domain.events import OfferMade, OperatorsMissing, TimerId
+from ess_pbx.domain.events import OfferMade, OfferWithdrawn, OperatorsMissing, TimerId
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId
 
@@ -53,6 +54,7 @@ SKILLS: dict[str, dict[str, int]] = {
     AGENTS[4]: {"medis": 2},
 }
 LIFT, LIMIT = 10.0, 2
+BY = Asker("3001", Via.API)
 STRATEGIES: tuple[Strategy, ...] = ("longest-idle", "round-robin", "fewest-calls", "skill-first")
 agents = st.sampled_from(AGENTS)
 skill_sets = st.sampled_from([(), (), ("medis",), ("inggris",), ("medis", "inggris"), ("jawa",)])
@@ -99,7 +101,9 @@ class Known:
     reachable: bool = False
     idle_since: float = 0.0
     call: CallId | None = None
-    on_break: bool = False
+    logged_in: bool = True
+    on_break: str | None = None
+    phone_known: bool = False
     missed: int = 0
     calls: int = 0
     turn: int = 0
@@ -107,7 +111,7 @@ class Known:
 
     @property
     def present(self) -> bool:
-        return self.on_duty and self.reachable and not self.on_break
+        return self.on_duty and self.reachable and self.logged_in and self.on_break is None
 
     @property
     def free(self) -> bool:
@@ -178,6 +182,7 @@ class AcdMachine(RuleBasedStateMachine):
         self.timers: dict[TimerId, float] = {}
         self.since: dict[CallId, float] = {}
         self.breaking = ""
+        self.withdrawn = ""
 
     @initialize(
         wrap_up=st.sampled_from([0.0, 20.0]),
@@ -267,12 +272,7 @@ class AcdMachine(RuleBasedStateMachine):
         known.state, known.turn = AgentState.PAUSED, known.offer
         known.missed += reason != "unreachable"
         caller = self.model.callers[call]
-        caller.offered_to = None
-        levels = {each.name: SKILLS.get(each.name, {}) for each in self.model.agents.values()}
-        serving = [each for each in self.model.agents.values() if caller.queue in SERVES[each.name]]
-        able = [each for each in serving if caller.skills <= levels[each.name].keys()]
-        if not any(each.free for each in able):
-            caller.skills = frozenset()
+        self._freed(caller)
         others = all(self.model.present(queue) > 1 for queue in SERVES[agent])
         if known.missed >= LIMIT and known.present and others:
             # The missed call is offered first; the break begins where it is reported.
@@ -312,22 +312,77 @@ class AcdMachine(RuleBasedStateMachine):
         if TimerId(agent, kind) not in self.timers:
             assert self.acd.timer_fired(TimerId(agent, kind), self.now) == []
 
-    @rule(agent=agents)
-    def break_is_ended(self, agent: str) -> None:
+    @rule(
+        agent=agents,
+        status=st.sampled_from(
+            [
+                (Status.AVAILABLE, None),
+                (Status.AVAILABLE, None),
+                (Status.LOGGED_OUT, None),
+                (Status.BREAK, "sholat"),
+                (Status.BREAK, "makan"),
+            ]
+        ),
+    )
+    def a_status_is_wanted(self, agent: str, status: tuple[Status, str | None]) -> None:
+        wanted, reason = status
         known = self.model.agents[agent]
-        if not known.on_break:
-            assert self.acd.end_break(agent, self.now) == []
-            return
         known.missed = 0
-        changed = self._presence({agent: False}, "on_break")
-        self._follow(self.acd.end_break(agent, self.now), changed)
+        before = known.logged_in, known.on_break
+        caller = None
+        if known.state is AgentState.OFFERED and wanted is not Status.AVAILABLE:
+            assert known.call is not None
+            caller = self.model.callers[known.call]
+            known.state, known.call = AgentState.IDLE, None
+
+        def change(known: Known) -> None:
+            known.logged_in, known.on_break = wanted is not Status.LOGGED_OUT, reason
+
+        changed = self._presence([agent], change)
+        if caller is not None:
+            self._freed(caller)
+        self.withdrawn = agent if caller is not None else ""
+        decisions = self.acd.set_status(agent, wanted, reason, BY, self.now)
+        self._follow(decisions, changed)
+        assert not self.withdrawn
+        told = [
+            each.data
+            for each in decisions
+            if isinstance(each, Record)
+            and each.kind is FactKind.AGENT_STATUS
+            and each.data["agent"] == agent
+        ]
+        if (known.logged_in, known.on_break) == before:
+            assert told == []
+        else:
+            assert told[0] == {"agent": agent, "status": wanted, "reason": reason, **BY.fields}
+
+    @rule(agent=agents)
+    def the_report_is_written_early(self, agent: str) -> None:
+        known = self.model.agents[agent]
+        if known.state is not AgentState.WRAP_UP:
+            assert self.acd.end_wrap_up(agent, self.now) == []
+            return
+        known.state, known.idle_since = AgentState.IDLE, self.now
+        self._follow(self.acd.end_wrap_up(agent, self.now))
 
     @rule(agent=agents, there=st.booleans())
     def phone_comes_or_goes(self, agent: str, there: bool) -> None:
         known = self.model.agents[agent]
-        if known.reachable is not there:
+        anew, known.phone_known = known.phone_known, True
+        if known.reachable is not there and anew:
             known.missed = 0 if there else known.missed
-        with_presence = self._presence({agent: there}, "reachable")
+
+        def change(known: Known) -> None:
+            if known.reachable is there or not anew:
+                known.reachable = there
+                return
+            known.reachable = there
+            known.logged_in = known.logged_in or there
+            if known.on_break == NOT_ANSWERING:
+                known.on_break = None
+
+        with_presence = self._presence([agent], change)
         self._follow(self.acd.set_reachable(agent, there, self.now), with_presence)
 
     @rule(on_duty=st.sets(agents))
@@ -335,7 +390,13 @@ class AcdMachine(RuleBasedStateMachine):
         for agent, known in self.model.agents.items():
             if known.on_duty is not (agent in on_duty):
                 known.missed, known.calls = 0, 0
-        with_presence = self._presence({each: each in on_duty for each in AGENTS}, "on_duty")
+
+        def change(known: Known) -> None:
+            if known.on_duty is not (known.name in on_duty):
+                known.on_duty = not known.on_duty
+                known.logged_in, known.on_break = True, None
+
+        with_presence = self._presence(AGENTS, change)
         self._follow(self.acd.set_on_duty(on_duty, self.now), with_presence)
 
     # what follows, against the model
@@ -347,15 +408,13 @@ class AcdMachine(RuleBasedStateMachine):
         known.state, known.idle_since = AgentState.IDLE, self.now
         self._follow(self.acd.timer_fired(timer, self.now))
 
-    def _presence(self, changes: dict[str, bool], name: str) -> set[str]:
+    def _presence(self, agents: Iterable[str], change: Callable[[Known], None]) -> set[str]:
         """Change the model; returns whose presence changed."""
         changed = set()
-        for agent, value in changes.items():
+        for agent in agents:
             known = self.model.agents[agent]
             before = known.present
-            if getattr(known, name) is not value:
-                known.on_break = False
-            setattr(known, name, value)
+            change(known)
             if known.present is not before:
                 changed.add(agent)
                 if known.free:
@@ -375,12 +434,20 @@ class AcdMachine(RuleBasedStateMachine):
         for agent in AGENTS:
             known = self.model.agents[agent]
             there = known.on_duty and known.reachable
-            if known.on_break and there and queue in SERVES[agent]:
-                known.on_break = False
+            if known.on_break == NOT_ANSWERING and there and queue in SERVES[agent]:
+                known.on_break = None
                 changed.add(agent)
                 if known.free:
                     known.idle_since = self.now
                 return
+
+    def _freed(self, caller: Caller) -> None:
+        """A caller who rang in vain: anyone will do when nobody with the skills is free."""
+        caller.offered_to = None
+        serving = [each for each in self.model.agents.values() if caller.queue in SERVES[each.name]]
+        able = [each for each in serving if caller.skills <= SKILLS.get(each.name, {}).keys()]
+        if not any(each.free for each in able):
+            caller.skills = frozenset()
 
     def _follow(self, decisions: list[Decision], changed: set[str] | None = None) -> None:
         reported = set()
@@ -398,11 +465,16 @@ class AcdMachine(RuleBasedStateMachine):
                     assert timer not in self.timers
                     self.timers[timer] = self.now + seconds
                 case CancelTimer(timer):
-                    raise AssertionError(f"{timer} was never meant to be cancelled")
-                case Record(None, FactKind.AGENT_STATE, data):
-                    if data["agent"] == self.breaking and data["status"] == "break":
-                        self._presence({self.breaking: True}, "on_break")
+                    assert timer.kind == WRAP_UP, "only the report may be written early"
+                    del self.timers[timer]
+                case OfferWithdrawn(_, agent):
+                    assert agent == self.withdrawn
+                    self.withdrawn = ""
+                case Record(None, FactKind.AGENT_STATUS, data):
+                    if data["agent"] == self.breaking and data["reason"] == NOT_ANSWERING:
+                        self._presence([self.breaking], self._does_not_answer)
                         self.breaking = ""
+                case Record(None, FactKind.AGENT_STATE, data):
                     reported.add(str(data["agent"]))
                 case Record(None, kind, data):
                     name, _, about = str(data["alarm"]).partition(":")
@@ -411,6 +483,10 @@ class AcdMachine(RuleBasedStateMachine):
                         kind, about, self.model.not_answering if people else self.model.alarmed
                     )
         assert reported >= (changed or set())
+
+    @staticmethod
+    def _does_not_answer(known: Known) -> None:
+        known.on_break = NOT_ANSWERING
 
     def _offered(self, call: CallId, agent: str) -> None:
         caller, known = self.model.callers[call], self.model.agents[agent]
@@ -443,7 +519,8 @@ class AcdMachine(RuleBasedStateMachine):
             known = self.model.agents[agent]
             assert (seat.state, seat.call) == (known.state, known.call)
             assert (seat.on_duty, seat.reachable) == (known.on_duty, known.reachable)
-            assert (seat.on_break is not None, seat.missed) == (known.on_break, known.missed)
+            assert (seat.logged_in, seat.on_break) == (known.logged_in, known.on_break)
+            assert seat.missed == known.missed
             busy = seat.state in (AgentState.OFFERED, AgentState.TALKING)
             assert (seat.call is not None) is busy
             if seat.free:
@@ -474,7 +551,7 @@ class AcdMachine(RuleBasedStateMachine):
     @invariant()
     def nobody_is_on_break_for_not_answering_where_nobody_else_is(self) -> None:
         for agent, known in self.model.agents.items():
-            if known.on_break and known.on_duty and known.reachable:
+            if known.on_break == NOT_ANSWERING and known.on_duty and known.reachable:
                 assert all(self.model.present(queue) for queue in SERVES[agent])
 
     @invariant()

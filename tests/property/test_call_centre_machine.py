@@ -22,9 +22,22 @@ from hypothesis.stateful import (
 from ess_pbx.domain.agent import AgentState
 from ess_pbx.domain.call import Call, Phase, Then
 from ess_pbx.domain.call_centre import CallCentre
+from ess_pbx.domain.calling_back import PHASES as CALLED_BACK
+from ess_pbx.domain.commands import (
+    Asker,
+    CloseCallBack,
+    Command,
+    EndBreak,
+    EndWrapUp,
+    LogIn,
+    LogOut,
+    TakeBreak,
+    Via,
+)
 from ess_pbx.domain.effects import (
     ArmTimer,
     CancelTimer,
+    CheckPin,
     Forget,
     HangUp,
     Illegal,
@@ -40,23 +53,38 @@ from ess_pbx.domain.events import (
     CallEvent,
     CentreEvent,
     ClockRead,
+    DeskCallArrived,
     LegGone,
     PhoneLost,
     PhoneReachable,
+    PinChecked,
     PlaybackEnded,
     TimerFired,
     TimerId,
 )
 from ess_pbx.domain.facts import Fact, FactKind, fields_differ
-from ess_pbx.domain.ids import CallId, LegId, call_of, is_caller
+from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_caller
+from ess_pbx.domain.priority import compose
 
 from .sample_centre import AGENTS, a_centre
 from .virtual_asterisk import NORMAL, VirtualAsterisk
 
-CODES = ("*119#", "*110#", "*2#", "*3#", "*4#")
+CODES = ("*119#", "*110#", "*2#", "*3#", "*4#", "*71#", "*73#")
 REFUSALS = (17, 19, 20, 21)
 CUT_OFF = (0, 38, 127)
 MOST_CALLS = 5
+DESK_CODES = ("*10", "*11", "*12", "*13", "*14", "*15", f"*16{AGENTS[0]}", "*17", "*19")
+RIGHT_PIN = "246810"
+BY = Asker("3001", Via.API)
+COMMANDS: tuple[Command, ...] = tuple(
+    command
+    for agent in AGENTS
+    for command in (
+        *(LogIn(BY, agent), LogIn(BY, agent), LogOut(BY, agent), EndWrapUp(BY, agent)),
+        *(TakeBreak(BY, agent, "sholat"), TakeBreak(BY, agent, "tidur"), EndBreak(BY, agent)),
+    )
+)
+NOBODY_RUNG = {Phase.CALLING_OPERATOR, Phase.CALL_BACK_FAILED}
 
 picks = st.integers(0, 30)
 """Chooses among whatever there is, modulo how many there are."""
@@ -69,11 +97,14 @@ class CallCentreMachine(RuleBasedStateMachine):
         super().__init__()
         self.now = 0.0
         self.arrived = 0
+        self.made = 0
         self.asterisk = VirtualAsterisk()
         self.timers: dict[TimerId, float] = {}
         self.ends: Counter[CallId] = Counter()
         self.raised: set[str] = set()
         self.forgotten: set[CallId] = set()
+        self.desk_calls: set[CallId] = set()
+        self.checks: list[CheckPin] = []
         self.lags = False
 
     @initialize(
@@ -83,6 +114,7 @@ class CallCentreMachine(RuleBasedStateMachine):
         phones=st.sets(st.sampled_from(AGENTS), min_size=2),
         calls=st.lists(st.integers(0, 7), min_size=1, max_size=MOST_CALLS),
         lags=st.booleans(),
+        calls_back=st.none() | st.integers(0, 4),
     )
     def opens(
         self,
@@ -92,16 +124,23 @@ class CallCentreMachine(RuleBasedStateMachine):
         phones: set[str],
         calls: list[int],
         lags: bool,
+        calls_back: int | None,
     ) -> None:
-        """Some calls are under way, each a number of steps: few would come far by chance alone."""
+        """Some calls are under way, each a number of steps: few would come far by chance alone.
+
+        So are call-backs, where those who waited gave up.
+        """
         self.searches = searches
-        self.core = CallCentre(a_centre(menu, wrap_up, searches))
+        self.core = CallCentre(a_centre(menu, wrap_up, searches, calls_back is not None))
         self.clock_shows(9)
         for phone in sorted(phones):
             self._hear(PhoneReachable(phone))
         for number, steps in enumerate(calls):
             self.someone_calls()
             self.a_call_goes_on_as_it_should(number, steps)
+        if calls_back:
+            self.time_passes(6.0)
+            self.operators_have_time_for_those_to_be_called_back(calls_back - 1)
         self.lags = lags
 
     # the world
@@ -112,7 +151,9 @@ class CallCentreMachine(RuleBasedStateMachine):
         self.arrived += 1
         call = CallId(f"n-{self.arrived}")
         self.asterisk.calls(call)
-        self._hear(Arrived(call, "0812", "+62812", "0812", "112", "telco"))
+        # Few numbers, so that some call again.
+        number = f"+6281{self.arrived % 3}"
+        self._hear(Arrived(call, number, number, number, "112", "telco", callable=True))
 
     @rule(pick=picks)
     def a_phone_is_picked_up(self, pick: int) -> None:
@@ -138,11 +179,18 @@ class CallCentreMachine(RuleBasedStateMachine):
             self.asterisk.hangs_up(up[pick % len(up)], cause)
         self._catch_up()
 
-    @rule(pick=picks, key=st.sampled_from("1239#"))
+    @rule(pick=picks, key=st.sampled_from("12359#"))
     def a_caller_presses_a_key(self, pick: int, key: str) -> None:
         legs = [call.caller for call in self.core.calls.values()]
         if legs:
             self._dial(legs[pick % len(legs)], key)
+        self._catch_up()
+
+    @rule(pick=picks, speaks=st.booleans())
+    def a_caller_speaks_or_falls_silent(self, pick: int, speaks: bool) -> None:
+        legs = [call.caller for call in self.core.calls.values()]
+        if legs and (leg := legs[pick % len(legs)]) in self.asterisk.channels:
+            self.asterisk.speaks(leg, speaks)
         self._catch_up()
 
     @rule(pick=picks, code=st.sampled_from(CODES))
@@ -169,11 +217,52 @@ class CallCentreMachine(RuleBasedStateMachine):
                 self._go_on(self.core.calls[name])
                 self._catch_up()
 
+    @rule(command=st.sampled_from(COMMANDS))
+    def something_is_commanded(self, command: Command) -> None:
+        self._hear(command)
+
+    @rule(agent=st.sampled_from(("9999", *AGENTS)), code=st.sampled_from(DESK_CODES))
+    def an_operator_dials_a_code_at_the_desk(self, agent: str, code: str) -> None:
+        call = CallId(f"d-{len(self.desk_calls) + 1}")
+        self.desk_calls.add(call)
+        self.asterisk.calls(call)
+        self._hear(DeskCallArrived(call, agent, code))
+
+    @rule(pick=picks, keys=st.sampled_from([RIGHT_PIN, RIGHT_PIN, "111111", "2", "*", "9"]))
+    def keys_are_pressed_at_a_desk(self, pick: int, keys: str) -> None:
+        if desks := list(self.core.desks.calls):
+            self._dial(caller_leg(desks[pick % len(desks)]), keys)
+        self._catch_up()
+
+    @rule(right=st.sampled_from([True, True, True, False, None]))
+    def a_pin_was_compared(self, right: bool | None) -> None:
+        while self.checks:
+            check = self.checks.pop()
+            assert check.pin not in repr(check)
+            self._hear(PinChecked(check.call, right and check.pin == RIGHT_PIN))
+
+    @precondition(lambda self: self.core.call_backs.open)
+    @rule(steps=st.integers(0, 3))
+    def operators_have_time_for_those_to_be_called_back(self, steps: int) -> None:
+        for call in list(self.core.calls.values()):
+            if call.phase in (Phase.WAITING, Phase.IVR) and call.caller in self.asterisk.channels:
+                self.asterisk.hangs_up(call.caller, NORMAL)
+        self._catch_up()
+        for agent in AGENTS:
+            self._hear(PhoneReachable(agent))
+        self.time_passes(30.0)
+        self.clock_shows(9)
+        for _ in range(steps):
+            for call in list(self.core.calls.values()):
+                if call.phase in CALLED_BACK:
+                    self._go_on(call)
+            self._catch_up()
+
     def _ringing(self) -> list[LegId]:
         return [
             leg
             for leg, channel in self.asterisk.channels.items()
-            if not channel.up and channel.role is not Role.CALLER
+            if not channel.up and not is_caller(leg)
         ]
 
     def _go_on(self, call: Call) -> None:
@@ -191,7 +280,11 @@ class CallCentreMachine(RuleBasedStateMachine):
                 self._dial(call.operator.leg, "*3#")
             case Phase.CONFERENCE if call.operator:
                 self._dial(call.operator.leg, "*4#")
-            case Phase.RETURNING if call.operator_hears:
+            case Phase.CALLING_OPERATOR if call.offer:
+                self._pick_up(call.offer.leg)
+            case Phase.CALLING_BACK:
+                self._pick_up(call.caller)
+            case Phase.RETURNING | Phase.CALL_BACK_FAILED if call.operator_hears:
                 self.asterisk.playback_over(call.operator_hears)
             case _:
                 pass
@@ -216,7 +309,7 @@ class CallCentreMachine(RuleBasedStateMachine):
 
     @rule(hour=st.sampled_from([6, 9, 20]))
     def clock_shows(self, hour: int) -> None:
-        self._hear(ClockRead(datetime(2026, 1, 1, hour)))
+        self._hear(ClockRead(datetime(2026, 1, 1, hour), wall=1_750_000_000.0 + self.now))
 
     @rule(seconds=st.sampled_from([0.5, 6.0, 13.0, 50.0]))
     def time_passes(self, seconds: float) -> None:
@@ -284,6 +377,11 @@ class CallCentreMachine(RuleBasedStateMachine):
 
     def _decide(self, event: CallEvent | CentreEvent) -> None:
         before = {call.id: call for call in self.core.calls.values()}
+        in_vain = {
+            call.operator.agent
+            for call in before.values()
+            if call.phase in CALLED_BACK and call.operator
+        }
         seats = {agent: seat.state for agent, seat in self.core.acd.seats.items()}
         for effect in self.core.decide(event, self.now):
             match effect:
@@ -296,6 +394,9 @@ class CallCentreMachine(RuleBasedStateMachine):
                         self.raised.discard(str(data["alarm"]))
                     if kind is FactKind.CALL_ENDED and call is not None:
                         self.ends[call] += 1
+                    if kind is FactKind.CALL_BACK_STARTED:
+                        self.made += 1
+                        assert not self.core.acd.waiting, "callers go first"
                 case ArmTimer(timer, seconds):
                     self.timers[timer] = self.now + seconds
                 case CancelTimer(timer):
@@ -304,25 +405,41 @@ class CallCentreMachine(RuleBasedStateMachine):
                     self.forgotten.add(call)
                 case Illegal(call, state, name):
                     assert state == "unknown", f"{name} in {state}"
-                    assert call in self.forgotten
+                    assert call in self.forgotten | self.desk_calls - self.core.desks.calls.keys()
                 case Refused():
-                    raise AssertionError(f"nobody asked: {effect}")
+                    assert isinstance(event, Command), f"nobody asked: {effect}"
+                case CheckPin():
+                    self.checks.append(effect)
                 case _:
                     if isinstance(effect, Originate) and effect.role is Role.OPERATOR:
-                        self._may_be_rung(effect.address, seats[effect.address], event)
-                    if isinstance(effect, HangUp) and is_caller(effect.leg):
-                        self._may_be_dropped(before[CallId(effect.leg)], event)
+                        state = seats[effect.address]
+                        self._may_be_rung(effect.address, state, event, effect.address in in_vain)
+                    if (
+                        isinstance(effect, HangUp)
+                        and CallId(effect.leg) not in self.desk_calls
+                        and call_of(effect.leg) in before
+                    ):
+                        its = before[call_of(effect.leg)]
+                        if effect.leg == its.caller and its.phase not in CALLED_BACK:
+                            self._may_be_dropped(its, event)
                     self.asterisk.requests.append(effect)
 
-    def _may_be_rung(self, agent: str, state: AgentState, event: CallEvent | CentreEvent) -> None:
+    def _may_be_rung(
+        self, agent: str, state: AgentState, event: CallEvent | CentreEvent, in_vain: bool
+    ) -> None:
         seat = self.core.acd.seats[agent]
         assert seat.present, "on duty and reachable"
         assert seat.state is AgentState.OFFERED
         # Idle before, or made so by this very event.
+        if state is AgentState.WRAP_UP and (
+            isinstance(event, PinChecked) or event == EndWrapUp(BY, agent)
+        ):
+            return
         if isinstance(event, AgentTimerFired) and event.timer.owner == agent:
             assert state in (AgentState.WRAP_UP, AgentState.PAUSED)
         elif state is AgentState.TALKING:
-            assert self.core.config.policy.wrap_up == 0
+            # Whoever rang somebody in vain has nothing to report.
+            assert in_vain or self.core.config.policy.wrap_up == 0
         else:
             assert state in (AgentState.IDLE, AgentState.OFFERED)
 
@@ -380,9 +497,34 @@ class CallCentreMachine(RuleBasedStateMachine):
         assert self.core.acd.waiting.keys() == waiting
 
     @invariant()
+    def no_operator_is_rung_to_call_back_whom_a_caller_could_have(self) -> None:
+        """Who waits and rings nowhere has nobody in reach, not even one who is only rung."""
+        lent = {
+            call.offer.agent
+            for call in self.core.calls.values()
+            if call.phase is Phase.CALLING_OPERATOR and call.offer
+        }
+        for entry in self.core.acd.waiting.values():
+            if entry.offered_to is None:
+                reach = {agent for agent in lent if self.core.acd.seats[agent].present}
+                assert not reach & set(entry.line.seats)
+
+    @invariant()
+    def a_task_is_called_by_one_call_at_a_time(self) -> None:
+        tasks = Counter(
+            call.earlier for call in self.core.calls.values() if call.phase in CALLED_BACK
+        )
+        assert all(count == 1 for count in tasks.values())
+        dialling = [t.dialling for t in self.core.call_backs.open.values() if t.dialling]
+        assert all(
+            self.core.calls[CallId(each.call)].phase is Phase.CALLING_BACK for each in dialling
+        )
+
+    @invariant()
     def timers_belong_to_someone(self) -> None:
         owners = {timer.owner for timer in self.timers}
-        assert owners <= {*AGENTS, *self.core.calls}
+        assert owners <= {*AGENTS, *self.core.calls, *self.core.desks.calls}
+        assert owners >= self.core.desks.calls.keys(), "a call at a desk ends by itself"
 
     @invariant()
     def whoever_is_rung_or_being_told_has_a_timer_that_ends_it(self) -> None:
@@ -390,14 +532,34 @@ class CallCentreMachine(RuleBasedStateMachine):
             ring = {"ring"} if call.offer else set()
             asks = call.language != "id" or call.category == "medis"
             ladder = {"ladder"} if asks and not call.rungs else set()
+            silence = set() if call.silent or call.speaking else {"silence"}
             expected = {
-                Phase.IVR: {"menu", *ring},
-                Phase.WAITING: {"comfort", *ring, *ladder},
+                Phase.IVR: {"menu", *ring, *silence},
+                Phase.WAITING: {"comfort", *ring, *ladder, *silence},
                 Phase.CONSULT_RINGING: {"agency"},
                 Phase.RETURNING: {"agency"},
+                Phase.CALLING_OPERATOR: {"ring"},
+                Phase.CALLING_BACK: {"callback"},
+                Phase.CALL_BACK_FAILED: {"callback"},
                 Phase.ENDED: {"release"},
             }.get(call.phase, set())
-            assert {timer.kind for timer in self.timers if timer.owner == call.id} == expected
+            armed = {timer.kind for timer in self.timers if timer.owner == call.id}
+            if call.phase is Phase.TALKING and silence:
+                armed -= silence  # until the caller was asked
+            assert armed == expected
+
+    @invariant()
+    def priority_is_what_speaks_for_and_against_a_call(self) -> None:
+        for call in self.core.calls.values():
+            parts = (call.usual_priority, call.chosen_priority, call.raises, call.prank)
+            assert call.priority == compose(*parts)
+            assert call.silent is ("silent" in call.raises)
+            assert call.prank is None or not call.silent
+
+    @invariant()
+    def nothing_is_said_into_a_conversation_that_is_none(self) -> None:
+        for call in self.core.calls.values():
+            assert call.asking is None or (call.phase is Phase.TALKING and not call.silent)
 
     # what holds when nothing is under way
 
@@ -405,7 +567,7 @@ class CallCentreMachine(RuleBasedStateMachine):
     @invariant()
     def callers_without_a_human_hear_one_thing_and_others_nothing(self) -> None:
         for call in self.core.calls.values():
-            if call.phase is Phase.ENDED:
+            if call.phase is Phase.ENDED or call.phase in CALLED_BACK:
                 continue
             channel = self.asterisk.channels[call.caller]
             assert channel.up
@@ -427,6 +589,7 @@ class CallCentreMachine(RuleBasedStateMachine):
     @invariant()
     def every_leg_is_known_on_both_sides(self) -> None:
         known = {leg for call in self.core.calls.values() for leg in call.legs}
+        known |= {caller_leg(call) for call in self.core.desks.calls}
         assert known >= self.asterisk.channels.keys()
 
     @precondition(lambda self: self.asterisk.quiet)
@@ -434,7 +597,8 @@ class CallCentreMachine(RuleBasedStateMachine):
     def no_phone_rings_or_is_held_for_nothing(self) -> None:
         for call in self.core.calls.values():
             sides = (call.offer, call.operator, call.agency)
-            wanted = {call.caller} | {side.leg for side in sides if side is not None}
+            caller = set() if call.phase in NOBODY_RUNG else {call.caller}
+            wanted = caller | {side.leg for side in sides if side is not None}
             there = {leg for leg in self.asterisk.channels if call_of(leg) == call.id}
             assert there <= (set() if call.phase is Phase.ENDED else wanted)
 
@@ -444,20 +608,23 @@ class CallCentreMachine(RuleBasedStateMachine):
             return
         self.asterisk.loses_phones = self.asterisk.refuses_phones = False
         self._settle()
-        for _ in range(3):
+        for _ in range(4):
             for leg in list(self.asterisk.channels):
                 if leg in self.asterisk.channels:
                     self.asterisk.hangs_up(leg, NORMAL)
             self._settle()
             self.lags = False
+            for task in list(self.core.call_backs.open):
+                self._hear(CloseCallBack(Asker("penyelia", Via.API), task, "tutup"))
             self.time_passes(50.0)
         assert self.core.calls == {}
+        assert self.core.desks.calls == {}
         assert self.core.acd.waiting == {}
         assert self.asterisk.channels == {}
         assert self.asterisk.bridges == set()
         assert self.asterisk.playing == {}
         assert {timer.owner for timer in self.timers} <= set(AGENTS)
-        assert len(self.forgotten) == self.arrived == self.ends.total()
+        assert len(self.forgotten) == self.arrived + self.made == self.ends.total()
         assert all(seat.state is AgentState.IDLE for seat in self.core.acd.seats.values())
 
 
@@ -474,6 +641,8 @@ def talkers(call: Call) -> set[LegId]:
         Phase.TALKING: {call.caller} | operator,
         Phase.CONSULT_RINGING: operator,
         Phase.RETURNING: operator,
+        Phase.CALLING_BACK: operator,
+        Phase.CALL_BACK_FAILED: operator,
         Phase.CONSULT: operator | agency,
         Phase.CONFERENCE: {call.caller} | operator | agency,
         Phase.HANDED_OVER: {call.caller} | agency,

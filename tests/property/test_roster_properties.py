@@ -18,7 +18,7 @@ FIRST = date(2026, 2, 27)
 DAYS = [FIRST + timedelta(days=each) for each in range(3)]
 PEOPLE = ["1001", "1002", "1003", "1004"]
 IDS = ["pagi", "malam", "raya"]
-CENTRE = sample().centre
+CENTRE = sample().centre_named()
 people = st.sampled_from(PEOPLE)
 clock = st.builds(time, st.integers(0, 23), st.sampled_from([0, 1, 30, 59]))
 

@@ -35,6 +35,8 @@ from ess_pbx.domain.events import (
     LegRang,
     PlaybackBegan,
     PlaybackEnded,
+    SpeechBegan,
+    SpeechEnded,
 )
 from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId, call_of, caller_leg
 
@@ -125,6 +127,10 @@ class VirtualAsterisk:
         """A key."""
         self._tell(KeyPressed(call_of(leg), leg, key))
 
+    def speaks(self, leg: LegId, speaks: bool) -> None:
+        """Speech begins or ends; as Asterisk, it may say so twice."""
+        self._tell((SpeechBegan if speaks else SpeechEnded)(call_of(leg), leg))
+
     def playback_over(self, playback: PlaybackId) -> None:
         """A prompt came to its end, or is stopped; nothing for one that is not there."""
         for place, queue in self.playing.items():
@@ -185,7 +191,8 @@ class VirtualAsterisk:
             return
         if place in self.channels:
             channel = self.channels[LegId(place)]
-            assert channel.bridge is None, "a prompt to a leg in a bridge"
+            alone = channel.bridge is None or channel.role is Role.OPERATOR
+            assert alone, "a prompt to a caller in a bridge, who then hears nobody"
         queue = self.playing.setdefault(place, [])
         queue.append(playback)
         if len(queue) == 1:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ess_pbx.cli import app
+from ess_pbx.errors import SettingsError
 from ess_pbx.settings.model import CHECKOUT
 
 SAMPLE = CHECKOUT / "deploy" / "sample" / "centre.toml"
@@ -95,3 +96,12 @@ def test_a_centre_without_a_menu_queues_at_once(
     lines = said(capsys, "simulate", str(tmp_path / "centre.toml"))
 
     assert lines[-1].startswith("antrean umum: kategori lainnya")
+
+
+def test_of_several_centres_one_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    province = str(SAMPLE.parent / "province" / "installation.toml")
+
+    lines = said(capsys, "simulate", province, "--keys=", "--centre", "selatan")
+    assert lines[-1].startswith("antrean umum: kategori lainnya")
+    with pytest.raises(SettingsError, match="expected one of utara, selatan"):
+        said(capsys, "show", province)

@@ -118,3 +118,17 @@ def test_show_tells_who_is_on_duty_on_a_date_and_why(
     assert "1005 libur (sakit)" in told
     assert "1001" not in told.partition("On duty now")[0]
     assert "On duty now" in told
+
+
+PROVINCE = SAMPLE.parent / "province" / "installation.toml"
+
+
+def test_of_several_centres_one_is_named(
+    monkeypatch: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "show", PROVINCE) == 2
+    assert (
+        "--centre: no centre was named; expected one of utara, selatan" in capsys.readouterr().err
+    )
+    assert run(monkeypatch, "show", PROVINCE, "--centre", "selatan") == 0
+    assert "Operator Selatan" in capsys.readouterr().out

@@ -14,7 +14,7 @@ from .story import PINS, QUICK, Person, Service, centre_settings
 @pytest.fixture(autouse=True)
 def quick_argon2(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forty starts of a service need no 64 MiB each."""
-    monkeypatch.setattr("ess_pbx.web.accounts.PasswordHasher", lambda: QUICK)
+    monkeypatch.setattr("ess_pbx.settings.pins._HASHER", QUICK)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from ess_pbx.asterisk.render import AsteriskFolders
 from ess_pbx.demo.stage import loopback, sample
+from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.events import Arrived, ClockRead, LegAnswered, LegGone, PhoneReachable
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId, caller_leg
@@ -38,7 +39,7 @@ QUICK = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 def centre_settings(state: Path, **web: Any) -> Settings:
     """The sample centre with a supervisor, all on duty all day."""
     settings = loopback(sample(), state)
-    centre = settings.centre
+    centre = settings.centre_named()
     operators = tuple(
         replace(each, supervisor=each.extension == SUPERVISOR) for each in centre.operators
     )
@@ -48,7 +49,15 @@ def centre_settings(state: Path, **web: Any) -> Settings:
     )
     return replace(
         settings,
-        centre=replace(centre, operators=operators, shifts=(whole_day,)),
+        centres=(
+            replace(
+                centre,
+                operators=operators,
+                shifts=(whole_day,),
+                # Whoever leaves is to be called back, when somebody asks for it.
+                policy=replace(centre.policy, call_back_after=0.0, call_back_delays=(3600.0,) * 3),
+            ),
+        ),
         web=replace(settings.web, **web),
     )
 
@@ -71,14 +80,14 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         state = settings.folders.state
-        extensions = [operator.extension for operator in settings.centre.operators]
+        extensions = [each.extension for centre in settings.centres for each in centre.operators]
         credentials = load_credentials(state, extensions)
         self.give_pins(PINS)
         assert credentials.admin_password is not None
         self.admin_password = credentials.admin_password
         unused = Path("/nonexistent")
         places = dict.fromkeys(AsteriskFolders.__dataclass_fields__, unused)
-        folders = AsteriskFolders(**{**places, "fallback": state / "fallback-phones"})
+        folders = AsteriskFolders(**{**places, "fallback": state / "fallback"})
         self.engine = Engine(settings, credentials, folders)
         self.web = WebServer(settings, self.engine)
 
@@ -104,22 +113,41 @@ class Service:
         await self.web.stop()
         await self.engine.stop()
 
+    @property
+    def core(self) -> CallCentre:
+        """The first centre."""
+        return next(iter(self.engine.centres))
+
     # What happens in the centre
 
     def given_present(self, *extensions: str) -> None:
-        self.engine.dispatcher.feed(ClockRead(datetime(2026, 11, 22, 12), False, time.time()))
+        for core in self.engine.centres:
+            noon = ClockRead(datetime(2026, 11, 22, 12), False, time.time(), centre=core.config.id)
+            self.engine.dispatcher.feed(noon)
         for extension in extensions:
             self.engine.dispatcher.feed(PhoneReachable(extension))
 
-    def when_a_call_arrives(self, call: CallId = CALL, number: str = NUMBER) -> None:
+    def when_a_call_arrives(
+        self, call: CallId = CALL, number: str = NUMBER, centre: str = ""
+    ) -> None:
         self.engine.dispatcher.feed(
-            Arrived(call, number, number, number, "112", "telco-a", invited_at=time.time())
+            Arrived(
+                call,
+                number,
+                number,
+                number,
+                "112",
+                "telco-a",
+                invited_at=time.time(),
+                callable=True,
+                centre=centre,
+            )
         )
 
     def when_it_is_answered(self, call: CallId = CALL) -> str:
         """The operator who was offered the call picks up; returns who it was."""
         self.engine.dispatcher.feed(LegAnswered(call, caller_leg(call)))
-        offer = self.engine.core.calls[call].offer
+        offer = self.engine.centres.calls[call].offer
         assert offer is not None
         self.engine.dispatcher.feed(LegAnswered(call, offer.leg))
         return offer.agent
@@ -163,9 +191,9 @@ class Person:
         return Person(self.session, self.url, content["token"])
 
     @contextlib.asynccontextmanager
-    async def feed(self, *, by_message: bool = False) -> AsyncIterator[Feed]:
+    async def feed(self, *, by_message: bool = False, centre: str = "") -> AsyncIterator[Feed]:
         headers = {} if by_message else self.headers
-        url = f"{self.url}/api/v1/live"
+        url = f"{self.url}/api/v1/live" + (f"?centre={centre}" if centre else "")
         async with self.session.ws_connect(url, headers=headers) as socket:
             if by_message:
                 await socket.send_str(msgspec.json.encode({"token": self.token}).decode())

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from cyclopts import App
 
+from ess_pbx.cli import calls
+from ess_pbx.control_commands import GROUPS
 from ess_pbx.db.connect import create_engine
 from ess_pbx.db.queries import audit_log
 from ess_pbx.domain.events import AlarmChanged
 from ess_pbx.domain.facts import FactKind
+from ess_pbx.domain.ids import CallId
 from ess_pbx.errors import ControlError
 
 from .story import CALL, COLLEAGUE, NUMBER, OPERATOR, SUPERVISOR, Person, Service, centre_settings
 
 BROKE = "tidak menjawab"
+LATER, OTHER_NUMBER = CallId("ess1-1700000001.2"), "+6281234567891"
+CommandLine = Callable[..., Awaitable[None]]
 
 
 def given_on_break(service: Service, extension: str) -> None:
     service.given_present(OPERATOR, COLLEAGUE, SUPERVISOR)
-    service.engine.core.acd.seats[extension].on_break = BROKE
+    service.core.acd.seats[extension].on_break = BROKE
 
 
 async def test_an_operator_ends_their_own_break(service: Service, operator: Person) -> None:
@@ -36,14 +44,14 @@ async def test_an_operator_who_acts_for_another_is_denied_and_it_is_counted(
     status, content = await operator.ask("POST", "/operators/1002/end-break")
     assert (status, content["code"]) == (403, "denied")
     assert content["expected"] == "agent 1001"
-    assert service.engine.core.acd.seats[COLLEAGUE].on_break == BROKE
+    assert service.core.acd.seats[COLLEAGUE].on_break == BROKE
     assert (await admin.ask("GET", "/access"))[1]["counts"]["denied"] == 1
 
 
 async def test_a_supervisor_ends_anyones_break(service: Service, supervisor: Person) -> None:
     given_on_break(service, COLLEAGUE)
     assert (await supervisor.ask("POST", "/operators/1002/end-break"))[0] == 200
-    assert service.engine.core.acd.seats[COLLEAGUE].on_break is None
+    assert service.core.acd.seats[COLLEAGUE].on_break is None
 
 
 async def test_what_the_core_refuses_says_why(supervisor: Person) -> None:
@@ -97,10 +105,9 @@ async def test_an_operator_marks_only_a_call_they_had(service: Service, operator
     path, body = f"/calls/{CALL}/mark", {"mark": "prank"}
     assert (await operator.ask("POST", path, body))[0] == 403
     assert service.when_it_is_answered() == OPERATOR
-    status, content = await operator.ask("POST", path, body)
-    assert (status, content["code"]) != (403, "denied")
+    assert await operator.ask("POST", path, body) == (200, {"ok": True})
     service.when_the_caller_hangs_up()
-    assert (await operator.ask("POST", path, body))[0] != 403
+    assert (await operator.ask("POST", path, {"mark": "ghost"}))[0] == 200
 
 
 async def test_what_no_core_understands_yet_is_refused_as_such(supervisor: Person) -> None:
@@ -111,28 +118,132 @@ async def test_what_no_core_understands_yet_is_refused_as_such(supervisor: Perso
     assert all(400 <= status < 500 for status, _ in answers)
 
 
-async def test_memories_are_shown_as_they_are(service: Service, supervisor: Person) -> None:
-    class Callers:
-        name = "callers"
+async def test_pranks_are_marked_confirmed_shown_and_lifted(
+    service: Service, operator: Person, supervisor: Person
+) -> None:
+    service.given_present(OPERATOR)
+    service.when_a_call_arrives()
+    service.when_it_is_answered()
+    body = {"mark": "prank", "note": "tertawa"}
+    assert (await operator.ask("POST", f"/calls/{CALL}/mark", body))[0] == 200
+    why = {"number": NUMBER, "reason": "tiga kali"}
+    assert (await supervisor.ask("POST", "/pranks/confirm", why))[0] == 200
 
-        def dump(self) -> Any:
-            return {
-                "calls": {"c": ["+62811111111", 1.0, 2.0, True]},
-                "marks": {NUMBER: {"c1": ["1001", 5.0, "tertawa"]}},
-                "confirmed": {NUMBER: [99.0, 6.0, "1003", "api", "tiga kali"]},
-            }
-
-        def remember(self, *_: object) -> None: ...
-
-        def load(self, _: object) -> None: ...
-
-    core = service.engine.core
-    core.memories = (*(each for each in core.memories if each.name != "callers"), Callers())
     _, (prank,) = await supervisor.ask("GET", "/pranks")
-    assert (prank["number"], prank["confirmed"]["until"]) == (NUMBER, 99.0)
-    assert prank["marked"] == [{"call": "c1", "by": "1001", "at": 5.0, "note": "tertawa"}]
+    assert (prank["centre"], prank["number"]) == ("contoh", NUMBER)
+    (marked,) = prank["marked"]
+    assert (marked["call"], marked["by"], marked["note"]) == (CALL, OPERATOR, "tertawa")
+    confirmed = prank["confirmed"]
+    assert (confirmed["by"], confirmed["via"]) == (SUPERVISOR, "api")
+    assert confirmed["until"] > confirmed["at"]
+
+    assert (await supervisor.ask("POST", "/pranks/lift", why))[0] == 200
+    assert await supervisor.ask("GET", "/pranks") == (200, [])
+    status, content = await supervisor.ask("POST", "/pranks/lift", why)
+    assert (status, content["code"]) == (409, "not-confirmed")
+
+
+async def test_who_left_in_vain_is_shown_called_back_and_closed(
+    service: Service, operator: Person, supervisor: Person
+) -> None:
+    service.when_a_call_arrives()
+    service.when_the_caller_hangs_up()
+    _, (task,) = await supervisor.ask("GET", "/call-backs")
+    assert (task["id"], task["caller_e164"], task["why"]) == (CALL, NUMBER, "abandoned")
+    _, (masked,) = await operator.ask("GET", "/call-backs")
+    assert (masked["id"], masked["caller_e164"]) == (CALL, "+62812****90")
+
+    service.given_present(OPERATOR)
+    path = f"/call-backs/{CALL}"
+    assert (await operator.ask("POST", f"{path}/now", {"agent": COLLEAGUE}))[0] == 403
+    assert (await operator.ask("POST", f"{path}/now", {"agent": OPERATOR}))[0] == 200
+    _, (call,) = await operator.ask("GET", "/calls")
+    assert call["offered_to"] == OPERATOR
+    status, content = await supervisor.ask("POST", f"{path}/now", {})
+    assert (status, content["code"]) == (409, "already-calling")
+
+    assert (await supervisor.ask("POST", f"{path}/close", {"reason": "sudah"}))[0] == 200
     assert await supervisor.ask("GET", "/call-backs") == (200, [])
-    assert (await supervisor.ask("GET", "/surge"))[1]["state"] is None
+
+
+async def test_an_operator_logs_out_and_in_and_takes_a_break(
+    service: Service, operator: Person
+) -> None:
+    service.given_present(OPERATOR)
+    rest = {"reason": "makan"}
+    steps: list[tuple[str, Any, str]] = [
+        ("log-out", None, "logged-out"),
+        ("log-in", None, "present"),
+        ("break", rest, "break"),
+        ("end-break", None, "present"),
+    ]
+    for what, body, status in steps:
+        assert (await operator.ask("POST", f"/operators/1001/{what}", body))[0] == 200, what
+        _, view = await operator.ask("GET", "/operators/1001")
+        assert view["status"] == status, what
+    answer, content = await operator.ask("POST", "/operators/1001/break", {"reason": "bosan"})
+    assert (answer, content["code"]) == (422, "unknown-reason")
+    assert "makan" in content["message"]
+
+
+async def test_an_operator_ends_their_wrap_up(service: Service, operator: Person) -> None:
+    service.given_present(OPERATOR)
+    service.when_a_call_arrives()
+    service.when_it_is_answered()
+    service.when_the_caller_hangs_up()
+    assert (await operator.ask("GET", "/operators/1001"))[1]["state"] == "wrap-up"
+    assert (await operator.ask("POST", "/operators/1001/end-wrap-up"))[0] == 200
+    assert (await operator.ask("GET", "/operators/1001"))[1]["state"] == "idle"
+
+
+def _run(app: App, words: list[str]) -> object:
+    return app(words, result_action="return_value")
+
+
+@pytest.fixture
+def command_line(service: Service, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    """The command line of this service: its own threads, the real control socket."""
+    monkeypatch.setattr("ess_pbx.control_commands.load_settings", lambda _: service.settings)
+    monkeypatch.setattr("ess_pbx.control_commands.run", asyncio.run)
+
+    async def ask(*words: str) -> None:
+        group, command, *rest = words
+        (app,) = [each for each in (*GROUPS, calls) if group in each.name]
+        assert await asyncio.to_thread(_run, app, [command, "centre.toml", *rest]) == 0
+
+    return ask
+
+
+async def test_the_command_line_does_what_the_api_does(
+    service: Service, command_line: CommandLine
+) -> None:
+    service.given_present(OPERATOR)
+    seat = service.core.acd.seats[OPERATOR]
+    await command_line("agents", "log-out", "1001")
+    assert not seat.logged_in
+    await command_line("agents", "log-in", "1001")
+    await command_line("agents", "break", "1001", "--reason", "makan")
+    assert seat.on_break == "makan"
+    await command_line("agents", "end-break", "1001")
+    service.when_a_call_arrives()
+    service.when_it_is_answered()
+    await command_line("calls", "mark", CALL, "prank", "--note", "tertawa")
+    await command_line("pranks", "confirm", NUMBER, "--reason", "tiga kali")
+    assert service.core.callers.confirmed(NUMBER) is not None
+    await command_line("pranks", "lift", NUMBER, "--reason", "keliru")
+    assert service.core.callers.confirmed(NUMBER) is None
+    service.when_the_caller_hangs_up()
+    await command_line("agents", "end-wrap-up", "1001")
+    assert seat.free
+
+    service.when_a_call_arrives(LATER, OTHER_NUMBER)
+    service.when_the_caller_hangs_up(LATER)
+    await command_line("call-backs", "now", LATER, "--agent", "1001")
+    assert seat.call in service.core.calls
+    await command_line("call-backs", "close", LATER, "--reason", "sudah")
+    assert service.core.call_backs.open == {}
+    for group in ("agents", "pranks", "call-backs", "alarms"):
+        await command_line(group, "list")
 
 
 async def test_health_says_that_it_lives_and_readiness_what_is_lacking(anyone: Person) -> None:
@@ -159,7 +270,7 @@ async def test_the_control_socket_is_the_services_own_users_and_asks_no_password
     assert (who["role"], who["expires"]) == ("admin", None)
     service.engine.dispatcher.feed(AlarmChanged("roster", True, "x"))
     await service.control.ask("POST", "/alarms/roster/acknowledge")
-    assert service.engine.core.alarms.standing["roster"].acknowledged_by == who["account"]
+    assert service.core.alarms.standing["roster"].acknowledged_by == who["account"]
 
 
 async def test_a_control_socket_under_a_long_path_works_too(tmp_path_factory: Any) -> None:

@@ -20,7 +20,7 @@ async def test_a_feed_begins_with_all_as_it_is(service: Service, operator: Perso
     async with operator.feed() as feed:
         snapshot = await feed.next()
     assert snapshot["type"] == "snapshot"
-    assert snapshot["centre"]["waiting"] == 1
+    assert [each["waiting"] for each in snapshot["centres"]] == [1]
     assert [each["id"] for each in snapshot["calls"]] == [CALL]
     states = {each["extension"]: each["status"] for each in snapshot["operators"]}
     assert (states[OPERATOR], states["1002"]) == ("present", "away")

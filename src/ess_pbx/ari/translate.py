@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ess_pbx.ari import models
+from ess_pbx.domain.effects import Role
 from ess_pbx.domain.events import (
     Arrived,
     CallEvent,
     CentreEvent,
+    DeskCallArrived,
     KeyPressed,
     LegAnswered,
     LegGone,
@@ -18,10 +20,13 @@ from ess_pbx.domain.events import (
     PhoneReachable,
     PlaybackBegan,
     PlaybackEnded,
+    SpeechBegan,
+    SpeechEnded,
 )
-from ess_pbx.domain.ids import CallId, LegId, PlaybackId, call_of, is_caller
-from ess_pbx.settings.model import Settings, Trunk
-from ess_pbx.sip.numbers import is_entry_number, parse_caller
+from ess_pbx.domain.ids import CallId, LegId, PlaybackId, call_of, is_called_back, is_caller
+from ess_pbx.settings.entry import Entry
+from ess_pbx.settings.model import Settings
+from ess_pbx.sip.numbers import parse_caller
 
 EVENTS = (
     "CallBroadcast",
@@ -31,6 +36,8 @@ EVENTS = (
     "ChannelHangupRequest",
     "StasisEnd",
     "ChannelDtmfReceived",
+    "ChannelTalkingStarted",
+    "ChannelTalkingFinished",
     "PlaybackStarted",
     "PlaybackFinished",
     "DeviceStateChanged",
@@ -42,23 +49,44 @@ UNREACHABLE = frozenset({"UNAVAILABLE", "INVALID", "UNKNOWN"})
 
 NORMAL_CLEARING, UNKNOWN_CAUSE = 16, 0
 
+DESK, DESK_CONTEXT = "desk", "desk"
+"""First argument of ``Stasis()`` for an operator who dialled a code, and where the dialplan is."""
+
+RECORDED = "recorded"
+"""What the dialplan says of a channel that comes back to the engine from ``[call-back]``."""
+
 CALLED_VARIABLE = "ESS_CALLED"
 """Channel variable in which the dialplan leaves the number that was dialled."""
 
 
 class Translator:
-    """Translates for the centre and trunks of some settings."""
+    """Translates for the centres and trunks of some settings."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._node = settings.asterisk.node
         self._trunks = {trunk.id: trunk for trunk in settings.trunks}
-        self._phones = {operator.extension for operator in settings.centre.operators}
+        self._centres = {centre.id: centre for centre in settings.centres}
+        self._entry = Entry(settings)
+        self._phones = {
+            operator.extension for centre in settings.centres for operator in centre.operators
+        }
         self._causes: dict[str, int] = {}
 
     def translate(self, event: models.Event) -> Sequence[CallEvent | CentreEvent]:
         """The core's events for one of Asterisk's, in order."""
         match event:
+            case models.StasisStart(channel=channel, args=[first, code]) if first == DESK:
+                # The registration that the call came with says who it is; a From can say anything.
+                agent = endpoint_of(channel.name)
+                return [DeskCallArrived(CallId(channel.id), agent, code)]
+            case models.StasisStart() if to_be_recorded(event) is not None:
+                return []
             case models.StasisStart(channel=channel) if is_caller(channel.id):
+                return [self.arrived(channel)]
+            case models.StasisStart(channel=channel, args=args) if is_called_back(
+                channel.id
+            ) and args != [RECORDED]:
+                # An engine before this one called them, and the dialplan has offered them since.
                 return [self.arrived(channel)]
             case models.StasisStart(channel=channel):
                 return [LegAnswered(call_of(channel.id), LegId(channel.id))]
@@ -78,6 +106,10 @@ class Translator:
                 return [LegGone(call_of(channel.id), LegId(channel.id), cause)]
             case models.ChannelDtmfReceived(channel=channel, digit=digit):
                 return [KeyPressed(call_of(channel.id), LegId(channel.id), digit)]
+            case models.ChannelTalkingStarted(channel=channel) if is_caller(channel.id):
+                return [SpeechBegan(call_of(channel.id), LegId(channel.id))]
+            case models.ChannelTalkingFinished(channel=channel) if is_caller(channel.id):
+                return [SpeechEnded(call_of(channel.id), LegId(channel.id))]
             case models.PlaybackStarted(playback=playback):
                 return [PlaybackBegan(call_of(playback.id), PlaybackId(playback.id))]
             case models.PlaybackFinished(playback=playback):
@@ -105,30 +137,37 @@ class Translator:
 
     def arrived(self, channel: models.Channel, *, gone: bool = False) -> Arrived:
         """The arrival of a caller's channel; ``gone`` when it ended before we had it."""
-        settings = self._settings
-        trunk = self._trunks.get(endpoint_of(channel.name))
+        endpoint = endpoint_of(channel.name)
+        trunk = self._trunks.get(endpoint)
         called = str((channel.channelvars or {}).get(CALLED_VARIABLE) or "")
+        rung, known = self._entry.rung(endpoint, called)
+        centre = self._centres[rung]
         caller = parse_caller(
-            channel.caller.number, country=settings.country, area_code=settings.area_code
+            channel.caller.number, country=centre.country, area_code=centre.area_code
         )
         return Arrived(
-            CallId(channel.id),
+            call_of(channel.id),
             caller_raw=channel.caller.number,
             caller_e164=caller.e164,
             caller_display=caller.display,
             called=called,
             callable=caller.callable,
-            trunk=trunk.id if trunk is not None else None,
+            number_fault=caller.reason or "",
+            trunk=None if trunk is None else trunk.id,
             gone=gone,
-            known_number=trunk is None or is_entry(called, trunk),
-            node=settings.asterisk.node,
+            known_number=known,
+            node=self._node,
             invited_at=datetime.fromisoformat(channel.creationtime).timestamp(),
+            centre=rung,
+            priority=None if trunk is None else trunk.priority,
         )
 
 
-def is_entry(called: str, trunk: Trunk) -> bool:
-    """Whether a trunk may deliver this number."""
-    return is_entry_number(called, trunk.entry_numbers)
+def to_be_recorded(event: models.Event) -> str | None:
+    """The channel of somebody who was called back and has just answered."""
+    if isinstance(event, models.StasisStart) and event.args[:1] == [Role.CALLER]:
+        return event.channel.id
+    return None
 
 
 def endpoint_of(channel_name: str) -> str:

@@ -13,6 +13,7 @@ import jinja2
 from ess_pbx.errors import SettingsError
 from ess_pbx.runtime import Runtime
 from ess_pbx.settings.credentials import Credentials
+from ess_pbx.settings.entry import home, numbers_of, rings
 from ess_pbx.settings.model import Settings
 
 CLAIM_MS = 200
@@ -31,9 +32,11 @@ MODULES = (
     *("res_ari_channels", "res_ari_endpoints", "res_ari_events", "res_ari_playbacks"),
     *("res_ari_recordings", "res_ari_device_states"),
     *("app_stasis", "app_stasis_broadcast", "app_mixmonitor", "app_dial", "app_playback"),
-    *("pbx_config", "func_env", "func_logic", "func_strings", "res_musiconhold"),
+    *("pbx_config", "func_env", "func_logic", "func_strings", "func_talkdetect"),
+    "res_musiconhold",
     *("res_rtp_asterisk", "res_pjproject", "res_pjsip", "res_pjsip_session"),
     *("res_pjsip_sdp_rtp", "res_pjsip_caller_id", "res_pjsip_authenticator_digest"),
+    "res_pjsip_header_funcs",
     *("res_pjsip_endpoint_identifier_ip", "res_pjsip_endpoint_identifier_user"),
     *("res_pjsip_registrar", "res_pjsip_rfc3326", "res_pjsip_dtmf_info", "res_pjsip_nat"),
     *("res_pjsip_pubsub", "chan_pjsip", "chan_bridge_media"),
@@ -67,6 +70,7 @@ class AsteriskFolders:
     prompts: Path
     recordings: Path
     fallback: Path
+    """A file for each centre, by its id: the phones that ring when no engine answers."""
 
     @classmethod
     def of(cls, settings: Settings, runtime: Runtime) -> AsteriskFolders:
@@ -84,7 +88,7 @@ class AsteriskFolders:
             data=runtime.data_dir("asterisk"),
             prompts=prompts_folder(settings),
             recordings=settings.folders.recordings,
-            fallback=state / "fallback-phones",
+            fallback=state / "fallback",
         )
 
 
@@ -110,16 +114,26 @@ def render(settings: Settings, credentials: Credentials, folders: AsteriskFolder
     for folder in (folders.etc, folders.varlib, folders.spool, folders.run, folders.log):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     folders.recordings.mkdir(parents=True, exist_ok=True, mode=0o700)
-    entry_numbers = {number for trunk in settings.trunks for number in trunk.entry_numbers}
+    homes = {trunk.id: home(settings, trunk) for trunk in settings.trunks}
     context = {
         "made_by": MADE_BY,
         "asterisk": settings.asterisk,
-        "centre": settings.centre,
+        "centres": settings.centres,
         "trunks": settings.trunks,
+        "homes": homes,
+        "elsewhere": {
+            trunk.id: {
+                digits: centre
+                for digits, centre in rings(settings, trunk).items()
+                if centre != homes[trunk.id]
+            }
+            for trunk in settings.trunks
+        },
+        "numbers": {centre.id: numbers_of(settings, centre.id) for centre in settings.centres},
+        "languages": {centre.id: centre.language for centre in settings.centres},
         "credentials": credentials,
         "folders": folders,
         "modules": MODULES,
-        "entry_numbers": sorted(entry_numbers),
         "claim_ms": CLAIM_MS,
     }
     written = []

@@ -64,7 +64,7 @@ async def run_answer_bench(calls: int, folder: Path, progress: Progress) -> Answ
 
 async def _measure(kind: Kind, calls: int, folder: Path) -> list[int]:
     settings = _settings(kind, folder / "state")
-    operator = settings.centre.operators[0].extension
+    operator = settings.centre_named().operators[0].extension
     installation = Installation(settings)
     async with contextlib.AsyncExitStack() as closing:
         closing.push_async_callback(installation.stop)
@@ -81,7 +81,7 @@ async def _measure(kind: Kind, calls: int, folder: Path) -> list[int]:
 def _settings(kind: Kind, state: Path) -> Settings:
     policy = Policy(wrap_up=0, search_at_once=kind != "menu first, key pressed")
     settings = loopback(sample(), state, policy=policy)
-    operator, midnight = settings.centre.operators[0], time_of_day(0)
+    operator, midnight = settings.centre_named().operators[0], time_of_day(0)
     shift = Shift(
         id="bench",
         name="Bench",
@@ -89,18 +89,18 @@ def _settings(kind: Kind, state: Path) -> Settings:
         ends=midnight,
         operators=(operator.extension,),
     )
-    centre = replace(settings.centre, operators=(operator,), shifts=(shift,))
+    centre = replace(settings.centre_named(), operators=(operator,), shifts=(shift,))
     if kind == "no menu":
         centre = replace(centre, first_menu=None)
-    return replace(settings, centre=centre)
+    return replace(settings, centres=(centre,))
 
 
 async def _call(
     kind: Kind, settings: Settings, engine: Engine, phone: SoftPhone, folder: Path
 ) -> int:
     """One call; nanoseconds from its INVITE until both hear each other."""
-    await _until(lambda: all(seat.free for seat in engine.core.acd.seats.values()), "a free phone")
-    operator, trunk = settings.centre.operators[0].extension, settings.trunks[0]
+    await _until(lambda: all(seat.free for seat in engine.centres.seats.values()), "a free phone")
+    operator, trunk = settings.centre_named().operators[0].extension, settings.trunks[0]
     caller = RtpParty(tone(CALLER_TONE))
     server = (settings.asterisk.sip_host, settings.asterisk.sip_port)
     invite = Invite("112", "+6281234567890", rtp=caller)

@@ -171,11 +171,15 @@ def _settings(state: Path, callers: int, operators: int) -> Settings:
         operators=tuple(operator.extension for operator in staff),
     )
     centre = replace(
-        settings.centre, first_menu=None, operators=tuple(staff), shifts=(shift,), agencies=()
+        settings.centre_named(),
+        first_menu=None,
+        operators=tuple(staff),
+        shifts=(shift,),
+        agencies=(),
     )
     rtp_first, rtp_last = free_rtp_range(PORTS_A_LEG * (callers + operators) + SPARE_PORTS)
     ports = replace(settings.asterisk, rtp_first=rtp_first, rtp_last=rtp_last)
-    return replace(settings, centre=centre, asterisk=ports)
+    return replace(settings, centres=(centre,), asterisk=ports)
 
 
 async def _left_over(engine: Engine) -> list[int]:
@@ -193,7 +197,7 @@ async def _operators(
 ) -> None:
     assert installation.credentials is not None  # noqa: S101 - it is started
     settings = installation.settings
-    extensions = [operator.extension for operator in settings.centre.operators]
+    extensions = [operator.extension for operator in settings.centre_named().operators]
     for first in range(0, len(extensions), PHONES_A_PROCESS):
         some = extensions[first : first + PHONES_A_PROCESS]
         phone = await closing.enter_async_context(SoftPhone(folder / f"phones-{first}"))

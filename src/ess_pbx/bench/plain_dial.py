@@ -52,7 +52,8 @@ def stage(folder: Path) -> tuple[Settings, int]:
     if folder.exists() and any(folder.iterdir()):
         raise BenchError(f"{folder} is not empty; expected a new folder for the benchmark")
     settings = loopback(sample(), folder / "state", policy=Policy(ring=60, rona_pause=0.1))
-    operator = settings.centre.operators[0]
+    centre = settings.centre_named()
+    operator = centre.operators[0]
     whole_day = Shift(
         id="bench",
         name="Bench",
@@ -69,8 +70,8 @@ def stage(folder: Path) -> tuple[Settings, int]:
     )
     _append(folders.templates / "pjsip.conf.j2", _TRUNK.format(**names))
     _append(folders.dialplan / "extensions.conf.j2", _CONTEXT.format(**names))
-    centre = replace(settings.centre, first_menu=None, operators=(operator,), shifts=(whole_day,))
-    return replace(settings, centre=centre, folders=folders), port
+    centre = replace(centre, first_menu=None, operators=(operator,), shifts=(whole_day,))
+    return replace(settings, centres=(centre,), folders=folders), port
 
 
 def _copy(source: Path, target: Path) -> Path:

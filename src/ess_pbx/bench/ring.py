@@ -141,16 +141,16 @@ class _Bench:
         """Wait until no call is left and the operator is free. Raises BenchError."""
         engine, deadline = self._engine, time.monotonic() + QUIET_SECONDS
         while (
-            engine.core.calls
+            engine.centres.calls
             or engine.tasks_left
             or engine.projector.lag
-            or not all(seat.free for seat in engine.core.acd.seats.values())
+            or not all(seat.free for seat in engine.centres.seats.values())
         ):
             if time.monotonic() > deadline:
                 raise BenchError(
-                    f"not quiet within {QUIET_SECONDS:.0f} s: {len(engine.core.calls)} calls, "
+                    f"not quiet within {QUIET_SECONDS:.0f} s: {len(engine.centres.calls)} calls, "
                     f"{engine.tasks_left} tasks, {engine.projector.lag} facts not stored; "
-                    f"seats: {[seat.state for seat in engine.core.acd.seats.values()]}"
+                    f"seats: {[seat.state for seat in engine.centres.seats.values()]}"
                 )
             await asyncio.sleep(_POLL)
 
@@ -188,7 +188,7 @@ async def run_ring_bench(calls: int, folder: Path, progress: Progress) -> RingBe
 
 def _setup(installation: Installation, plain_port: int) -> Setup:
     settings = installation.settings
-    extension = settings.centre.operators[0].extension
+    extension = settings.centre_named().operators[0].extension
     assert installation.credentials is not None  # noqa: S101 - it is started
     return Setup(
         server=(settings.asterisk.sip_host, settings.asterisk.sip_port),

@@ -12,7 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ess_pbx.db.connect import DatabaseError
-from ess_pbx.db.tables import call_events, calls
+from ess_pbx.db.tables import call_backs, call_events, calls
+from ess_pbx.domain.call_back_figures import CallBackFacts
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.service_level import (
     LONGEST_STATE,
@@ -29,10 +30,14 @@ K = FactKind
 _KINDS = (
     *(K.CALL_ANSWERED, K.GREETING_STARTED, K.QUEUED, K.OPERATOR_RUNG, K.OFFER_MISSED),
     *(K.OPERATOR_ANSWERED, K.CONSULT_STARTED, K.AGENCY_RUNG, K.AGENCY_ANSWERED),
+    *(K.REDIAL, K.SILENT_CALLER),
 )
 _first_known = func.coalesce(
     calls.c.answered_at, calls.c.queued_at, calls.c.operator_answered_at, calls.c.ended_at
 )
+
+
+_CAME_IN = calls.c.direction.is_distinct_from("out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +49,8 @@ class PeriodFacts:
     missed: tuple[MissedOffer, ...]
     states: tuple[StateFact, ...]
     """In order of time, from ``LONGEST_STATE`` before the period on; never filtered."""
+    call_backs: tuple[CallBackFacts, ...] = ()
+    """Those whose task was made in the period."""
 
 
 async def read_period(
@@ -59,11 +66,16 @@ async def read_period(
 
     Only calls of a category or trunk when given. Raises DatabaseError when it cannot be read.
     """
-    chosen = [calls.c.centre == centre, _arrived_in(start, end)]
+    # A call that the centre made is none that was offered to it.
+    chosen = [calls.c.centre == centre, _arrived_in(start, end), _CAME_IN]
+    backs = call_backs.c
+    tasks = [backs.centre == centre, backs.created_at >= start, backs.created_at < end]
     if category is not None:
         chosen.append(calls.c.category == category)
+        tasks.append(backs.category == category)
     if trunk is not None:
         chosen.append(calls.c.trunk == trunk)
+        tasks.append(backs.trunk == trunk)
     try:
         async with engine.connect() as connection:
             stories = {row.id: _Story(row) async for row in _rows(connection, _calls(chosen))}
@@ -76,6 +88,10 @@ async def read_period(
                 async for row in _rows(connection, _states(centre, start, end))
                 if (state := _state(row)) is not None
             ]
+            found = [
+                _call_back_facts(row)
+                async for row in _rows(connection, select(call_backs).where(*tasks))
+            ]
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise DatabaseError(
@@ -87,6 +103,7 @@ async def read_period(
         calls=tuple(sorted(told, key=lambda call: (call.invited_at, call.id))),
         missed=tuple(offer for story in stories.values() for offer in story.missed),
         states=tuple(states),
+        call_backs=tuple(found),
     )
 
 
@@ -121,6 +138,21 @@ def _states(centre: str, start: datetime, end: datetime) -> Select[Any]:
         .where(events.centre == centre, events.kind == K.AGENT_STATE)
         .where(events.at >= since, events.at < end)
         .order_by(events.at, events.position)
+    )
+
+
+def _call_back_facts(row: Row[Any]) -> CallBackFacts:
+    closed = None
+    if row.closed_at is not None:
+        closed = max(0.0, (row.closed_at - row.created_at).total_seconds())
+    return CallBackFacts(
+        id=row.id,
+        category=row.category,
+        trunk=row.trunk,
+        created_at=row.created_at,
+        callable=row.not_callable is None,
+        outcome=row.outcome,
+        closed_after=closed,
     )
 
 
@@ -199,6 +231,9 @@ class _Story:
             ended=ended,
             result=row.result,
             ended_by=row.ended_by,
+            mark=row.mark,
+            redial=K.REDIAL in self.first,
+            silent=K.SILENT_CALLER in self.first,
         )
 
 

@@ -16,7 +16,17 @@ from typing import Any, TypeAlias
 import msgspec
 from sqlalchemy import Table
 
-from ess_pbx.db.tables import agents, audit, calls, legs, recordings
+from ess_pbx.db.tables import (
+    agents,
+    audit,
+    call_backs,
+    calls,
+    legs,
+    recordings,
+    report_calls,
+    report_steps,
+    reports,
+)
 from ess_pbx.domain.facts import JSON, Fact, FactKind
 
 Values: TypeAlias = dict[str, Any]
@@ -143,7 +153,12 @@ def _call_arrived(fact: Fact) -> Iterator[Change]:
     invited = moment(data.get("invited_at")) or moment(fact.at)
     names = ("caller_raw", "caller_e164", "caller_display", "called", "trunk", "channel", "node")
     yield from _call(
-        fact, {"invited_at": invited, **{name: text(data.get(name)) for name in names}}
+        fact,
+        {
+            "invited_at": invited,
+            "direction": "in",
+            **{name: text(data.get(name)) for name in names},
+        },
     )
     caller = text(data.get("caller_e164")) or text(data.get("caller_raw"))
     yield from _leg(fact, data.get("channel"), role="caller", party=caller, started_at=invited)
@@ -271,6 +286,10 @@ def _call_ended(fact: Fact) -> Iterator[Change]:
     )
 
 
+def _call_marked(fact: Fact) -> Iterator[Change]:
+    yield from _call(fact, {}, {"mark": text(fact.data.get("mark"))})
+
+
 def _agent_state(fact: Fact) -> Iterator[Change]:
     data = fact.data
     agent = text(data.get("agent"))
@@ -278,6 +297,125 @@ def _agent_state(fact: Fact) -> Iterator[Change]:
         latest = {name: text(data.get(name)) for name in ("status", "state", "call")}
         key = {"centre": text(fact.centre), "extension": agent}
         yield Upsert(agents, key, latest={**latest, "state_at": moment(fact.at)})
+
+
+def _call_linked(fact: Fact) -> Iterator[Change]:
+    yield from _call(fact, {"earlier": text(fact.data.get("earlier"))})
+
+
+def _call_back(fact: Fact, task: JSON, once: Values, latest: Values) -> Iterator[Change]:
+    if task is not None:
+        key = {"id": text(task)}
+        yield Upsert(call_backs, key, {"centre": text(fact.centre), **once}, latest)
+
+
+def _call_back_created(fact: Fact) -> Iterator[Change]:
+    data = fact.data
+    names = ("caller_e164", "caller_display", "category", "language", "trunk")
+    once = {name: text(data.get(name)) for name in (*names, "why", "not_callable")}
+    latest = {"priority": _whole(data.get("priority")), "due_at": moment(data.get("due"))}
+    yield from _call_back(fact, fact.call, {**once, "created_at": moment(fact.at)}, latest)
+
+
+def _call_back_due(fact: Fact) -> Iterator[Change]:
+    """Added to, or asked for now: when it is due, and how urgent it is."""
+    latest: Values = {"due_at": moment(fact.data.get("due"))}
+    if "priority" in fact.data:
+        latest["priority"] = _whole(fact.data.get("priority"))
+    yield from _call_back(fact, fact.data.get("task"), {}, latest)
+
+
+def _call_back_started(fact: Fact) -> Iterator[Change]:
+    data, at = fact.data, moment(fact.at)
+    names = ("caller_e164", "caller_display", "trunk", "channel", "node")
+    known = {name: text(data.get(name)) for name in names}
+    once = {"invited_at": at, "direction": "out", "earlier": text(data.get("task")), **known}
+    yield from _call(fact, once)
+
+
+def _call_back_dialled(fact: Fact) -> Iterator[Change]:
+    yield from _leg(fact, fact.data.get("leg"), role="caller", started_at=moment(fact.at))
+
+
+def _call_back_attempted(fact: Fact) -> Iterator[Change]:
+    data = fact.data
+    latest = {
+        "attempts": _whole(data.get("attempt")),
+        "last_attempt_at": moment(fact.at),
+        "last_outcome": text(data.get("outcome")),
+        "due_at": moment(data.get("due")),
+    }
+    yield from _call_back(fact, data.get("task"), {}, latest)
+
+
+def _call_back_closed(fact: Fact) -> Iterator[Change]:
+    data = fact.data
+    once = {
+        "outcome": text(data.get("outcome")),
+        "reason": text(data.get("reason")),
+        "closed_at": moment(fact.at),
+        "closed_by": text(data.get("by")),
+        "closed_via": text(data.get("via")),
+    }
+    yield from _call_back(fact, data.get("task"), once, {"due_at": None})
+
+
+_REPORT_TEXTS = ("kind", "category", "subcategory", "place", "district", "village", "caller_name")
+
+
+def _report(fact: Fact, **latest: Any) -> Iterator[Change]:
+    number = text(fact.data.get("report"))
+    if number is not None:
+        yield Upsert(reports, {"number": number}, {"centre": text(fact.centre)}, latest)
+
+
+def _report_opened(fact: Fact) -> Iterator[Change]:
+    opened = {"opened_at": moment(fact.at), "opened_by": text(fact.data.get("by"))}
+    yield from _report(fact, **opened, **_written(fact))
+    yield from _report_linked(fact)
+
+
+def _report_saved(fact: Fact) -> Iterator[Change]:
+    yield from _report(fact, **_written(fact))
+
+
+def _written(fact: Fact) -> Values:
+    fields = fact.data.get("fields")
+    given = fields if isinstance(fields, Mapping) else {}
+    values: Values = {name: text(given[name]) for name in _REPORT_TEXTS if name in given}
+    values |= {
+        name: clean(given[name]) for name in ("point", "answers", "narrative") if name in given
+    }
+    values |= {name: _whole(given[name]) for name in ("victims", "priority") if name in given}
+    return {**values, "saved_at": moment(fact.at), "saved_by": text(fact.data.get("by"))}
+
+
+def _report_linked(fact: Fact) -> Iterator[Change]:
+    number, call = text(fact.data.get("report")), text(fact.data.get("linked"))
+    if number is not None and call is not None:
+        linked = {"linked_at": moment(fact.at), "linked_by": text(fact.data.get("by"))}
+        yield Upsert(report_calls, {"report": number, "call": call}, linked)
+
+
+def _report_step(fact: Fact) -> Iterator[Change]:
+    key = {name: text(fact.data.get(name)) for name in ("report", "agency", "step")}
+    if None not in key.values():
+        said = {"at": moment(fact.at), "by": text(fact.data.get("by"))}
+        yield Upsert(report_steps, key, said)
+
+
+def _report_closed(fact: Fact) -> Iterator[Change]:
+    by, outcome = text(fact.data.get("by")), text(fact.data.get("outcome"))
+    yield from _report(fact, closed_at=moment(fact.at), closed_by=by, outcome=outcome)
+
+
+def _report_joined(fact: Fact) -> Iterator[Change]:
+    by, other = text(fact.data.get("by")), text(fact.data.get("to"))
+    yield from _report(fact, closed_at=moment(fact.at), closed_by=by, joined_to=other)
+
+
+def _report_reopened(fact: Fact) -> Iterator[Change]:
+    yield from _report(fact, closed_at=None, closed_by=None, outcome=None)
 
 
 def _asked_for(fact: Fact) -> Iterator[Change]:
@@ -318,7 +456,23 @@ PROJECTIONS: Mapping[str, Callable[[Fact], Iterator[Change]]] = MappingProxyType
         FactKind.RECORDING_FAILED: _recording_failed,
         FactKind.RECORDING_SEALED: _recording_sealed,
         FactKind.CALL_ENDED: _call_ended,
+        FactKind.CALL_MARKED: _call_marked,
         FactKind.AGENT_STATE: _agent_state,
+        FactKind.CALL_LINKED: _call_linked,
+        FactKind.CALL_BACK_CREATED: _call_back_created,
+        FactKind.CALL_BACK_ADDED: _call_back_due,
+        FactKind.CALL_BACK_ASKED: _call_back_due,
+        FactKind.CALL_BACK_STARTED: _call_back_started,
+        FactKind.CALL_BACK_DIALLED: _call_back_dialled,
+        FactKind.CALL_BACK_ATTEMPTED: _call_back_attempted,
+        FactKind.CALL_BACK_CLOSED: _call_back_closed,
+        FactKind.REPORT_OPENED: _report_opened,
+        FactKind.REPORT_SAVED: _report_saved,
+        FactKind.REPORT_LINKED: _report_linked,
+        FactKind.REPORT_STEP: _report_step,
+        FactKind.REPORT_JOINED: _report_joined,
+        FactKind.REPORT_CLOSED: _report_closed,
+        FactKind.REPORT_REOPENED: _report_reopened,
     }
 )
 """The other kinds are told by call_events alone."""

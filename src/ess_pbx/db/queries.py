@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -9,7 +10,17 @@ import msgspec
 from sqlalchemy import Select, Table, func, nulls_last, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ess_pbx.db.tables import audit, call_events, calls, legs, metadata, recordings
+from ess_pbx.db.tables import (
+    audit,
+    call_backs,
+    call_events,
+    calls,
+    legs,
+    metadata,
+    recordings,
+    report_calls,
+    reports,
+)
 
 Row: TypeAlias = dict[str, Any]
 """Column name to value; times are aware and in UTC, None is what is not known."""
@@ -71,6 +82,45 @@ async def audit_log(
     if by is not None:
         query = query.where(audit.c.by == by)
     query = query.order_by(audit.c.at.desc(), audit.c.id.desc()).limit(limit)
+    async with engine.connect() as connection:
+        return await _rows(connection, query)
+
+
+async def calls_of_number(
+    engine: AsyncEngine, centre: str, number: str, since: datetime, limit: int
+) -> list[Row]:
+    """A centre's calls of a number (E.164), the newest first."""
+    columns = calls.c
+    query = (
+        select(calls)
+        .where(columns.centre == centre, columns.caller_e164 == number, columns.invited_at >= since)
+        .order_by(columns.invited_at.desc(), columns.id)
+        .limit(limit)
+    )
+    async with engine.connect() as connection:
+        return await _rows(connection, query)
+
+
+async def reports_of_calls(engine: AsyncEngine, centre: str, of: Sequence[str]) -> list[Row]:
+    """What was written of these calls: a centre's reports, each with the ``call`` it is of."""
+    query = (
+        select(reports, report_calls.c.call)
+        .join(report_calls, report_calls.c.report == reports.c.number)
+        .where(reports.c.centre == centre, report_calls.c.call.in_(of))
+        .order_by(reports.c.opened_at, reports.c.number)
+    )
+    async with engine.connect() as connection:
+        return await _rows(connection, query)
+
+
+async def open_call_backs(engine: AsyncEngine, centre: str) -> list[Row]:
+    """Whom a centre has still to call back, the most urgent first; who cannot be called is last."""
+    columns = call_backs.c
+    query = (
+        select(call_backs)
+        .where(columns.centre == centre, columns.outcome.is_(None))
+        .order_by(columns.not_callable.is_not(None), columns.priority.desc(), columns.created_at)
+    )
     async with engine.connect() as connection:
         return await _rows(connection, query)
 

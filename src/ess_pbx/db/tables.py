@@ -26,6 +26,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     Time,
     TypeDecorator,
     true,
@@ -163,6 +164,10 @@ calls = Table(
     Column("queue", String()),
     Column("priority", Integer()),
     Column("language", String()),
+    # in or out; None is in: only call-backs go out.
+    Column("direction", String()),
+    # The caller's call before this one, which nobody answered.
+    Column("earlier", String()),
     Column("invited_at", Moment()),
     Column("answered_at", Moment()),
     Column("queued_at", Moment()),
@@ -180,6 +185,8 @@ calls = Table(
     Column("reason", String()),
     Column("channel_cause", Integer()),
     Column("ended_by", String()),
+    # What people last said it was: normal, ghost, prank or informasi.
+    Column("mark", String()),
     Index(None, "centre", "invited_at"),
     Index(None, "caller_e164", "invited_at"),
     Index(None, "invited_at"),
@@ -252,6 +259,89 @@ recordings = Table(
     Column("sha256", String()),
     Column("rms_dbov", Document),
     Column("bytes", BigInteger()),
+)
+
+call_backs = Table(
+    "call_backs",
+    metadata,
+    # Of the call that it came of, as far as that is known.
+    Column("id", String(), primary_key=True),
+    Column("centre", ForeignKey(centres.c.id), nullable=False),
+    Column("caller_e164", String()),
+    Column("caller_display", String()),
+    Column("category", String()),
+    Column("priority", Integer()),
+    Column("language", String()),
+    Column("trunk", String()),
+    # abandoned or cut off
+    Column("why", String()),
+    # Why the number cannot be called.
+    Column("not_callable", String()),
+    Column("created_at", Moment()),
+    Column("attempts", Integer()),
+    Column("last_attempt_at", Moment()),
+    Column("last_outcome", String()),
+    Column("due_at", Moment()),
+    # reached, redialled, unreachable, closed or expired; None while it is open
+    Column("outcome", String()),
+    Column("reason", String()),
+    Column("closed_at", Moment()),
+    Column("closed_by", String()),
+    Column("closed_via", String()),
+    Index(None, "centre", "created_at"),
+    Index(None, "centre", "outcome"),
+)
+
+reports = Table(
+    "reports",
+    metadata,
+    # The ticket: centre, local date and a number of that day.
+    Column("number", String(), primary_key=True),
+    Column("centre", ForeignKey(centres.c.id), nullable=False),
+    Column("opened_at", Moment()),
+    Column("opened_by", String()),
+    # normal, ghost, prank or informasi
+    Column("kind", String()),
+    Column("category", String()),
+    Column("subcategory", String()),
+    Column("place", String()),
+    Column("district", String()),
+    Column("village", String()),
+    # latitude, longitude, accuracy_m and source
+    Column("point", Document),
+    Column("caller_name", String()),
+    Column("victims", Integer()),
+    Column("narrative", Text()),
+    Column("priority", Integer()),
+    Column("answers", Document),
+    Column("saved_at", Moment()),
+    Column("saved_by", String()),
+    Column("closed_at", Moment()),
+    Column("closed_by", String()),
+    Column("outcome", String()),
+    # The report of the same event that it was joined to.
+    Column("joined_to", String()),
+    Index(None, "centre", "opened_at"),
+)
+
+report_calls = Table(
+    "report_calls",
+    metadata,
+    Column("report", String(), primary_key=True),
+    Column("call", String(), primary_key=True, index=True),
+    Column("linked_at", Moment()),
+    Column("linked_by", String()),
+)
+
+report_steps = Table(
+    "report_steps",
+    metadata,
+    Column("report", String(), primary_key=True),
+    Column("agency", String(), primary_key=True),
+    # diserahkan, diterima, berangkat, di-lokasi or selesai
+    Column("step", String(), primary_key=True),
+    Column("at", Moment()),
+    Column("by", String()),
 )
 
 projection = Table(

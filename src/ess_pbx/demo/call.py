@@ -86,8 +86,9 @@ class Demo:
             settings = loopback(sample(), self.folder, agencies=agency.local)
             # A short ring time, so that an operator who does not answer costs the demo 3 s.
             # The menu is shown to its end, where a centre would cut it short with an operator.
-            policy = replace(settings.centre.policy, ring=3.0, wrap_up=1.0, search_at_once=False)
-            settings = replace(settings, centre=replace(settings.centre, policy=policy))
+            centre = settings.centre_named()
+            policy = replace(centre.policy, ring=3.0, wrap_up=1.0, search_at_once=False)
+            settings = replace(settings, centres=(replace(centre, policy=policy),))
             installation = Installation(settings, self.say)
             try:
                 engine = await installation.start(self.facts.append)
@@ -113,7 +114,7 @@ class Demo:
         credentials = installation.credentials
         if credentials is None:
             raise DemoError("the installation has no credentials")
-        self.extensions = [operator.extension for operator in settings.centre.operators]
+        self.extensions = [operator.extension for operator in settings.centre_named().operators]
         await register_operators(phone, settings, credentials, self.extensions, "ring")
         self.say(f"{len(self.extensions)} operators' softphones registered (digest auth)")
         caller = RtpParty(tone(CALLER_TONE))

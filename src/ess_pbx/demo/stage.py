@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from ess_pbx.asterisk.free_ports import free_port, free_rtp_range
-from ess_pbx.domain.config import Policy
+from ess_pbx.domain.config import Centre, Policy
 from ess_pbx.phones.rtp import Address
 from ess_pbx.phones.softphone import MAX_ACCOUNTS, Behaviour, SoftPhone
 from ess_pbx.settings.credentials import Credentials
@@ -28,24 +28,17 @@ def loopback(
     agencies: Address | None = None,
     policy: Policy | None = None,
 ) -> Settings:
-    """The same centre on free loopback ports, keeping everything in ``state``.
+    """The same centres on free loopback ports, keeping everything in ``state``.
 
-    ``agencies`` is where all agencies' phones are; a policy replaces the centre's.
+    ``agencies`` is where all agencies' phones are; a policy replaces the centres'.
     """
     rtp_first, rtp_last = free_rtp_range()
-    centre = settings.centre
-    if agencies is not None:
-        host, port = agencies
-        moved = [replace(a, contact=f"sip:{a.code}@{host}:{port}") for a in centre.agencies]
-        centre = replace(centre, agencies=tuple(moved))
-    if policy is not None:
-        centre = replace(centre, policy=policy)
     trunks = [
         replace(trunk, address=HOST, port=free_port(socket.SOCK_DGRAM)) for trunk in settings.trunks
     ]
     return replace(
         settings,
-        centre=centre,
+        centres=tuple(_moved(centre, agencies, policy) for centre in settings.centres),
         asterisk=replace(
             settings.asterisk,
             sip_host=HOST,
@@ -60,6 +53,14 @@ def loopback(
         web=replace(settings.web, host=HOST, port=free_port(socket.SOCK_STREAM)),
         trunks=tuple(trunks),
     )
+
+
+def _moved(centre: Centre, agencies: Address | None, policy: Policy | None) -> Centre:
+    if agencies is not None:
+        host, port = agencies
+        moved = [replace(a, contact=f"sip:{a.code}@{host}:{port}") for a in centre.agencies]
+        centre = replace(centre, agencies=tuple(moved))
+    return centre if policy is None else replace(centre, policy=policy)
 
 
 def sample() -> Settings:

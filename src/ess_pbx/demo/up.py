@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from ess_pbx.phones.rtp import RtpParty, tone
 from ess_pbx.phones.sipp import SippAgency
 from ess_pbx.settings.credentials import Credentials
 from ess_pbx.settings.model import Settings
+from ess_pbx.settings.pins import make_pins
 from ess_pbx.web.accounts import ADMIN
 
 STANDARD_SIP_PORT = 5060
@@ -44,6 +45,8 @@ async def keep_up(
     )
     installation = Installation(settings, say)
     await asyncio.to_thread(installation.prepare)
+    extensions = [operator.extension for operator in settings.centre_named().operators]
+    pins = await asyncio.to_thread(make_pins, folder, extensions)
     lines = [RtpParty(tone(1200)) for _ in range(AGENCY_LINES)]
     async with SippAgency(
         folder / "agency",
@@ -56,7 +59,7 @@ async def keep_up(
         try:
             engine = await installation.start()
             if installation.credentials is not None:
-                _show(settings, installation.credentials, engine.duty, out)
+                _show(settings, installation.credentials, pins, engine.duty, out)
             if traffic:
                 server = (settings.asterisk.sip_host, settings.asterisk.sip_port)
                 background.append(
@@ -119,13 +122,22 @@ def _sip_port(host: str, settings: Settings) -> int:
     return STANDARD_SIP_PORT
 
 
-def _show(settings: Settings, credentials: Credentials, duty: frozenset[str], out: Console) -> None:
+def _show(
+    settings: Settings,
+    credentials: Credentials,
+    pins: Mapping[str, str],
+    duty: frozenset[str],
+    out: Console,
+) -> None:
     host, port = settings.asterisk.sip_host, settings.asterisk.sip_port
-    phones = Table("extension", "password", "name", "on duty", title=f"SIP server {host}:{port}")
-    for operator in settings.centre.operators:
+    title = f"SIP server {host}:{port}"
+    phones = Table("extension", "password", "PIN", "name", "on duty", title=title)
+    centre = settings.centre_named()
+    for operator in centre.operators:
         phones.add_row(
             operator.extension,
             credentials.operators[operator.extension],
+            pins.get(operator.extension, "as before"),
             operator.name,
             "now" if operator.extension in duty else "",
         )
@@ -134,13 +146,15 @@ def _show(settings: Settings, credentials: Credentials, duty: frozenset[str], ou
     for trunk in settings.trunks:
         trunks.add_row(trunk.name, f"{trunk.address}:{trunk.port}", f"112@{host}:{port}")
     out.print(trunks)
-    codes = ", ".join(f"*{agency.code}# {agency.name}" for agency in settings.centre.agencies)
+    codes = ", ".join(f"*{agency.code}# {agency.name}" for agency in centre.agencies)
     out.print(f"Any registered phone may also call 112. In a call, operators press: {codes};")
     out.print("then *3# conference, *4# leave, *2# back to the caller.")
     web, state = settings.web, settings.folders.state
     if web.enabled:
         out.print(f"API: http://{web.host}:{web.port}/api/v1, sign in as {ADMIN} with the password")
         out.print(f"  {credentials.admin_password}", markup=False)
+    out.print("Status, with the PIN: *11 log in, *12 log out, *13 break, *14 back, *10 hear it.")
+    out.print("A PIN is shown once; 'ess-pbx pin SETTINGS EXTENSION' makes a new one.")
     out.print(f"Recordings: {settings.folders.recordings}")
     out.print(f"Logs: {state}/engine.log, {state}/log. Database: {settings.database.url}")
     out.print("Ctrl-C stops all of it.")

@@ -16,7 +16,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-from ess_pbx.domain.agent import MISSED_IN_PERSON, NOT_ANSWERING, AgentEvent, AgentState, Seat
+from ess_pbx.domain.agent import (
+    MISSED_IN_PERSON,
+    NOT_ANSWERING,
+    AgentEvent,
+    AgentState,
+    Seat,
+    Status,
+)
+from ess_pbx.domain.commands import Asker, Via
 from ess_pbx.domain.config import Centre
 from ess_pbx.domain.effects import (
     ArmTimer,
@@ -29,17 +37,36 @@ from ess_pbx.domain.effects import (
     Record,
     ReleaseAgent,
 )
-from ess_pbx.domain.events import OfferMade, OperatorsMissing, TimerId
+from ess_pbx.domain.events import (
+    CallBackWithdrawn,
+    OfferMade,
+    OfferWithdrawn,
+    OperatorsMissing,
+    TimerId,
+)
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId
 from ess_pbx.domain.line import Line, Waiting
 
-Decision: TypeAlias = OfferMade | OperatorsMissing | ArmTimer | CancelTimer | Record
+Decision: TypeAlias = (
+    OfferMade
+    | OfferWithdrawn
+    | OperatorsMissing
+    | CallBackWithdrawn
+    | ArmTimer
+    | CancelTimer
+    | Record
+)
 Change: TypeAlias = tuple[Seat, Callable[[], None]]
 
 WRAP_UP = "wrap-up"
 PAUSE = "pause"
 NO_SKILLS: frozenset[str] = frozenset()
+BY_PHONE = Asker("phone", Via.SYSTEM)
+"""A phone that registered anew, or went."""
+BY_DUTY = Asker("duty", Via.SYSTEM)
+BY_RONA = Asker("rona-limit", Via.SYSTEM)
+BY_NEED = Asker("nobody-left", Via.SYSTEM)
 
 
 class Acd:
@@ -55,11 +82,16 @@ class Acd:
                 serves[extension].append(queue.id)
         self.seats = {
             operator.extension: Seat(
-                operator.extension, tuple(serves[operator.extension]), skills=operator.skills
+                operator.extension,
+                tuple(serves[operator.extension]),
+                skills=operator.skills,
+                logged_in=self._policy.log_in == "phone",
             )
             for operator in centre.operators
         }
         self.waiting: dict[CallId, Waiting] = {}
+        self._lent: dict[CallId, Seat] = {}
+        """Operators whose phones ring for a call-back, until they pick up."""
         self._lines: dict[str, dict[frozenset[str], Line]] = {each: {} for each in self._strategies}
         for name in self._strategies:
             self._line(name, NO_SKILLS)
@@ -78,21 +110,28 @@ class Acd:
                 return self._taken(call, agent)
             case OfferMissed(call, agent, reason):
                 return self._missed(call, agent, reason, now)
-            case ReleaseAgent(call, agent):
-                return self._release(call, agent, now)
+            case ReleaseAgent(call, agent, wrap_up):
+                return self._release(call, agent, now, wrap_up)
 
     def set_reachable(self, agent: str, reachable: bool, now: float) -> list[Decision]:
         """An operator's phone came or went; one that is not known is nobody's."""
         seat = self.seats.get(agent)
-        if seat is None or seat.reachable is reachable:
+        if seat is None:
+            return []
+        anew, seat.phone_known = seat.phone_known, True
+        if seat.reachable is reachable:
             return []
 
         def change() -> None:
             seat.reachable = reachable
+            if anew and seat.on_break == NOT_ANSWERING:
+                seat.on_break = None
+            if anew and reachable and self._policy.log_in == "phone":
+                seat.logged_in = True
 
         # Who registers a phone anew sits before it again.
-        cleared = self._answers(seat) if reachable else []
-        return [*cleared, *self._presence_changed([(seat, change), _end_break(seat)], now)]
+        cleared = self._answers(seat) if reachable and anew else []
+        return [*cleared, *self._presence_changed([(seat, change)], now, BY_PHONE)]
 
     def set_on_duty(self, agents: Iterable[str], now: float) -> list[Decision]:
         """The shift changed: exactly these operators are on duty. Calls in hand go on."""
@@ -105,17 +144,55 @@ class Acd:
 
                 def change(seat: Seat = seat, on_duty: bool = on_duty) -> None:
                     seat.on_duty, seat.calls, seat.on_break = on_duty, 0, None
+                    # A log-out is for this duty: nobody is lost by forgetting to log in again.
+                    seat.logged_in = seat.logged_in or self._policy.log_in == "phone"
 
                 cleared += self._answers(seat)
                 changes.append((seat, change))
-        return [*cleared, *self._presence_changed(changes, now)]
+        return [*cleared, *self._presence_changed(changes, now, BY_DUTY)]
 
-    def end_break(self, agent: str, now: float) -> list[Decision]:
-        """An operator who is on break takes calls again."""
-        seat = self.seats.get(agent)
-        if seat is None or seat.on_break is None:
+    def set_status(
+        self, agent: str, status: Status, reason: str | None, by: Asker | None, now: float
+    ) -> list[Decision]:
+        """An operator logged in or out, or a break began or ended; ``reason`` is the break's.
+
+        A call in hand goes on. One that only rings goes to the next, its place kept. ``by`` None:
+        it is as it was before a restart, which is on record already.
+        """
+        seat = self.seats[agent]
+        entry = None
+        if seat.state is AgentState.OFFERED and seat.call and status is not Status.AVAILABLE:
+            entry = self.waiting.get(seat.call)
+
+        def change() -> None:
+            seat.logged_in, seat.on_break = status is not Status.LOGGED_OUT, reason
+            if entry is not None:
+                self._withdraw(entry, seat)
+
+        cleared: list[Decision] = []
+        if reason == NOT_ANSWERING:
+            self._not_answering.add(agent)  # the alarm that was raised before a restart
+        else:
+            cleared = self._answers(seat)
+        if entry is None:
+            return [*cleared, *self._presence_changed([(seat, change)], now, by)]
+        told = entry.queue in self._alarmed
+        decisions = [
+            *cleared,
+            OfferWithdrawn(entry.call, agent, status),
+            *self._presence_changed([(seat, change)], now, by),
+        ]
+        if told and entry.queue in self._alarmed and entry.offered_to is None:
+            # The others there heard so when the alarm was raised; this one still rang then.
+            decisions.append(OperatorsMissing(entry.call))
+        return decisions
+
+    def end_wrap_up(self, agent: str, now: float) -> list[Decision]:
+        """The report is written before its time is over."""
+        timer = TimerId(agent, WRAP_UP)
+        if self.seats[agent].state is not AgentState.WRAP_UP:
             return []
-        return [*self._answers(seat), *self._presence_changed([_end_break(seat)], now)]
+        return [CancelTimer(timer), *self.timer_fired(timer, now)]
 
     def timer_fired(self, timer: TimerId, now: float) -> list[Decision]:
         """Wrap-up or the pause after a missed offer is over."""
@@ -125,6 +202,21 @@ class Acd:
             return []
         seat.idle_since = now
         return [_state(seat), *self._became_free(seat)]
+
+    def idle(self, queue: str, skills: frozenset[str]) -> list[str]:
+        """Whoever could call somebody back now, those with the skills first."""
+        name = queue if queue in self._lines else next(iter(self._lines))
+        lines = (self._line(name, skills), self._lines[name][NO_SKILLS])
+        return list(dict.fromkeys(entry[2] for line in lines for entry in line.idle_once()))
+
+    def lend(self, call: CallId, agent: str) -> list[Decision]:
+        """Ring an idle operator for a call-back. A caller who comes now still goes first."""
+        seat = self.seats[agent]
+        seat.apply(AgentEvent.OFFER)
+        self._count += 1
+        seat.call, seat.offer = call, self._count
+        self._lent[call] = seat
+        return [_state(seat)]
 
     def _join(self, effect: JoinQueue) -> list[Decision]:
         """A call comes into a queue, or moves to another with what its caller chose."""
@@ -144,17 +236,32 @@ class Acd:
                 return self._alone(entry)
         return self._offer_or_wait(entry)
 
+    def _withdraw(self, entry: Waiting, seat: Seat) -> None:
+        """Whoever was offered the call cannot take it: it waits in its place again."""
+        seat.apply(AgentEvent.WITHDRAW)
+        seat.call = entry.offered_to = None
+        self._widen(entry)
+        entry.line.add_call(entry, self.waiting)
+
+    def _widen(self, entry: Waiting) -> None:
+        """The next operator at once: a caller does not wait for who did not answer."""
+        if entry.line.first_idle() is None:
+            entry.line = self._line(entry.queue, NO_SKILLS)
+
     def _leave(self, call: CallId) -> list[Decision]:
         entry = self.waiting.pop(call, None)
-        if entry is None or entry.offered_to is None:
+        seat = self._lent.pop(call, None)
+        if entry is not None and entry.offered_to is not None:
+            seat = self.seats[entry.offered_to]
+        if seat is None:
             return []
-        seat = self.seats[entry.offered_to]
         seat.apply(AgentEvent.WITHDRAW)
         seat.call = None
         return [_state(seat), *self._became_free(seat)]
 
     def _taken(self, call: CallId, agent: str) -> list[Decision]:
         seat = self.seats[agent]
+        self._lent.pop(call, None)
         if seat.call != call or not seat.apply(AgentEvent.TAKE):
             return []
         seat.turn, seat.calls = seat.offer, seat.calls + 1
@@ -163,6 +270,7 @@ class Acd:
 
     def _missed(self, call: CallId, agent: str, reason: str, now: float) -> list[Decision]:
         seat = self.seats[agent]
+        self._lent.pop(call, None)
         decisions: list[Decision] = []
         missed = seat.call == call and seat.apply(AgentEvent.MISS)
         if missed:
@@ -173,9 +281,7 @@ class Acd:
         entry = self.waiting.get(call)
         if entry is not None and entry.offered_to == agent:
             entry.offered_to = None
-            if entry.line.first_idle() is None:
-                # The next operator at once: a caller does not wait for who did not answer.
-                entry.line = self._line(entry.queue, NO_SKILLS)
+            self._widen(entry)
             decisions += self._offer_or_wait(entry)
         if missed and seat.missed >= self._policy.rona_limit:
             decisions += self._does_not_answer(seat, now)
@@ -192,7 +298,7 @@ class Acd:
             def change() -> None:
                 seat.on_break = NOT_ANSWERING
 
-            decisions += self._presence_changed([(seat, change)], now)
+            decisions += self._presence_changed([(seat, change)], now, BY_RONA)
         return decisions
 
     def _answers(self, seat: Seat) -> list[Decision]:
@@ -216,21 +322,26 @@ class Acd:
             return []
         return [*self._raise_alarm(entry.queue), OperatorsMissing(entry.call)]
 
-    def _release(self, call: CallId, agent: str, now: float) -> list[Decision]:
+    def _release(self, call: CallId, agent: str, now: float, wrap_up: bool) -> list[Decision]:
         seat = self.seats[agent]
         if seat.call != call or not seat.apply(AgentEvent.RELEASE):
             return []
         seat.call = None
-        if self._policy.wrap_up > 0:
+        if wrap_up and self._policy.wrap_up > 0:
             return [_state(seat), ArmTimer(TimerId(agent, WRAP_UP), self._policy.wrap_up)]
         return self.timer_fired(TimerId(agent, WRAP_UP), now)
 
     def _offer(self, entry: Waiting, seat: Seat) -> list[Decision]:
+        withdrawn: list[Decision] = []
+        if seat.call is not None:
+            del self._lent[seat.call]
+            withdrawn = [CallBackWithdrawn(seat.call, "a caller needs the operator")]
+            seat.apply(AgentEvent.WITHDRAW)
         seat.apply(AgentEvent.OFFER)
         self._count += 1
         seat.call, seat.offer = entry.call, self._count
         entry.offered_to = seat.extension
-        return [OfferMade(entry.call, seat.extension), _state(seat)]
+        return [*withdrawn, OfferMade(entry.call, seat.extension), _state(seat)]
 
     def _became_free(self, seat: Seat) -> list[Decision]:
         """An operator can take a call: the most urgent of their lines, or wait for one."""
@@ -273,16 +384,20 @@ class Acd:
         return lines[skills]
 
     def _choose(self, line: Line) -> Seat | None:
-        return (line if line.present else self._lines[line.queue][NO_SKILLS]).first_idle()
+        line = line if line.present else self._lines[line.queue][NO_SKILLS]
+        lent = (s for s in self._lent.values() if s.present and s.extension in line.seats)
+        return line.first_idle() or next(lent, None)
 
     def _present(self, queue: str) -> int:
         return self._lines[queue][NO_SKILLS].present
 
-    def _presence_changed(self, changes: Iterable[Change], now: float) -> list[Decision]:
+    def _presence_changed(
+        self, changes: Iterable[Change], now: float, by: Asker | None
+    ) -> list[Decision]:
         came: dict[str, Seat] = {}
         went: list[Decision] = []
         for seat, change in changes:
-            self._change(seat, change, came, went)
+            self._change(seat, change, came, went, by)
         for queue in self._strategies:
             if self._present(queue) == 0:
                 self._call_back(queue, came, went)
@@ -296,11 +411,20 @@ class Acd:
         return [*decisions, *self._serve(), *self._alarms()]
 
     def _change(
-        self, seat: Seat, change: Callable[[], None], came: dict[str, Seat], went: list[Decision]
+        self,
+        seat: Seat,
+        change: Callable[[], None],
+        came: dict[str, Seat],
+        went: list[Decision],
+        by: Asker | None,
     ) -> None:
-        before = seat.present
+        before, standing, shown = seat.present, seat.standing, (seat.status, seat.state)
         change()
+        if seat.standing != standing and by is not None:
+            went.append(status_fact(seat.extension, *seat.standing, by))
         if seat.present is before:
+            if (seat.status, seat.state) != shown:
+                went.append(_state(seat))
             return
         for queue in seat.queues:
             for line in self._lines[queue].values():
@@ -316,7 +440,11 @@ class Acd:
         """Nobody is left: someone who did not answer may yet, and is better than nobody."""
         for seat in self._lines[queue][NO_SKILLS].seats.values():
             if seat.on_break == NOT_ANSWERING and seat.on_duty and seat.reachable:
-                self._change(*_end_break(seat), came, went)
+
+                def change(seat: Seat = seat) -> None:
+                    seat.on_break = None
+
+                self._change(seat, change, came, went, BY_NEED)
                 return
 
     def _serve(self) -> list[Decision]:
@@ -362,11 +490,10 @@ class Acd:
         return [_no_operator(FactKind.ALARM_RAISED, queue)]
 
 
-def _end_break(seat: Seat) -> Change:
-    def change() -> None:
-        seat.on_break = None
-
-    return seat, change
+def status_fact(agent: str, status: Status, reason: str | None, by: Asker) -> Record:
+    """What an operator's status is from now on, and who wanted it so."""
+    data = {"agent": agent, "status": str(status), "reason": reason, **by.fields}
+    return Record(None, FactKind.AGENT_STATUS, {**data})
 
 
 def _state(seat: Seat) -> Record:

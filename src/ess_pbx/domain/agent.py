@@ -1,7 +1,8 @@
 """An operator as the queue sees them.
 
-Status and state are two things (as in FreeSWITCH's mod_callcenter): whether the operator is here
-at all (on duty, phone reachable), and what they are doing.
+Status and state are two things (as in FreeSWITCH's mod_callcenter): whether the operator takes
+calls at all (logged in, on no break), and what they are doing. Whom calls can reach is on duty, has
+a phone that answers, and is logged in without a break.
 """
 
 from __future__ import annotations
@@ -11,6 +12,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ess_pbx.domain.ids import CallId
+
+
+class Status(StrEnum):
+    """What an operator said, or what was said for them, of taking calls."""
+
+    AVAILABLE = "available"
+    BREAK = "break"
+    LOGGED_OUT = "logged-out"
 
 
 class AgentState(StrEnum):
@@ -114,8 +123,11 @@ class Seat:
     call: CallId | None = None
     """The call offered to or taken by this operator."""
     skills: Mapping[str, int] = field(default_factory=dict)
+    logged_in: bool = True
     on_break: str | None = None
-    """Why calls pass this operator by who is on duty and reachable."""
+    """Why calls pass this operator by who is on duty, reachable and logged in."""
+    phone_known: bool = False
+    """Whether the phone's state was told since the start: the first telling is no registration."""
     missed: int = 0
     """Offers not answered in a row."""
     calls: int = 0
@@ -128,14 +140,23 @@ class Seat:
     @property
     def present(self) -> bool:
         """Whether calls can reach this operator at all."""
-        return self.on_duty and self.reachable and self.on_break is None
+        return self.on_duty and self.reachable and self.logged_in and self.on_break is None
+
+    @property
+    def standing(self) -> tuple[Status, str | None]:
+        """The status, and the reason of a break."""
+        if not self.logged_in:
+            return Status.LOGGED_OUT, None
+        return (Status.AVAILABLE if self.on_break is None else Status.BREAK), self.on_break
 
     @property
     def status(self) -> str:
-        """``present``, ``break`` or ``away``."""
+        """``present``, ``break``, ``logged-out`` or ``away`` (off duty, or the phone is)."""
         if self.present:
             return "present"
-        return "break" if self.on_duty and self.reachable else "away"
+        if not self.logged_in:
+            return str(Status.LOGGED_OUT)
+        return str(Status.BREAK) if self.on_duty and self.reachable else "away"
 
     @property
     def free(self) -> bool:

@@ -6,6 +6,7 @@ does; ``transitions`` puts them into one table and decides.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -34,7 +35,20 @@ class Phase(StrEnum):
     CONFERENCE = "conference"
     HANDED_OVER = "handed-over"
     """Caller and agency go on without the operator."""
+    CALLING_OPERATOR = "calling-operator"
+    """Somebody is to be called back: an operator's phone rings for it."""
+    CALLING_BACK = "calling-back"
+    """The caller's own phone rings; the operator hears that."""
+    CALL_BACK_FAILED = "call-back-failed"
+    """The caller was not reached, and the operator hears why."""
     ENDED = "ended"
+
+
+class Direction(StrEnum):
+    """Who called whom."""
+
+    IN = "in"
+    OUT = "out"
 
 
 class Then(StrEnum):
@@ -89,22 +103,58 @@ class AgencySide:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What the centre remembered of a caller's number when the call came; see ``callers``."""
+
+    prank: bool = False
+    """Whether the number is a confirmed prankster's."""
+    earlier: CallId | None = None
+    """The call before this one, when it ended a short time ago without a human."""
+    waited: float = 0.0
+    """Seconds since the first of the attempts in vain."""
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """The whole state of a call. Times are monotonic seconds."""
 
     id: CallId
     arrived: float
+    known: Known = Known()
     phase: Phase = Phase.ARRIVING
     number: str = ""
     """The caller's number in E.164; empty when there is none."""
     display: str = ""
     """The number as people read it, or why there is none."""
     callable: bool = False
+    number_fault: str = ""
+    """Why the number cannot be called."""
     called: str = ""
+    trunk: str = ""
+    direction: Direction = Direction.IN
+    earlier: str = ""
+    """The call of this caller that nobody answered, and that this one makes up for."""
+    unreached: str = ""
+    """Why the caller was not reached who was called back."""
     language: str = "id"
     category: str = ""
     queue: str = ""
     priority: int = 5
+    """Made of the next four by ``priority.compose``."""
+    usual_priority: int = 5
+    chosen_priority: int | None = None
+    raises: Mapping[str, int] = field(default_factory=dict)
+    prank: int | None = None
+    """What a confirmed prankster is held to, until something speaks for them."""
+    head_start: float = 0.0
+    """Seconds of waiting in earlier attempts that count in the queue."""
+    silent: bool = False
+    """The caller said by key 5 that they cannot speak."""
+    speaking: bool = False
+    silence_asked: float | None = None
+    """When the caller was last asked for key 5."""
+    asking: PlaybackId | None = None
+    """The same, while it is said into the conversation with the operator."""
     rungs: int = 0
     """Steps of the ladder that are done."""
     any_skills: bool = False

@@ -8,13 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
+from ess_pbx.domain import pranks
 from ess_pbx.domain.acd import Acd, Decision
 from ess_pbx.domain.alarms import Alarms
 from ess_pbx.domain.call import Call
-from ess_pbx.domain.commands import AcknowledgeAlarm, Command, EndBreak
+from ess_pbx.domain.call_back_desk import CallBackDesk
+from ess_pbx.domain.call_backs import CallBacks
+from ess_pbx.domain.callers import Callers
+from ess_pbx.domain.commands import (
+    AcknowledgeAlarm,
+    CallBackNow,
+    CloseCallBack,
+    Command,
+    ConfirmPrank,
+    EndBreak,
+    EndWrapUp,
+    LiftPrank,
+    LogIn,
+    LogOut,
+    MarkCall,
+    TakeBreak,
+)
 from ess_pbx.domain.config import Centre
+from ess_pbx.domain.desks import Desks
 from ess_pbx.domain.effects import (
+    Ask,
     EngineEffect,
     Forget,
     Illegal,
@@ -30,18 +50,23 @@ from ess_pbx.domain.events import (
     AgentTimerFired,
     AlarmChanged,
     Arrived,
+    CallBackDue,
     CallEvent,
     CentreEvent,
     ClockRead,
+    DeskCallArrived,
     OfferMade,
     OperatorsMissing,
     PhoneLost,
     PhoneReachable,
+    PinChecked,
     RosterRead,
 )
 from ess_pbx.domain.facts import JSON, Fact, FactKind
 from ess_pbx.domain.ids import CallId
+from ess_pbx.domain.incidents import Incidents, ReportCommand
 from ess_pbx.domain.memory import Memory
+from ess_pbx.domain.presence import Presence, carry_out, unknown_operator
 from ess_pbx.domain.roster import Roster, ahead
 from ess_pbx.domain.transitions import decide
 
@@ -58,25 +83,47 @@ class CallCentre:
         self._local: datetime | None = None
         self._wall_ahead = 0.0
         self.alarms = Alarms()
-        self.memories: tuple[Memory, ...] = (self.alarms,)
+        self.call_backs = CallBacks()
+        self.incidents = Incidents(config)
+        self.desks = Desks(config, self.acd)
+        self.presence = Presence()
+        self._desk = CallBackDesk(config, self.call_backs, self.acd)
+        self.callers = Callers(config.policy)
+        self.memories: tuple[Memory, ...] = (
+            self.presence,
+            self.desks.wrong_pins,
+            self.incidents,
+            self.callers,
+            self.call_backs,
+            self.alarms,
+        )
 
     def decide(self, event: CallEvent | CentreEvent, now: float) -> list[EngineEffect]:
         """What is to be done about an event at ``now`` (monotonic seconds), in order."""
         effects: list[EngineEffect] = []
         match event:
+            case CallEvent(call) | PinChecked(call) if call in self.desks.calls:
+                effects += self.desks.decide(event, partial(self._command, now), self.wall(now))
             case CallEvent():
                 self._call(event, now, effects)
+            case DeskCallArrived():
+                effects += self.desks.arrived(event, partial(self._command, now), self.wall(now))
             case PhoneReachable(agent):
                 self._follow(self.acd.set_reachable(agent, True, now), now, effects)
             case PhoneLost(agent):
                 self._follow(self.acd.set_reachable(agent, False, now), now, effects)
             case ClockRead(local, phones_known, wall):
-                self._local = local
+                first, self._local = self._local is None, local
                 self._wall_ahead = (_epoch(local) if wall is None else wall) - now
                 duty = self.roster.on_duty(local)
                 self._follow(self.acd.set_on_duty(duty, now), now, effects)
+                if first:
+                    self._follow(self._restored(local, now), now, effects)
+                effects += self.desks.clock(self.wall(now))
                 if phones_known:
                     effects += self._look_ahead(local)
+                effects += pranks.expire(self.callers, self.wall(now))
+                effects += self._desk.clock(self.calls, self.wall(now))
                 effects += self.alarms.clock_read(now, phones_known=phones_known)
             case RosterRead(entries):
                 self.roster = Roster.of(self.config, entries)
@@ -85,8 +132,10 @@ class CallCentre:
             case AgentTimerFired(timer):
                 self._follow(self.acd.timer_fired(timer, now), now, effects)
             case Command():
-                self._command(event, now, effects)
+                effects += self._command(now, event)
         self._remember(effects, now)
+        if isinstance(event, ClockRead) or self._desk.wakes(effects):
+            self._call_back(now, effects)
         return effects
 
     def wall(self, now: float) -> float:
@@ -122,16 +171,51 @@ class CallCentre:
             if isinstance(effect, Record):
                 self.saw(effect.call, effect.kind, effect.data, now)
 
-    def _command(self, command: Command, now: float, effects: list[EngineEffect]) -> None:
+    def _call_back(self, now: float, effects: list[EngineEffect]) -> None:
+        """Begin the calls that there are operators for and no callers."""
+        while (due := self._desk.next(self.calls, now, self.wall(now))) is not None:
+            begun: list[EngineEffect] = []
+            self._follow(self.acd.lend(due.call, due.agent), now, begun)
+            self._call(due, now, begun)
+            self._remember(begun, now)
+            effects += begun
+
+    def _command(self, now: float, command: Command) -> list[EngineEffect]:
+        """What somebody asks for, by API, command line or phone."""
+        effects: list[EngineEffect] = []
         match command:
-            case EndBreak(_, agent) if agent not in self.acd.seats:
+            case LogIn() | LogOut() | TakeBreak() | EndBreak() | EndWrapUp():
+                done = carry_out(command, self.acd, self.config.policy, now)
+                self._follow(done, now, effects)
+            case CallBackNow(agent=str(agent)) if agent not in self.acd.seats:
                 effects.append(unknown_operator(agent))
-            case EndBreak(_, agent):
-                self._follow(self.acd.end_break(agent, now), now, effects)
+            case CallBackNow() | CloseCallBack():
+                follows = self._desk.command(command, self.calls, self.wall(now))
+                self._follow(follows, now, effects)
+            case _ if isinstance(command, ReportCommand):
+                local = self._local or datetime.fromtimestamp(self.wall(now), UTC)
+                effects += self.incidents.decide(command, local)
+            case MarkCall(_, call):
+                number, at = self._number_of(call), self.wall(now)
+                effects += pranks.mark(self.callers, self.config.policy, command, number, at)
+            case ConfirmPrank():
+                effects += pranks.confirm(self.config.policy, command, self.wall(now))
+            case LiftPrank():
+                effects += pranks.lift(self.callers, command)
             case AcknowledgeAlarm():
                 effects.append(self.alarms.acknowledge(command))
             case _:
                 effects.append(Refused("not-supported", f"{type(command).__name__}: not known"))
+        return effects
+
+    def _restored(self, local: datetime, now: float) -> list[Decision]:
+        policy, wall = self.config.policy, self.wall(now)
+        return self.presence.restore(self.acd, policy, self.roster, local, wall, now)
+
+    def _number_of(self, call: CallId) -> str | None:
+        """The number of a call that goes on or is remembered; None for a call unknown."""
+        going_on = self.calls.get(call)
+        return self.callers.number_of(call) if going_on is None else going_on.number
 
     def _look_ahead(self, local: datetime) -> list[Record]:
         there = {seat.extension for seat in self.acd.seats.values() if seat.reachable}
@@ -142,14 +226,17 @@ class CallCentre:
     def _call(self, event: CallEvent, now: float, effects: list[EngineEffect]) -> None:
         call = self.calls.get(event.call)
         if call is None:
-            if not isinstance(event, Arrived):
+            if not isinstance(event, Arrived | CallBackDue):
                 effects.append(Illegal(event.call, "unknown", type(event).__name__))
                 if isinstance(event, OfferMade):
                     # Not a missed offer: the queue would offer it to the next operator, for ever.
                     self._follow(self.acd.apply(LeaveQueue(event.call), now), now, effects)
                 return
-            call = Call(event.call, now)
+            number = event.number if isinstance(event, CallBackDue) else event.caller_e164
+            known = self.callers.known(number, self.wall(now))
+            call = Call(event.call, now, known, earlier=self._desk.earlier(event))
         after, wanted = decide(call, event, now, self.config, self._local)
+        seen = self._desk.saw(call, after, event, self.calls, now, self.wall(now))
         self.calls[event.call] = after
         missing: list[Decision] = []
         for effect in wanted:
@@ -161,26 +248,23 @@ class CallCentre:
                     missing += [each for each in decisions if isinstance(each, OperatorsMissing)]
                     rest = [each for each in decisions if not isinstance(each, OperatorsMissing)]
                     self._follow(rest, now, effects)
+                case Ask(command):
+                    effects += self._command(now, command)
                 case Forget(gone):
                     self.calls.pop(gone, None)
                     effects.append(effect)
                 case _:
                     effects.append(effect)
-        self._follow(missing, now, effects)
+        self._follow([*missing, *seen], now, effects)
 
     def _follow(
-        self, decisions: Sequence[Decision], now: float, effects: list[EngineEffect]
+        self, decisions: Sequence[Decision | Refused], now: float, effects: list[EngineEffect]
     ) -> None:
         for decision in decisions:
-            if isinstance(decision, OfferMade | OperatorsMissing):
+            if isinstance(decision, CallEvent):
                 self._call(decision, now, effects)
             else:
                 effects.append(decision)
-
-
-def unknown_operator(agent: str) -> Refused:
-    """Nobody of the centre has this extension."""
-    return Refused("unknown-operator", f"no operator has the extension {agent!r}")
 
 
 def _epoch(local: datetime) -> float:

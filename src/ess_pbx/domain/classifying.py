@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ess_pbx.domain import priority
 from ess_pbx.domain.call import Turn
 from ess_pbx.domain.config import Classification
 from ess_pbx.domain.facts import FactKind
@@ -15,9 +16,9 @@ def classify(turn: Turn, chosen: Classification) -> None:
     turn.set(
         category=category,
         queue=queue,
-        priority=turn.call.priority if chosen.priority is None else chosen.priority,
         language=chosen.language or turn.call.language,
     )
+    priority.choose(turn, chosen.priority)
     record_classification(turn)
 
 

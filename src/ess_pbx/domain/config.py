@@ -20,6 +20,8 @@ PromptName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
 LanguageCode = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 Title = Annotated[str, Meta(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\"<>;\\]*$")]
 Key = Annotated[str, Meta(pattern=r"^[0-9*#]$")]
+AreaCode = Annotated[str, Meta(pattern=r"^0[0-9]{1,4}$")]
+CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}$")]
 Seconds = Annotated[float, Meta(gt=0, le=86400)]
 LocalTime = Annotated[time, Meta(tz=False)]
 """A time of day in the centre's time zone."""
@@ -176,6 +178,24 @@ class Rung(Shape, frozen=True, kw_only=True):
     """Said to the caller then."""
 
 
+class BreakReason(Shape, frozen=True, kw_only=True):
+    """Why operators take breaks; with a key it can be chosen on the phone."""
+
+    name: Title
+    key: Annotated[str, Meta(pattern=r"^[0-9]$")] | None = None
+    prompt: PromptName | None = None
+    """What the phone says of it, key included; without one it is not said, but can be chosen."""
+
+
+BREAK_REASONS = (
+    BreakReason(name="istirahat", key="1", prompt="alasan-istirahat"),
+    BreakReason(name="sholat", key="2", prompt="alasan-sholat"),
+    BreakReason(name="makan", key="3", prompt="alasan-makan"),
+    BreakReason(name="toilet", key="4", prompt="alasan-toilet"),
+    BreakReason(name="rapat", key="5", prompt="alasan-rapat"),
+)
+
+
 class Policy(Shape, frozen=True, kw_only=True):
     """How the centre treats callers and operators."""
 
@@ -198,6 +218,16 @@ class Policy(Shape, frozen=True, kw_only=True):
     rona_limit: Annotated[int, Meta(ge=1, le=100)] = 3
     """An operator who misses this many offers in a row is on break until their phone registers
     anew; never the last one there."""
+    log_in: Literal["phone", "explicit"] = "phone"
+    """``phone``: a registered phone is logged in. Logging out holds until they log in again, their
+    phone registers anew, or their duty ends, so that no caller is lost because somebody forgot to
+    log in; at worst a phone rings before an empty chair, once a caller, until the break for not
+    answering. ``explicit``: only who logged in is offered calls, until they log out. A break holds
+    until it is ended or the duty is, whatever the phone does. All of it survives a restart of the
+    engine, as long as the same duty goes on."""
+    break_reasons: tuple[BreakReason, ...] = BREAK_REASONS
+    pin_alarm: Annotated[int, Meta(ge=1, le=1000)] = 6
+    """An alarm is raised when this many wrong PINs come from a phone within an hour."""
     search_at_once: bool = True
     """Ring operators while the caller still hears greeting and menu; one who answers cuts them
     short. Otherwise a caller is queued when the menu is done."""
@@ -205,11 +235,48 @@ class Policy(Shape, frozen=True, kw_only=True):
     """Operators are on duty this long before their shift starts."""
     handover_after: Annotated[float, Meta(ge=0, le=3600)] = 0.0
     """Operators stay on duty this long after their shift has ended."""
+    call_back: bool = True
+    """Callers who left before a human answered, or were cut off, are called back."""
+    call_back_after: Annotated[float, Meta(ge=0, le=3600)] = 5.0
+    """Only those who had waited this long; who was cut off, or had called before, in any case."""
+    call_back_delays: tuple[Annotated[float, Meta(ge=0, le=86400)], ...] = (0.0, 120.0, 600.0)
+    """How long to wait before the first attempt and after each that failed; the last one counts
+    for all that follow."""
+    call_back_attempts: Annotated[int, Meta(ge=1, le=20)] = 3
+    """After so many the caller counts as unreachable."""
+    call_back_ring: Annotated[float, Meta(ge=5, le=120)] = 40.0
+    """How long the caller's phone rings."""
+    call_back_expires: Annotated[float, Meta(gt=0, le=168)] = 12.0
+    """Hours after which nobody is called back any more."""
     shift_alarm: Annotated[float, Meta(ge=0, le=86400)] = 900.0
     """How long before a shift starts it is an alarm that too few of its phones are reachable."""
     recording_days: Annotated[int, Meta(ge=1)] = 365
     """How long recordings are kept before they are destroyed, unless held for legal proceedings
     (UU PDP 27/2022)."""
+    silent_after: Annotated[float, Meta(ge=0, le=3600)] = 10.0
+    """A caller of whom no speech and no key is heard for so long is asked to press 5; 0 is never,
+    and then the key means nothing."""
+    silent_every: Seconds = 60.0
+    """At most this often."""
+    silent_priority: Annotated[int, Meta(ge=0, le=9)] = 9
+    """At least this for who pressed 5."""
+    redial_within: Annotated[float, Meta(ge=0, le=86400)] = 600.0
+    """A call from the same number so soon after one that ended without a human is a redial."""
+    redial_priority: Annotated[int, Meta(ge=0, le=9)] = 7
+    """At least this for a redial."""
+    redial_keeps_age: bool = True
+    """A redial waits in the queue from the first of the attempts within ``redial_within``."""
+    prank_marks: Annotated[int, Meta(ge=0, le=100)] = 0
+    """So many calls of a number marked as prank make it a confirmed prankster's; 0 leaves that to
+    supervisors."""
+    prank_within: Annotated[float, Meta(gt=0, le=365)] = 30.0
+    """Days for which a mark counts."""
+    prank_days: Annotated[float, Meta(gt=0, le=365)] = 1.0
+    """Days for which a number is confirmed."""
+    prank_priority: Annotated[int, Meta(ge=0, le=9)] = 1
+    """At most this for a confirmed prankster for whom nothing speaks; see ``domain.priority``."""
+    prank_warning: PromptName | None = None
+    """What a confirmed prankster hears on arrival, after the greeting."""
 
 
 class Centre(Shape, frozen=True, kw_only=True):
@@ -219,6 +286,10 @@ class Centre(Shape, frozen=True, kw_only=True):
     name: Title
     time_zone: Annotated[str, Meta(min_length=1)] = "Asia/Jakarta"
     language: LanguageCode = "id"
+    country: CountryCode = "ID"
+    """ISO 3166-1 alpha-2; numbers without a country code are read as this country's."""
+    area_code: AreaCode | None = None
+    """With its leading zero; callers' numbers without an area code are read as this area's."""
     greeting: PromptName | None = "selamat-datang"
     """Played on arrival; a caller to a centre without a menu hears it while queued."""
     first_menu: Identifier | None = None

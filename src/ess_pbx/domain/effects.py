@@ -1,7 +1,7 @@
 """What the core wants done: data that the engine carries out, in the order given.
 
 Effects addressed to Asterisk become exactly one ARI request each. ``QueueEffect`` s never leave the
-core: they are what a call asks of the ACD.
+core: they are what a call asks of the ACD; nor does ``Ask``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from ess_pbx.domain.commands import Command
 from ess_pbx.domain.events import TimerId
 from ess_pbx.domain.facts import JSON, FactKind
 from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId
@@ -39,7 +40,11 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True)
 class Originate:
-    """Ring a phone. ``address`` is an extension for an operator, a SIP URI for an agency."""
+    """Ring a phone.
+
+    ``address`` is an operator's extension, an agency's SIP URI, or the number (E.164) of a caller
+    who is called back.
+    """
 
     call: CallId
     leg: LegId
@@ -50,6 +55,8 @@ class Originate:
     """Number and name that the phone shows."""
     timeout: float
     """Seconds after which Asterisk itself gives up; the core's own timer is shorter."""
+    trunk: str = ""
+    """The trunk that a caller's own call came by; the call back goes out through it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +181,16 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckPin:
+    """Compare an operator's PIN; ``events.PinChecked`` answers. It is slow by design (argon2)."""
+
+    call: CallId
+    agent: str
+    pin: str = field(repr=False)
+    """Never to be written anywhere."""
+
+
+@dataclass(frozen=True, slots=True)
 class JoinQueue:
     """Queue the call, or move it; waiting time counts from ``since`` (monotonic seconds)."""
 
@@ -211,10 +228,18 @@ class OfferMissed:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseAgent:
-    """The operator's part in the call is over; wrap-up begins."""
+    """The operator's part in the call is over; wrap-up begins, if there is anything to report."""
 
     call: CallId
     agent: str
+    wrap_up: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What an operator asks of the centre on the keys of their phone; it never leaves the core."""
+
+    command: Command
 
 
 AsteriskEffect: TypeAlias = (
@@ -233,6 +258,6 @@ AsteriskEffect: TypeAlias = (
 )
 QueueEffect: TypeAlias = JoinQueue | LeaveQueue | OfferTaken | OfferMissed | ReleaseAgent
 EngineEffect: TypeAlias = (
-    AsteriskEffect | ArmTimer | CancelTimer | Record | Forget | Illegal | Refused
+    AsteriskEffect | ArmTimer | CancelTimer | Record | Forget | Illegal | Refused | CheckPin
 )
-Effect: TypeAlias = EngineEffect | QueueEffect
+Effect: TypeAlias = EngineEffect | QueueEffect | Ask

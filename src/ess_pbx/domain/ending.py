@@ -25,7 +25,8 @@ UNKNOWN_CAUSE = 0
 RELEASE_CHECK = 5.0
 """Seconds after which legs that should be gone are hung up once more."""
 
-_TIMERS = ("menu", "comfort", "ring", "agency", "ladder")
+_TIMERS = ("menu", "comfort", "ring", "agency", "ladder", "silence", "callback")
+_NOTHING_TO_REPORT = frozenset({Phase.CALLING_BACK, Phase.CALL_BACK_FAILED})
 
 
 def timer(call: CallId, kind: str) -> TimerId:
@@ -50,7 +51,8 @@ def end(turn: Turn, result: Result, reason: str, ended_by: Role | None, cause: i
         turn.do(HangUp(leg))
     turn.do(LeaveQueue(call.id))
     if call.operator is not None:
-        turn.do(ReleaseAgent(call.id, call.operator.agent))
+        spoke = call.phase not in _NOTHING_TO_REPORT
+        turn.do(ReleaseAgent(call.id, call.operator.agent, wrap_up=spoke))
     turn.set(
         phase=Phase.ENDED,
         offer=None,

@@ -6,7 +6,7 @@ armed, and from the queue (``OfferMade``). Nothing here says what is to be done 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -44,11 +44,17 @@ class Arrived(CallEvent):
     callable: bool = False
     """Whether the caller's number may be called back."""
     known_number: bool = True
+    number_fault: str = ""
+    """Why it may not: ``ess_pbx.sip.numbers.Reason``."""
     gone: bool = False
     """The caller hung up before anybody could take the call: it is recorded, and over."""
     node: str = ""
     invited_at: float = 0.0
     """Wall clock of the INVITE, seconds since the epoch."""
+    centre: str = ""
+    """The centre that the call rings; the first of several when none is named."""
+    priority: int | None = None
+    """The trunk's; the centre's default when it is None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,20 @@ class KeyPressed(CallEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechBegan(CallEvent):
+    """Speech, or other sound as loud, comes from a leg."""
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnded(CallEvent):
+    """Nothing as loud as speech has come from a leg for some seconds."""
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True)
 class PlaybackBegan(CallEvent):
     """A prompt or tone is being heard."""
 
@@ -110,6 +130,14 @@ class OfferMade(CallEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class OfferWithdrawn(CallEvent):
+    """The operator who is being rung has logged out or is on break: ``reason`` says which."""
+
+    agent: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorsMissing(CallEvent):
     """The call waits and no operator at all could be offered it: none on shift can be reached."""
 
@@ -120,8 +148,37 @@ class Stopping(CallEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class CallBackDue(CallEvent):
+    """An operator is free to call somebody back: the call that does so begins."""
+
+    agent: str
+    task: str
+    """The id of the call-back, which is that of the call it came of."""
+    number: str
+    """E.164."""
+    display: str
+    category: str
+    queue: str
+    priority: int
+    language: str
+    trunk: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallBackWithdrawn(CallEvent):
+    """Nobody is to be called back now: an emergency needs the operator, or it is settled."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class CentreEvent:
     """Something happened to the centre rather than to one call."""
+
+    centre: str = field(default="", kw_only=True)
+    """Which of several centres it happened to; not needed where it speaks of an operator or a call
+    (``domain.centres``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +224,24 @@ class AlarmChanged(CentreEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class DeskCallArrived(CentreEvent):
+    """An operator dialled a code such as ``*11`` on their own phone (``desk_call``)."""
+
+    call: CallId
+    agent: str
+    """Whose registration the call came with, never what its From says."""
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class PinChecked(CentreEvent):
+    """The answer to ``effects.CheckPin``; None when it could not be checked."""
+
+    call: CallId
+    right: bool | None
+
+
+@dataclass(frozen=True, slots=True)
 class AgentTimerFired(CentreEvent):
     """A timer of an operator (wrap-up, pause after a missed offer) ran out."""
 
@@ -179,10 +254,15 @@ CALL_EVENTS: tuple[type[CallEvent], ...] = (
     LegAnswered,
     LegGone,
     KeyPressed,
+    SpeechBegan,
+    SpeechEnded,
     PlaybackBegan,
     PlaybackEnded,
     TimerFired,
     OfferMade,
+    OfferWithdrawn,
     OperatorsMissing,
     Stopping,
+    CallBackDue,
+    CallBackWithdrawn,
 )

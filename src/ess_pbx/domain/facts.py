@@ -51,10 +51,48 @@ class FactKind(StrEnum):
     """From then on it is FLAC, sealed, and in the manifest."""
     CALL_ENDED = "call_ended"
     AGENT_STATE = "agent_state"
+    AGENT_STATUS = "agent_status"
+    """Logged in, out, or on break: what was wanted. ``AGENT_STATE`` has what calls find."""
+    WRAP_UP_ENDED = "wrap_up_ended"
+    """Before its time."""
+    PIN_REFUSED = "pin_refused"
+    """A wrong PIN from an operator's phone."""
     ALARM_RAISED = "alarm_raised"
     ALARM_CLEARED = "alarm_cleared"
     ALARM_ACKNOWLEDGED = "alarm_acknowledged"
     NO_OPERATOR = "no_operator"
+    CALL_LINKED = "call_linked"
+    """The caller had called before, and nobody had answered."""
+    CALL_BACK_CREATED = "call_back_created"
+    """A caller is to be called back; the task bears the id of their call."""
+    CALL_BACK_ADDED = "call_back_added"
+    """Another call of the same number, which the one task now stands for."""
+    CALL_BACK_ASKED = "call_back_asked"
+    """Somebody wants a task done now."""
+    CALL_BACK_STARTED = "call_back_started"
+    """The centre's own call begins: an operator is offered the task."""
+    CALL_BACK_DIALLED = "call_back_dialled"
+    """The operator picked up, and the caller's number is rung."""
+    CALL_BACK_ATTEMPTED = "call_back_attempted"
+    CALL_BACK_CLOSED = "call_back_closed"
+    REPORT_OPENED = "report_opened"
+    REPORT_SAVED = "report_saved"
+    REPORT_DRAFTED = "report_drafted"
+    REPORT_LINKED = "report_linked"
+    REPORT_JOINED = "report_joined"
+    REPORT_STEP = "report_step"
+    REPORT_CLOSED = "report_closed"
+    REPORT_REOPENED = "report_reopened"
+    SILENT_CALLER = "silent_caller"
+    REDIAL = "redial"
+    CALL_MARKED = "call_marked"
+    PRANK_CONFIRMED = "prank_confirmed"
+    PRANK_LIFTED = "prank_lifted"
+    PRANK_EXPIRED = "prank_expired"
+    PRANK_HELD = "prank_held"
+    """A call of a confirmed prankster begins behind others."""
+    PRANK_RELEASED = "prank_released"
+    """Something spoke for the caller: for this call they wait like any other."""
     CHECKPOINT = "checkpoint"
     """All that a centre remembers at that moment: what came before need not be read again."""
 
@@ -106,17 +144,50 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.RECORDING_SEALED: ("recording", "path", "sha256", "bytes", "entry"),
         FactKind.CALL_ENDED: ("result", "reason", "channel_cause", "ended_by"),
         FactKind.AGENT_STATE: ("agent", "status", "state", "call"),
+        FactKind.AGENT_STATUS: ("agent", "status", "reason", "by", "via"),
+        FactKind.WRAP_UP_ENDED: ("agent", "by", "via"),
+        FactKind.PIN_REFUSED: ("agent", "by", "via"),
         FactKind.ALARM_RAISED: ("alarm", "detail"),
         FactKind.ALARM_CLEARED: ("alarm", "detail"),
         FactKind.ALARM_ACKNOWLEDGED: ("alarm", "by", "via"),
         FactKind.NO_OPERATOR: ("queue",),
+        FactKind.CALL_LINKED: ("earlier",),
+        FactKind.CALL_BACK_CREATED: (
+            *("caller_e164", "caller_display", "category", "queue", "priority", "language"),
+            *("trunk", "why", "not_callable", "due"),
+        ),
+        FactKind.CALL_BACK_ADDED: ("task", "priority", "why", "due"),
+        FactKind.CALL_BACK_ASKED: ("task", "agent", "due", "by", "via"),
+        FactKind.CALL_BACK_STARTED: (
+            *("task", "caller_e164", "caller_display", "trunk", "channel", "node"),
+        ),
+        FactKind.CALL_BACK_DIALLED: ("task", "agent", "leg"),
+        FactKind.CALL_BACK_ATTEMPTED: ("task", "attempt", "agent", "outcome", "due"),
+        FactKind.CALL_BACK_CLOSED: ("task", "outcome", "reason", "by", "via"),
+        FactKind.REPORT_OPENED: ("report", "linked", "fields", "by", "via"),
+        FactKind.REPORT_SAVED: ("report", "fields", "by", "via"),
+        FactKind.REPORT_DRAFTED: ("report", "base", "fields", "by", "via"),
+        FactKind.REPORT_LINKED: ("report", "linked", "by", "via"),
+        FactKind.REPORT_JOINED: ("report", "to", "by", "via"),
+        FactKind.REPORT_STEP: ("report", "agency", "step", "by", "via"),
+        FactKind.REPORT_CLOSED: ("report", "outcome", "by", "via"),
+        FactKind.REPORT_REOPENED: ("report", "reason", "by", "via"),
+        FactKind.SILENT_CALLER: ("phase", "priority"),
+        FactKind.REDIAL: ("earlier",),
+        FactKind.CALL_MARKED: ("mark", "note", "number", "by", "via"),
+        FactKind.PRANK_CONFIRMED: ("number", "reason", "until", "by", "via"),
+        FactKind.PRANK_LIFTED: ("number", "reason", "by", "via"),
+        FactKind.PRANK_EXPIRED: ("number", "reason", "by", "via"),
+        FactKind.PRANK_HELD: ("priority",),
+        FactKind.PRANK_RELEASED: ("why", "priority"),
         FactKind.CHECKPOINT: ("memories",),
     }
 )
-"""The keys of ``Fact.data``. ``invited_at`` is epoch seconds, ``seconds`` a length in seconds,
-``sample_rate`` Hz, ``rms_dbov`` a list of dBov per channel, ``bytes`` the size of the file,
-``entry`` its number in the manifest; ``channel_cause`` and ``cause`` are Q.850 causes. What is not
-known is None."""
+"""The keys of ``Fact.data``. ``invited_at``, ``until`` and ``due`` are epoch seconds, ``due`` None
+for never; ``seconds`` is a length in seconds, ``sample_rate`` Hz, ``rms_dbov`` a list of dBov per
+channel, ``bytes`` the size of the file, ``entry`` its number in the manifest; ``channel_cause`` and
+``cause`` are Q.850 causes; ``attempt`` counts those of a task from 1; ``by`` and ``via`` are None
+where nobody asked. What is not known is None."""
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):

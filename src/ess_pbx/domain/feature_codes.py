@@ -1,14 +1,21 @@
 """Feature codes: what an operator asks for on the keys of any phone, during a call.
 
 ``*<code>#`` where the code is an agency's (three or four digits: a consult with it) or one of:
-``*2#`` back to the caller, ``*3#`` conference, ``*4#`` leave the call to caller and agency.
+``*2#`` back to the caller, ``*3#`` conference, ``*4#`` leave the call to caller and agency;
+``*71#`` to ``*74#`` say what the call is: normal, ghost, prank, informasi.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
+from ess_pbx.domain.commands import Mark
+
+MARKS = MappingProxyType(
+    {"71": Mark.NORMAL, "72": Mark.GHOST, "73": Mark.PRANK, "74": Mark.INFORMATION}
+)
 LONGEST = 5
 """Keys after which a code that was never closed is forgotten."""
 
@@ -28,7 +35,7 @@ class Consult:
     code: str
 
 
-def dial(keys: str, key: str) -> tuple[str, Command | Consult | None]:
+def dial(keys: str, key: str) -> tuple[str, Command | Consult | Mark | None]:
     """Add a key to those pressed so far; returns what is kept, and a code once it is complete."""
     if key == "*":
         return "*", None
@@ -40,4 +47,6 @@ def dial(keys: str, key: str) -> tuple[str, Command | Consult | None]:
     code = keys[1:]
     if code in {command.value for command in Command}:
         return "", Command(code)
+    if code in MARKS:
+        return "", MARKS[code]
     return "", Consult(code) if len(code) >= 3 else None

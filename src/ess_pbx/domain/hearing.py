@@ -45,6 +45,26 @@ def quiet(turn: Turn) -> None:
     if call.music:
         turn.do(StopMusic(call.caller))
     turn.set(announcements=(), playing=None, prompt="", music=False)
+    stop_asking(turn)
+
+
+def stop_asking(turn: Turn) -> None:
+    """Stop what is said into the conversation of caller and operator."""
+    if turn.call.asking is not None:
+        turn.do(StopPlayback(turn.call.asking))
+        turn.set(asking=None)
+
+
+def tell_operator(turn: Turn, prompt: str) -> None:
+    """Say something short to the operator alone, who talks to someone.
+
+    Asterisk takes a channel out of its bridge's mix while it plays to it: for that second neither
+    side hears the other, and only this leg hears the prompt.
+    """
+    operator = turn.call.operator
+    if operator is not None:
+        playback = turn.new_playback()
+        turn.do(PlayPrompt(operator.leg, False, playback, prompt, turn.centre.language))
 
 
 def began(turn: Turn, event: PlaybackBegan) -> None:

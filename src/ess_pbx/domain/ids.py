@@ -4,10 +4,16 @@ A call is named by the unique id of its caller's channel, ``<node>-<epoch>.<n>``
 engine know it without telling each other. All else that belongs to the call carries that name
 before a ``~`` (unreserved in a URI, RFC 3986 §2.3), so that whoever meets a channel, bridge or
 playback in Asterisk knows the call it belongs to.
+
+A call that the centre makes to call somebody back is named ``<node>-cb<epoch>.<n>.<m>``, after the
+call that it came of. That person's channel has a ``~`` too: the operator's is made first, and
+Asterisk takes no id with which that of another channel begins (``does_id_conflict`` in its
+``channel.c``).
 """
 
 from __future__ import annotations
 
+import re
 from typing import NewType
 
 CallId = NewType("CallId", str)
@@ -17,11 +23,13 @@ BridgeId = NewType("BridgeId", str)
 PlaybackId = NewType("PlaybackId", str)
 
 _MARK = "~"
+_CALL_BACK = "-cb"
+_CALL_BACK_ID = re.compile(r"-cb[0-9]+(\.[0-9]+)+(~|$)")
 
 
 def caller_leg(call: CallId) -> LegId:
     """The caller's own channel."""
-    return LegId(call)
+    return LegId(f"{call}{_MARK}cb" if is_call_back(call) else call)
 
 
 def operator_leg(call: CallId, number: int) -> LegId:
@@ -42,6 +50,29 @@ def bridge_of(call: CallId) -> BridgeId:
 def playback(call: CallId, number: int) -> PlaybackId:
     """One prompt or tone being played; ``number`` counts the call's playbacks."""
     return PlaybackId(f"{call}{_MARK}pb{number}")
+
+
+def call_back(task: str, number: int) -> CallId:
+    """A call that the centre makes for a task, named by the call that it came of; ``number``
+    counts the calls that the centre made.
+    """
+    node, _, came = task.rpartition("-")
+    return CallId(f"{node}{_CALL_BACK}{came.removeprefix('cb')}.{number}")
+
+
+def is_call_back(identifier: str) -> bool:
+    """Whether a call, or what belongs to it, is one that the centre makes."""
+    return _CALL_BACK_ID.search(identifier) is not None
+
+
+def is_called_back(leg: str) -> bool:
+    """Whether the channel is that of somebody whom the centre called back."""
+    return is_call_back(leg) and leg == caller_leg(call_of(leg))
+
+
+def node_of(call: str) -> str:
+    """The node that a call came to."""
+    return call.rpartition("-")[0]
 
 
 def call_of(identifier: str) -> CallId:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ess_pbx.domain import hearing, waiting
+from ess_pbx.domain import hearing, priority, silence, waiting
 from ess_pbx.domain.call import Phase, Result, Then, Turn
 from ess_pbx.domain.classifying import classify, record_classification
 from ess_pbx.domain.config import Choice
@@ -48,17 +48,23 @@ def arrived(turn: Turn, event: Arrived) -> None:
         number=event.caller_e164 or "",
         display=event.caller_display,
         callable=event.callable,
+        number_fault=event.number_fault,
+        trunk=event.trunk or "",
         called=event.called,
         language=centre.language,
         category=centre.default_category,
         queue=centre.default_queue,
-        priority=centre.policy.default_priority,
     )
+    priority.settle_arrival(turn, event)
+    turn.add_leg(turn.call.caller, Role.CALLER, event.caller_e164 or event.caller_display)
     if event.gone:
+        turn.drop_leg(turn.call.caller, UNKNOWN_CAUSE)
         end(turn, Result.CLIENT, "abandoned", Role.CALLER, UNKNOWN_CAUSE)
         return
-    turn.add_leg(turn.call.caller, Role.CALLER, event.caller_e164 or event.caller_display)
-    greeting = () if centre.greeting is None else (centre.greeting,)
+    greeting: tuple[str, ...] = () if centre.greeting is None else (centre.greeting,)
+    if turn.call.prank is not None and centre.policy.prank_warning is not None:
+        greeting += (centre.policy.prank_warning,)
+    silence.watch(turn)
     if centre.first_menu is not None:
         if centre.policy.search_at_once:
             record_classification(turn)
@@ -96,9 +102,14 @@ def key(turn: Turn, event: KeyPressed) -> None:
         return
     menu = turn.call.menu
     turn.record(FactKind.KEY_PRESSED, key=event.key, menu=menu or None)
+    silence.watch(turn)
     choice = turn.centre.menus[menu].keys.get(event.key) if menu else None
     if choice is not None:
-        _choose(turn, choice)
+        _choose(turn, choice, pressed=True)
+    elif silence.accept(turn, event.key):
+        # Not back into a menu: every further key may be one too many.
+        hearing.quiet(turn)
+        _to_queue(turn, silence.ACCEPTED_PROMPT)
 
 
 def playback_ended(turn: Turn, event: PlaybackEnded) -> None:
@@ -118,6 +129,9 @@ def timer_fired(turn: Turn, event: TimerFired) -> None:
         _nothing_pressed(turn)
     elif event.timer.kind == "ring":
         waiting.timer_fired(turn, event)
+    elif event.timer.kind == silence.TIMER and silence.fired(turn):
+        # The menu's own time goes on when this is said too.
+        turn.do(ArmTimer(timer(turn.call.id, "menu"), LONGEST_PROMPTS))
 
 
 def nobody_there(turn: Turn, _: OperatorsMissing) -> None:
@@ -146,10 +160,13 @@ def _nothing_pressed(turn: Turn) -> None:
         _speak(turn)
         turn.set(repeated=repeated + 1)
     else:
-        _choose(turn, menu.otherwise)
+        _choose(turn, menu.otherwise, pressed=False)
 
 
-def _choose(turn: Turn, choice: Choice) -> None:
+def _choose(turn: Turn, choice: Choice, *, pressed: bool) -> None:
+    before = turn.call.priority
+    if pressed:
+        priority.release_prank(turn, "key")
     hearing.quiet(turn)
     turn.do(CancelTimer(timer(turn.call.id, "menu")))
     left_queue = turn.call.information is Then.END
@@ -157,7 +174,8 @@ def _choose(turn: Turn, choice: Choice) -> None:
     classify(turn, choice)
     _go_on(turn, choice)
     in_menu = turn.call.phase is Phase.IVR and turn.call.information is not Then.END
-    if in_menu and left_queue and turn.centre.policy.search_at_once:
+    moves = left_queue or turn.call.priority != before
+    if in_menu and moves and turn.centre.policy.search_at_once:
         waiting.join(turn)
 
 

@@ -11,12 +11,14 @@ one by one, each as a share of the attempts, follows ITU-T E.800 (accessibility,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from math import ceil
 from typing import TypeAlias
+
+from ess_pbx.domain.commands import Mark
 
 RING_NO_ANSWER = "no answer"
 """Why an offer was missed when the phone rang to its end (RONA)."""
@@ -25,7 +27,7 @@ LONGEST_STATE = 24 * 3600.0
 """Seconds for which a state is believed without a newer fact; also how far to read back."""
 
 ON_DUTY = frozenset({"present", "available"})
-"""Statuses of one whom calls can reach: on shift and phone registered. A break is none."""
+"""Statuses of one whom calls can reach: on shift, phone registered, logged in and on no break."""
 
 Window: TypeAlias = tuple[float, float]
 """From, inclusive, to, exclusive: seconds since 1970-01-01 UTC."""
@@ -119,6 +121,12 @@ class CallFacts:
     result: str | None = None
     """``ess_pbx.domain.call.Result``; None while the call has no end."""
     ended_by: str | None = None
+    mark: str | None = None
+    """What people last said it was: ``ess_pbx.domain.commands.Mark``."""
+    redial: bool = False
+    """Whether the same number had called in vain shortly before."""
+    silent: bool = False
+    """Whether the caller said by key 5 that they cannot speak."""
 
     @property
     def answered_after(self) -> float | None:
@@ -249,6 +257,11 @@ class Figures:
     agency: AgencyFigures
     invite_to_agency: Spread
     """From the INVITE to the first answer of an agency."""
+    marks: Mapping[Mark, int]
+    """Calls by what people said they were; the others are unmarked."""
+    redials: int
+    silent: int
+    """Calls whose caller said by key 5 that they cannot speak."""
 
 
 def figures(
@@ -291,6 +304,9 @@ def figures(
         rona=reasons.count(RING_NO_ANSWER),
         agency=agency_figures(consult for call in calls for consult in call.consults),
         invite_to_agency=spread(agency_answers),
+        marks={mark: sum(call.mark == mark for call in calls) for mark in Mark},
+        redials=sum(call.redial for call in calls),
+        silent=sum(call.silent for call in calls),
     )
 
 

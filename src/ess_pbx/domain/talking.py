@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from ess_pbx.domain import transfer, waiting
+from ess_pbx.domain import hearing, operator_keys, silence, transfer, waiting
 from ess_pbx.domain.call import Result, Turn
 from ess_pbx.domain.effects import Part, ReleaseAgent, Role
 from ess_pbx.domain.ending import end
 from ess_pbx.domain.events import KeyPressed, LegGone
-from ess_pbx.domain.feature_codes import Consult, dial
+from ess_pbx.domain.feature_codes import Consult
 
 NORMAL_CLEARING = 16
 """Q.850 cause of a party that hung up on purpose."""
 
 
 def key(turn: Turn, event: KeyPressed) -> None:
-    """The operator's keys are feature codes; the caller's mean nothing to us now."""
-    operator = turn.call.operator
-    if operator is None or event.leg != operator.leg:
+    """The operator's keys are feature codes; the caller's say at most that they cannot speak."""
+    if event.leg == turn.call.caller:
+        if silence.accept(turn, event.key):
+            hearing.tell_operator(turn, silence.OPERATOR_PROMPT)
         return
-    keys, command = dial(turn.call.dialled, event.key)
-    turn.set(dialled=keys)
+    command = operator_keys.pressed(turn, event)
     if isinstance(command, Consult):
         transfer.consult(turn, command.code)
 
@@ -42,6 +42,7 @@ def lose_operator(turn: Turn) -> None:
     call = turn.call
     if call.operator is not None:
         turn.do(ReleaseAgent(call.id, call.operator.agent))
+    silence.leave(turn)
     turn.do(Part(call.bridge, call.caller))
     waiting.requeue(turn)
 

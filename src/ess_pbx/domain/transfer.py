@@ -6,7 +6,7 @@ an announcement and music.
 
 from __future__ import annotations
 
-from ess_pbx.domain import hearing, ids, waiting
+from ess_pbx.domain import hearing, ids, operator_keys, silence, waiting
 from ess_pbx.domain.call import AgencySide, Phase, Result, Turn
 from ess_pbx.domain.effects import (
     ArmTimer,
@@ -30,7 +30,7 @@ from ess_pbx.domain.events import (
     TimerFired,
 )
 from ess_pbx.domain.facts import FactKind
-from ess_pbx.domain.feature_codes import Command, dial
+from ess_pbx.domain.feature_codes import Command
 
 HOLD_PROMPT = "hubungkan-instansi"
 FAILED_PROMPT = "instansi-tidak-menjawab"
@@ -44,6 +44,7 @@ def consult(turn: Turn, code: str) -> None:
     agency = next((agency for agency in turn.centre.agencies if agency.code == code), None)
     if agency is None or call.operator is None:
         return
+    silence.leave(turn)
     leg = ids.agency_leg(call.id, call.made_legs + 1)
     ring = turn.centre.policy.agency_ring
     turn.do(
@@ -214,11 +215,7 @@ def back_to_caller(turn: Turn) -> None:
 
 
 def _command(turn: Turn, event: KeyPressed) -> Command | None:
-    operator = turn.call.operator
-    if operator is None or event.leg != operator.leg:
-        return None
-    keys, command = dial(turn.call.dialled, event.key)
-    turn.set(dialled=keys)
+    command = operator_keys.pressed(turn, event)
     return command if isinstance(command, Command) else None
 
 

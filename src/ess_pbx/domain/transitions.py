@@ -10,22 +10,27 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
-from ess_pbx.domain import ending, hearing, ivr, talking, transfer, waiting
+from ess_pbx.domain import calling_back, ending, hearing, ivr, silence, talking, transfer, waiting
 from ess_pbx.domain.call import Call, Phase, Turn
 from ess_pbx.domain.config import Centre
 from ess_pbx.domain.effects import Effect, Illegal, LeaveQueue
 from ess_pbx.domain.events import (
     CALL_EVENTS,
     Arrived,
+    CallBackDue,
+    CallBackWithdrawn,
     CallEvent,
     KeyPressed,
     LegAnswered,
     LegGone,
     LegRang,
     OfferMade,
+    OfferWithdrawn,
     OperatorsMissing,
     PlaybackBegan,
     PlaybackEnded,
+    SpeechBegan,
+    SpeechEnded,
     Stopping,
     TimerFired,
 )
@@ -65,32 +70,53 @@ _HUMANS = rules(
     on(LegAnswered, ending.hang_up_stranger),
     on(LegGone, talking.gone),
     on(KeyPressed, ignored),
+    on(SpeechBegan, silence.began),
+    on(SpeechEnded, silence.ended),
     on(PlaybackBegan, ignored),
     on(PlaybackEnded, ignored),
     on(TimerFired, ignored),
     on(OfferMade, unwanted_offer),
+    on(OfferWithdrawn, illegal),
     on(OperatorsMissing, ignored),
     on(Stopping, ending.stopped),
+    on(CallBackDue, illegal),
+    on(CallBackWithdrawn, ignored),
 )
 """What holds where humans talk, unless a phase says otherwise."""
+
+_CALLING_BACK = _HUMANS | rules(
+    on(LegRang, waiting.rang),
+    on(OfferMade, illegal),
+    on(CallBackWithdrawn, calling_back.withdrawn),
+)
+"""What holds until whoever is called back has answered."""
 
 _CONSULT = _HUMANS | rules(on(PlaybackEnded, hearing.ended))
 
 TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
     Phase.ARRIVING: rules(*(on(event, illegal) for event in CALL_EVENTS))
-    | rules(on(Arrived, ivr.arrived), on(OfferMade, unwanted_offer)),
+    | rules(
+        on(Arrived, ivr.arrived),
+        on(CallBackDue, calling_back.begin),
+        on(OfferMade, unwanted_offer),
+    ),
     Phase.IVR: rules(
         on(Arrived, illegal),
         on(LegRang, waiting.rang),
         on(LegAnswered, waiting.answered),
         on(LegGone, waiting.gone),
         on(KeyPressed, ivr.key),
+        on(SpeechBegan, silence.began),
+        on(SpeechEnded, silence.ended),
         on(PlaybackBegan, hearing.began),
         on(PlaybackEnded, ivr.playback_ended),
         on(TimerFired, ivr.timer_fired),
         on(OfferMade, waiting.offer),
+        on(OfferWithdrawn, waiting.withdrawn),
         on(OperatorsMissing, ivr.nobody_there),
         on(Stopping, ending.stopped),
+        on(CallBackDue, illegal),
+        on(CallBackWithdrawn, ignored),
     ),
     Phase.WAITING: rules(
         on(Arrived, illegal),
@@ -98,14 +124,24 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
         on(LegAnswered, waiting.answered),
         on(LegGone, waiting.gone),
         on(KeyPressed, waiting.key),
+        on(SpeechBegan, silence.began),
+        on(SpeechEnded, silence.ended),
         on(PlaybackBegan, hearing.began),
         on(PlaybackEnded, hearing.ended),
         on(TimerFired, waiting.timer_fired),
         on(OfferMade, waiting.offer),
+        on(OfferWithdrawn, waiting.withdrawn),
         on(OperatorsMissing, waiting.nobody_there),
         on(Stopping, ending.stopped),
+        on(CallBackDue, illegal),
+        on(CallBackWithdrawn, ignored),
     ),
-    Phase.TALKING: _HUMANS | rules(on(KeyPressed, talking.key)),
+    Phase.TALKING: _HUMANS
+    | rules(
+        on(KeyPressed, talking.key),
+        on(PlaybackEnded, silence.asked),
+        on(TimerFired, silence.talking_timer),
+    ),
     Phase.CONSULT_RINGING: _CONSULT
     | rules(
         on(LegRang, transfer.rang),
@@ -125,9 +161,30 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
     Phase.CONFERENCE: _HUMANS
     | rules(on(LegGone, transfer.conference_gone), on(KeyPressed, transfer.conference_key)),
     Phase.HANDED_OVER: _HUMANS | rules(on(LegGone, talking.handed_over_gone)),
+    Phase.CALLING_OPERATOR: _CALLING_BACK
+    | rules(
+        on(LegAnswered, calling_back.operator_answered),
+        on(LegGone, calling_back.offer_gone),
+        on(TimerFired, calling_back.offer_timer),
+    ),
+    Phase.CALLING_BACK: _CALLING_BACK
+    | rules(
+        on(LegAnswered, calling_back.caller_answered),
+        on(LegGone, calling_back.calling_gone),
+        on(TimerFired, calling_back.calling_timer),
+        on(Stopping, calling_back.stopped_while_calling),
+    ),
+    Phase.CALL_BACK_FAILED: _CALLING_BACK
+    | rules(
+        on(LegAnswered, calling_back.picked_up_too_late),
+        on(LegGone, calling_back.explaining_gone),
+        on(PlaybackEnded, calling_back.explained),
+        on(TimerFired, calling_back.explaining_timer),
+    ),
     Phase.ENDED: rules(*(on(event, ignored) for event in CALL_EVENTS))
     | rules(
         on(Arrived, illegal),
+        on(CallBackDue, illegal),
         on(LegAnswered, ending.answered_too_late),
         on(LegGone, ending.leg_gone),
         on(TimerFired, ending.release_overdue),

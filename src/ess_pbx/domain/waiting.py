@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ess_pbx.domain import hearing, ids
+from ess_pbx.domain import hearing, ids, priority, silence
 from ess_pbx.domain.call import OperatorSide, Phase, Turn
 from ess_pbx.domain.classifying import classify
-from ess_pbx.domain.config import LANGUAGE_SKILL
+from ess_pbx.domain.config import LANGUAGE_SKILL, Centre
 from ess_pbx.domain.effects import (
     ArmTimer,
     CancelTimer,
@@ -26,6 +26,7 @@ from ess_pbx.domain.events import (
     LegGone,
     LegRang,
     OfferMade,
+    OfferWithdrawn,
     TimerFired,
 )
 from ess_pbx.domain.facts import FactKind
@@ -60,9 +61,11 @@ def queue_call(turn: Turn, *prompts: str) -> None:
 
 def requeue(turn: Turn) -> None:
     """A caller who had a human lost them: back to the head of the queue, age kept."""
-    turn.set(priority=TOP_PRIORITY, operator=None, agency=None, dialled="")
+    turn.set(operator=None, agency=None, dialled="")
+    priority.raise_to(turn, priority.CUT_OFF, TOP_PRIORITY)
     begin(turn)
     hearing.announce(turn, WAIT_PROMPT)
+    silence.watch(turn)
 
 
 def begin(turn: Turn) -> None:
@@ -82,18 +85,24 @@ def join(turn: Turn) -> None:
 
 def _join(turn: Turn) -> None:
     call = turn.call
-    turn.do(JoinQueue(call.id, call.queue, call.priority, call.arrived, skills_for(turn)))
+    since = call.arrived - call.head_start
+    turn.do(JoinQueue(call.id, call.queue, call.priority, since, skills_for(turn)))
 
 
 def skills_for(turn: Turn) -> frozenset[str]:
     """What the call's category and language ask of an operator."""
-    call, centre = turn.call, turn.centre
+    call = turn.call
     if call.any_skills:
         return frozenset()
-    asked = next((each.skills for each in centre.categories if each.id == call.category), ())
-    if call.language == centre.language:
+    return skills_of(turn.centre, call.category, call.language)
+
+
+def skills_of(centre: Centre, category: str, language: str) -> frozenset[str]:
+    """What a category and a language ask of an operator."""
+    asked = next((each.skills for each in centre.categories if each.id == category), ())
+    if language == centre.language:
         return frozenset(asked)
-    return frozenset({*asked, LANGUAGE_SKILL + call.language})
+    return frozenset({*asked, LANGUAGE_SKILL + language})
 
 
 def offer(turn: Turn, event: OfferMade) -> None:
@@ -118,11 +127,16 @@ def offer(turn: Turn, event: OfferMade) -> None:
 
 
 def shown_name(turn: Turn) -> str:
-    """What a phone shows with the call: its category, and that there is no number when so."""
+    """What a phone shows with the call: that its caller cannot speak, its category, and that
+    there is no number, each when so.
+    """
     call = turn.call
     named = {category.id: category.name for category in turn.centre.categories}
     category = named.get(call.category, call.category)
-    return category if call.number else f"{category}, {call.display}"
+    if call.phase is Phase.CALLING_OPERATOR:
+        category = f"Telepon balik {category}"
+    shown = category if call.number else f"{category}, {call.display}"
+    return f"{silence.SHOWN}, {shown}" if call.silent else shown
 
 
 def rang(turn: Turn, event: LegRang) -> None:
@@ -151,6 +165,7 @@ def _connect(turn: Turn, operator: OperatorSide) -> None:
     turn.do(Join(call.bridge, (call.caller, operator.leg)), OfferTaken(call.id, operator.agent))
     turn.set(phase=Phase.TALKING, bridged=True, offer=None, operator=operator, dialled="")
     turn.record(FactKind.OPERATOR_ANSWERED, agent=operator.agent, leg=operator.leg)
+    silence.connected(turn)
 
 
 def gone(turn: Turn, event: LegGone) -> None:
@@ -176,6 +191,8 @@ def timer_fired(turn: Turn, event: TimerFired) -> None:
             hearing.announce(turn, COMFORT_PROMPT)
     elif event.timer.kind == "ladder":
         _climb(turn)
+    elif event.timer.kind == silence.TIMER:
+        silence.fired(turn)
 
 
 def _arm_ladder(turn: Turn) -> None:
@@ -205,10 +222,24 @@ def _missed(turn: Turn, offered: OperatorSide, reason: str) -> None:
     )
 
 
+def withdrawn(turn: Turn, event: OfferWithdrawn) -> None:
+    """Whoever is being rung takes no calls any more: the queue has the next one."""
+    offered = turn.call.offer
+    if offered is None or offered.agent != event.agent:
+        return
+    turn.set(offer=None)
+    turn.record(FactKind.OFFER_MISSED, agent=offered.agent, leg=offered.leg, reason=event.reason)
+    turn.do(HangUp(offered.leg), CancelTimer(timer(turn.call.id, "ring")))
+
+
 def nobody_there(turn: Turn, _: CallEvent) -> None:
     """No operator on shift can be reached: the caller is told, and waits on."""
     turn.record(FactKind.NO_OPERATOR, queue=turn.call.queue)
-    hearing.quiet(turn)
+    if turn.call.prompt == silence.ACCEPTED_PROMPT:
+        # That key 5 was understood is said to its end first.
+        turn.set(announcements=())
+    else:
+        hearing.quiet(turn)
     hearing.announce(turn, NO_OPERATOR_PROMPT)
 
 
@@ -217,10 +248,17 @@ def key(turn: Turn, event: KeyPressed) -> None:
     if event.leg != turn.call.caller:
         return
     turn.record(FactKind.KEY_PRESSED, key=event.key, menu=None)
+    silence.watch(turn)
+    if silence.accept(turn, event.key):
+        hearing.quiet(turn)
+        hearing.announce(turn, silence.ACCEPTED_PROMPT)
+        join(turn)
+        return
     wanted = turn.centre.queue_keys.get(event.key)
     if wanted is None:
         return
     before = turn.call.queue, turn.call.priority, skills_for(turn)
+    priority.release_prank(turn, "key")
     classify(turn, wanted)
     hearing.quiet(turn)
     hearing.announce(turn, *(wanted.play or (WAIT_PROMPT,)))

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from ess_pbx.domain.call_centre import CallCentre
+from ess_pbx.domain.centres import Centres
 from ess_pbx.domain.commands import Command
 from ess_pbx.domain.effects import (
     ArmTimer,
     CancelTimer,
+    CheckPin,
     EngineEffect,
     Forget,
     Illegal,
@@ -36,6 +37,8 @@ from ess_pbx.engine.journal import Journal
 from ess_pbx.engine.timers import Timers
 
 ALARMS = frozenset({FactKind.ALARM_RAISED, FactKind.ALARM_CLEARED, FactKind.RECORDING_FAILED})
+PRIVATE = frozenset({"fields"})
+"""What people write in a report is nobody's who reads the log."""
 LONGEST_ORIGINS = 10_000
 CHECKPOINT_FACTS = 10_000
 """After so many facts all that is remembered is written anew: the next start reads no further."""
@@ -45,22 +48,23 @@ Asterisk leaves only when the loop has its turn (under uvloop at the end of a ro
 
 
 class Dispatcher:
-    """Feeds a ``CallCentre`` and carries out what it decides. Never waits, never raises into ARI.
+    """Feeds the centres and carries out what they decide. Never waits, never raises into ARI.
 
     ``on_over`` is told of each call of which nothing is left in Asterisk.
     """
 
     def __init__(
         self,
-        core: CallCentre,
+        centres: Centres,
         journal: Journal,
         clock: Clock,
         on_over: Callable[[CallId], None],
         on_fact: Callable[[Fact], None] | None = None,
     ) -> None:
-        self.core = core
+        self.centres = centres
         self.timers = Timers(self._timer_fired)
         self.executor: Executor | None = None
+        self.check_pin: Callable[[CheckPin], None] | None = None
         self._journal = journal
         self._clock = clock
         self._on_over = on_over
@@ -93,17 +97,32 @@ class Dispatcher:
         self.feed(command)
         return self._refused[0] if self._refused else None
 
-    def record(self, call: CallId | None, kind: FactKind, data: Mapping[str, JSON]) -> None:
-        """Write a fact that the engine saw by itself; the core sees it as after a restart."""
-        self.core.saw(call, kind, data, self._clock.monotonic())
-        self._write(call, kind, data)
+    def record(
+        self,
+        call: CallId | None,
+        kind: FactKind,
+        data: Mapping[str, JSON],
+        centre: str | None = None,
+    ) -> None:
+        """Write a fact that the engine saw by itself; the core sees it as after a restart.
 
-    def _write(self, call: CallId | None, kind: FactKind, data: Mapping[str, JSON]) -> None:
+        It is the call's centre's, unless one is named.
+        """
+        concerned = self.centres.home(call) if centre is None else self.centres[centre]
+        concerned.saw(call, kind, data, self._clock.monotonic())
+        self._write(call, kind, data, concerned.config.id)
+
+    def _write(
+        self, call: CallId | None, kind: FactKind, data: Mapping[str, JSON], centre: str
+    ) -> None:
         """Put a fact into the journal now, and into the log when the loop has a moment."""
+        if kind is FactKind.CALL_BACK_STARTED and call is not None:
+            # A call of our own has no INVITE before this.
+            self._invited[call] = self._clock.monotonic()
         self._facts += 1
         fact = Fact(
             id=f"{self._boot}-{self._facts}",
-            centre=self.core.config.id,
+            centre=centre or self.centres.home(call).config.id,
             call=call,
             kind=kind,
             at=self._clock.wall(),
@@ -124,14 +143,16 @@ class Dispatcher:
             if fact.kind == FactKind.CHECKPOINT:
                 continue  # it repeats what was logged, and holds numbers
             log = self._log.warning if fact.kind in ALARMS else self._log.info
-            fields = {_field(name): value for name, value in fact.data.items()}
-            log(str(fact.kind), call=fact.call, ms=fact.ms, **fields)
+            fields = {
+                _field(name): value for name, value in fact.data.items() if name not in PRIVATE
+            }
+            log(str(fact.kind), **({"centre": fact.centre} | fields), call=fact.call, ms=fact.ms)
 
     def _decide(self, event: CallEvent | CentreEvent) -> None:
         if isinstance(event, Arrived):
             self._remember_invite(event)
         try:
-            effects = self.core.decide(event, self._clock.monotonic())
+            centre, effects = self.centres.decide(event, self._clock.monotonic())
         except Exception:
             # A defect in the core must cost at most this event, not the centre.
             self._log.exception("core.failed", event_type=type(event).__name__)
@@ -141,33 +162,37 @@ class Dispatcher:
         facts: list[Record] = []
         for effect in effects:
             try:
-                self._carry_out(effect, facts)
+                self._carry_out(effect, centre, facts)
             except Exception:
                 self._log.exception("effect.not_carried_out", effect=type(effect).__name__)
         # The phone that is to ring does not wait until we have written down that it will.
         for fact in facts:
-            self._write(fact.call, fact.kind, fact.data)
+            self._write(fact.call, fact.kind, fact.data, centre)
         if self._facts - self._checkpoint >= CHECKPOINT_FACTS:
             self.checkpoint()
 
     def checkpoint(self) -> None:
-        """Write down all that the centre remembers."""
+        """Write down all that each centre remembers."""
         self._checkpoint = self._facts
-        fact = self.core.checkpoint()
-        self._write(fact.call, fact.kind, fact.data)
+        for centre in self.centres:
+            fact = centre.checkpoint()
+            self._write(fact.call, fact.kind, fact.data, centre.config.id)
 
-    def _carry_out(self, effect: EngineEffect, facts: list[Record]) -> None:
+    def _carry_out(self, effect: EngineEffect, centre: str, facts: list[Record]) -> None:
         match effect:
             case Record():
                 facts.append(effect)
             case ArmTimer(timer, seconds):
-                self.timers.arm(timer, seconds)
+                self.timers.arm(centre, timer, seconds)
             case CancelTimer(timer):
-                self.timers.cancel(timer)
+                self.timers.cancel(centre, timer)
             case Forget(call):
                 self._on_over(call)
             case Refused():
                 self._refused.append(effect)
+            case CheckPin():
+                if self.check_pin is not None:
+                    self.check_pin(effect)
             case Illegal(call, state, name):
                 self._log.warning("event.illegal", call=call, state=state, event_type=name)
             case _ if self.executor is not None:
@@ -181,9 +206,9 @@ class Dispatcher:
         else:
             loop.call_later(LOG_SECONDS, self.write_log)
 
-    def _timer_fired(self, timer: TimerId) -> None:
-        if timer.owner in self.core.acd.seats:
-            self.feed(AgentTimerFired(timer))
+    def _timer_fired(self, centre: str, timer: TimerId) -> None:
+        if timer.owner in self.centres[centre].acd.seats:
+            self.feed(AgentTimerFired(timer, centre=centre))
         else:
             self.feed(TimerFired(CallId(timer.owner), timer))
 

@@ -32,7 +32,7 @@ from ess_pbx.domain.effects import (
     StopPlayback,
 )
 from ess_pbx.domain.events import CallEvent, LegGone, PlaybackEnded
-from ess_pbx.domain.ids import call_of
+from ess_pbx.domain.ids import CallId, call_of, is_call_back
 from ess_pbx.errors import AriRefusedError, AriTimeoutError
 
 APP = "ess-pbx"
@@ -45,6 +45,12 @@ NO_NUMBER = "anonymous"
 DEAD_LEG_CAUSE = 20
 """Q.850 "subscriber absent", for a leg that Asterisk would not make or does not know."""
 
+CALL_BACK_HEADER = {"PJSIP_HEADER(add,Priority)": "psap-callback"}
+"""RFC 7090: by this header networks and phones let a call back from an emergency centre through."""
+
+CALL_VARIABLE = "ESS_CALL"
+"""Channel variable by which the dialplan names the recording of who is called back."""
+
 Request: TypeAlias = tuple[str, str, dict[str, str | int]]
 """Method, path below ``/ari/`` and query."""
 
@@ -53,7 +59,12 @@ class Sender(Protocol):
     """The part of ``AriConnection`` that the executor needs."""
 
     def send(
-        self, method: str, uri: str, *, query: Mapping[str, str | int] | None = None
+        self,
+        method: str,
+        uri: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        body: object = None,
     ) -> asyncio.Future[AriAnswer]:
         """Send a request in order, without waiting for the answer."""
 
@@ -66,12 +77,18 @@ class Executor:
         sender: Sender,
         prompts: Path,
         feed: Callable[[CallEvent], None],
-        language: str = "",
+        language: Callable[[CallId], str] = lambda _: "",
+        identities: Mapping[str, str] | None = None,
     ) -> None:
-        """``prompts`` is the built catalogue; ``language`` stands in for one without a prompt."""
+        """``prompts`` is the built catalogue.
+
+        ``language`` says, for a call, which language stands in for one that lacks a prompt;
+        ``identities`` are the numbers that calls out through each trunk show, by its id.
+        """
         self._sender = sender
         self._prompts = prompts
         self._language = language
+        self._identities = dict(identities or {})
         self._feed = feed
         self._log = structlog.get_logger(__name__)
         self.requests = 0
@@ -82,7 +99,10 @@ class Executor:
         """Send the effect's request; its failure comes back through ``feed``."""
         method, uri, query = self.request(effect)
         self.requests += 1
-        future = self._sender.send(method, uri, query=query)
+        body: object = None
+        if isinstance(effect, Originate) and effect.role is Role.CALLER:
+            body = {"variables": {**CALL_BACK_HEADER, CALL_VARIABLE: effect.call}}
+        future = self._sender.send(method, uri, query=query, body=body)
         future.add_done_callback(partial(self._done, effect))
 
     def request(self, effect: AsteriskEffect) -> Request:
@@ -93,7 +113,7 @@ class Executor:
             case HangUp(leg):
                 return "DELETE", f"channels/{leg}", {"reason": "normal"}
             case Originate():
-                return "POST", f"channels/{effect.leg}", _originate(effect)
+                return "POST", f"channels/{effect.leg}", self._originate(effect)
             case CreateBridge(bridge):
                 # dtmf_events: without it keys of bridged phones never reach the engine.
                 return "POST", f"bridges/{bridge}", {"type": "mixing,dtmf_events"}
@@ -105,7 +125,7 @@ class Executor:
                 return "DELETE", f"bridges/{bridge}", {}
             case PlayPrompt(target, in_bridge, playback, prompt, language):
                 kind = "bridges" if in_bridge else "channels"
-                media = f"sound:{self._sound(language, prompt)}"
+                media = f"sound:{self._sound(call_of(playback), language, prompt)}"
                 return "POST", f"{kind}/{target}/play/{playback}", {"media": media}
             case PlayTone(bridge, playback, tone):
                 return "POST", f"bridges/{bridge}/play/{playback}", {"media": f"tone:{tone}"}
@@ -116,12 +136,39 @@ class Executor:
             case StopMusic(leg):
                 return "DELETE", f"channels/{leg}/moh", {}
 
-    def _sound(self, language: str, prompt: str) -> Path:
+    def _originate(self, effect: Originate) -> dict[str, str | int]:
+        shown = f'"{effect.name}" <{effect.number or NO_NUMBER}>'
+        match effect.role:
+            case Role.AGENCY:
+                endpoint = f"PJSIP/{AGENCY_ENDPOINT}/{effect.address}"
+            case Role.CALLER:
+                # A trunk that is no more: any other is better than not to call back.
+                trunks = [*(t for t in self._identities if t == effect.trunk), *self._identities]
+                trunk = next(iter(trunks), effect.trunk)
+                endpoint = f"PJSIP/{effect.address}@{trunk}"
+                shown = self._identities.get(trunk, NO_NUMBER)
+            case _:
+                endpoint = f"PJSIP/{effect.address}"
+        query: dict[str, str | int] = {
+            "endpoint": endpoint,
+            "app": APP,
+            "appArgs": f"{effect.role},{effect.call}",
+            "callerId": shown,
+            "timeout": round(effect.timeout),
+        }
+        if not is_call_back(effect.call):
+            # The channel of whoever is called back is not there when the first phone rings.
+            query["originator"] = effect.call
+        return query
+
+    def _sound(self, call: CallId, language: str, prompt: str) -> Path:
         """The prompt's file, without its ending."""
-        wanted, instead = (self._prompts / each / prompt for each in (language, self._language))
+        wanted = self._prompts / language / prompt
         # Looked up each time: a catalogue may be built while calls go on.
-        lacking = not wanted.with_suffix(".alaw").is_file()
-        return instead if lacking and instead.with_suffix(".alaw").is_file() else wanted
+        if wanted.with_suffix(".alaw").is_file():
+            return wanted
+        instead = self._prompts / self._language(call) / prompt
+        return instead if instead.with_suffix(".alaw").is_file() else wanted
 
     def _done(self, effect: AsteriskEffect, future: asyncio.Future[AriAnswer]) -> None:
         if future.cancelled():
@@ -146,19 +193,3 @@ class Executor:
         self._log.warning(
             "effect.failed", effect=type(effect).__name__, error=str(error), gone=gone
         )
-
-
-def _originate(effect: Originate) -> dict[str, str | int]:
-    match effect.role:
-        case Role.AGENCY:
-            endpoint = f"PJSIP/{AGENCY_ENDPOINT}/{effect.address}"
-        case _:
-            endpoint = f"PJSIP/{effect.address}"
-    return {
-        "endpoint": endpoint,
-        "app": APP,
-        "appArgs": f"{effect.role},{effect.call}",
-        "callerId": f'"{effect.name}" <{effect.number or NO_NUMBER}>',
-        "originator": effect.call,
-        "timeout": round(effect.timeout),
-    }

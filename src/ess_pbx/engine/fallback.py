@@ -1,6 +1,7 @@
 """The phones that ring when no engine answers: a file that the dialplan reads by itself.
 
-``FILE()`` in ``[emergency]`` makes a ``Dial()`` of it. It outlives both the engine and Asterisk.
+Each centre has its own: ``FILE()`` in ``[unclaimed-<centre>]`` makes a ``Dial()`` of it. It
+outlives both the engine and Asterisk.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ def dial_string(on_duty: Iterable[str], everyone: Iterable[str]) -> str:
 
 def write(path: Path, on_duty: Iterable[str], everyone: Iterable[str]) -> None:
     """Replace the list; a reader sees the old one or the new one, never half of one."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
     with fresh.open("w") as file:
         # No line feed at the end: it would become part of the dial string.

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import threading
+import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
@@ -36,6 +38,10 @@ if TYPE_CHECKING:
     from typing import IO
 
 SEGMENT_BYTES = 64 * 1024 * 1024
+RESERVE_BYTES = 16 * 1024 * 1024
+"""Kept for when the disk is full: some 60,000 facts, the end of many hundred calls."""
+RESERVE_SECONDS = 30.0
+"""How often it is tried to have the reserve again."""
 _STOP = b""
 
 
@@ -59,6 +65,7 @@ class Journal:
         *,
         segment_bytes: int = SEGMENT_BYTES,
         retry_seconds: float = 0.5,
+        reserve_bytes: int = RESERVE_BYTES,
         on_trouble: Callable[[str], None] = _ignore,
         on_recovered: Callable[[], None] = _ignore,
         open_segment: Callable[[Path], SegmentWriter] = SegmentWriter,
@@ -66,6 +73,7 @@ class Journal:
         self.folder = folder
         self._segment_bytes = segment_bytes
         self._retry_seconds = retry_seconds
+        self._reserve = Reserve(folder / "reserve", reserve_bytes)
         self._on_trouble = on_trouble
         self._on_recovered = on_recovered
         self._open_segment = open_segment
@@ -92,6 +100,7 @@ class Journal:
                 f"journal folder {folder}: {error.strerror}; expected one that ess-pbx may read "
                 "and write: set the journal's folder, or its owner"
             ) from error
+        self._reserve.renew()
         self._next = self._durable + 1
         self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
         self._thread.start()
@@ -149,23 +158,31 @@ class Journal:
         while records := cursor.take(1000):
             yield from records
 
-    def since_last(self, is_wanted: Callable[[Fact], bool]) -> list[Fact]:
-        """The last durable fact that is wanted and all after it, else every fact; blocks on disk.
+    def since_last(
+        self, is_wanted: Callable[[Fact], bool], centres: Iterable[str]
+    ) -> dict[str, list[Fact]]:
+        """For each centre its last durable fact that is wanted and all of its after it, else every
+        fact of it; blocks on disk.
 
         Segments are read from the newest backwards, no further than needed.
         """
-        after: list[Fact] = []
+        after: dict[str, list[Fact]] = {centre: [] for centre in centres}
+        lacking = set(after)
         end = self._durable
         for first, _ in reversed(list_segments(self.folder)):
-            facts: list[Fact] = []
+            found: dict[str, list[Fact]] = {centre: [] for centre in lacking}
             for sequence, fact in self.read(first):
                 if sequence > end:
                     break
-                if is_wanted(fact):
-                    facts = []
-                facts.append(fact)
-            after = facts + after
-            if facts and is_wanted(facts[0]):
+                if fact.centre in found:
+                    if is_wanted(fact):
+                        found[fact.centre] = []
+                    found[fact.centre].append(fact)
+            for centre, facts in found.items():
+                after[centre] = facts + after[centre]
+                if facts and is_wanted(facts[0]):
+                    lacking.discard(centre)
+            if not lacking:
                 break
             end = first - 1
         return after
@@ -287,18 +304,28 @@ class Journal:
                 self._commit(data)
                 break
             except OSError as error:
+                full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+                released = full and self._reserve.release()
                 if not refused:
+                    now = (
+                        f"its reserve of {self._reserve.size} bytes is in use"
+                        if released
+                        else "facts are kept in memory and tried again"
+                    )
                     self._call(
                         self._on_trouble,
-                        f"journal {self.folder}: {error.strerror or error}; facts are kept in "
-                        "memory and tried again: free space on its disk",
+                        f"journal {self.folder}: {error.strerror or error}; {now}: free space on "
+                        "its disk",
                     )
                 refused = self.refused = True
+                if released:
+                    continue
                 if self._give_up.wait(self._retry_seconds):
                     return False
         self._durable += len(lines)
         self.refused = False
         self._wake()
+        self._reserve.renew()
         if refused:
             self._call(self._on_recovered)
         return True
@@ -337,6 +364,44 @@ class Journal:
             return
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(callback, *arguments)
+
+
+class Reserve:
+    """Room on the journal's disk that nobody else can take, given up when the disk is full."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self.size = size
+        self._path = path
+        self._tried = -RESERVE_SECONDS
+
+    def renew(self) -> None:
+        """Take the room again if it was given up, when there is as much beside it. Never raises."""
+        if self.size == 0 or self._path.exists():
+            return
+        now = time.monotonic()
+        if now - self._tried < RESERVE_SECONDS:
+            return
+        self._tried = now
+        with contextlib.suppress(OSError):
+            room = os.statvfs(self._path.parent)
+            if room.f_bavail * room.f_frsize < 2 * self.size:
+                return
+            file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(file, 0, self.size)
+            except OSError:
+                self._path.unlink()
+            finally:
+                os.close(file)
+
+    def release(self) -> bool:
+        """Give the room up; returns whether there was any."""
+        self._tried = time.monotonic()
+        try:
+            self._path.unlink()
+        except OSError:
+            return False
+        return True
 
 
 def _finish(done: asyncio.Future[None]) -> None:

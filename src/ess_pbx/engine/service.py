@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
 import msgspec
 import structlog
@@ -16,27 +14,30 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ess_pbx.ari import models
 from ess_pbx.ari.connection import AriConnection
-from ess_pbx.ari.translate import EVENTS, Translator
+from ess_pbx.ari.translate import DESK_CONTEXT, EVENTS, Translator, to_be_recorded
 from ess_pbx.asterisk.render import AsteriskFolders
 from ess_pbx.db import migrate
 from ess_pbx.db.configuration import sync_centre
 from ess_pbx.db.connect import create_engine
 from ess_pbx.db.projector import Projector
 from ess_pbx.domain.call_centre import CallCentre
-from ess_pbx.domain.events import AlarmChanged, ClockRead, PlaybackEnded, RosterRead, Stopping
+from ess_pbx.domain.centres import Centres
+from ess_pbx.domain.events import LegAnswered, PlaybackEnded, Stopping
 from ess_pbx.domain.facts import Fact, FactKind
-from ess_pbx.domain.ids import CallId
-from ess_pbx.engine import fallback, recordings
+from ess_pbx.domain.ids import CallId, LegId, call_of
+from ess_pbx.engine import recordings
 from ess_pbx.engine.clock import Clock, SystemClock
 from ess_pbx.engine.dispatcher import Dispatcher
+from ess_pbx.engine.duty import Duty
 from ess_pbx.engine.executor import APP, NOT_FOUND, Executor
 from ess_pbx.engine.journal import Journal
+from ess_pbx.engine.pin_check import PinCheck
 from ess_pbx.engine.recall import recall
-from ess_pbx.engine.reconcile import reconcile
-from ess_pbx.engine.roster_file import RosterFile
+from ess_pbx.engine.reconcile import reconcile, talking_in
 from ess_pbx.engine.stream_watch import StreamWatch
 from ess_pbx.errors import AriError, AriRefusedError
 from ess_pbx.settings.credentials import Credentials
+from ess_pbx.settings.entry import trunks_of
 from ess_pbx.settings.model import Settings
 
 CLOCK_SECONDS = 5.0
@@ -47,7 +48,7 @@ RECONCILE_SECONDS = 1.0
 
 
 class Engine:
-    """One engine for one centre on one Asterisk.
+    """One engine for the centres on one Asterisk.
 
     ``on_fact`` hears every fact as it is written, as does everyone in ``listeners``.
     """
@@ -62,17 +63,14 @@ class Engine:
         on_fact: Callable[[Fact], None] | None = None,
     ) -> None:
         self.settings = settings
-        self.core = CallCentre(settings.centre)
+        self.centres = Centres(CallCentre(each) for each in settings.centres)
         self._folders = folders
         self._clock = clock or SystemClock()
-        self._zone = ZoneInfo(settings.centre.time_zone)
         self._translator = Translator(settings)
         self.listeners: list[Callable[[Fact], None]] = [] if on_fact is None else [on_fact]
         self._log = structlog.get_logger(__name__)
-        self._duty: frozenset[str] | None = None
+        self._duties: list[Duty] = []
         self._phones_known = False
-        roster = settings.roster
-        self._roster = None if roster is None else RosterFile(roster, settings.centre)
         self._tasks: set[asyncio.Task[None]] = set()
         self._watches: list[asyncio.Task[None]] = []
         self._projector_task: asyncio.Task[None] | None = None
@@ -106,14 +104,19 @@ class Engine:
             on_recovered=lambda: self._log.info("journal.recovered"),
         )
         self.dispatcher = Dispatcher(
-            self.core, self.journal, self._clock, self._call_over, self._tell
+            self.centres, self.journal, self._clock, self._call_over, self._tell
         )
-        recalled = await asyncio.to_thread(recall, self.journal, self.core)
+        recalled = await asyncio.to_thread(recall, self.journal, self.centres)
         self._log.info("journal.recalled", facts=recalled)
         self.dispatcher.checkpoint()
         self.dispatcher.executor = Executor(
-            self.ari, self._folders.prompts, self.dispatcher.feed, self.settings.centre.language
+            self.ari,
+            self._folders.prompts,
+            self.dispatcher.feed,
+            self._language,
+            {trunk.id: trunk.identity for trunk in settings.trunks},
         )
+        self.dispatcher.check_pin = PinCheck(settings.folders.state, self.dispatcher.feed).begin
         self._database = create_engine(settings.database.url)
         self.projector = Projector(
             self.journal,
@@ -123,11 +126,22 @@ class Engine:
             on_recovered=lambda: self._log.info("database.recovered"),
         )
         self._projector_task = asyncio.create_task(self.projector.run(), name="projector")
-        await self._read_duty()
-        self.streams = StreamWatch(self.ari, lambda: list(self.core.calls.values()))
+        self._duties = [
+            Duty(
+                centre,
+                self.dispatcher,
+                settings.rosters.get(centre.config.id),
+                self._folders.fallback / centre.config.id,
+            )
+            for centre in self.centres
+        ]
+        for duty in self._duties:
+            await self._read_duty(duty)
+        self.streams = StreamWatch(self.ari, lambda: list(self.centres.calls.values()))
         self._watches = [
-            asyncio.create_task(self._watch_clock(), name="clock"),
             asyncio.create_task(self.streams.run(), name="streams"),
+            # Each of its own: a roster on a disk that does not answer holds up one centre only.
+            *(asyncio.create_task(self._watch_clock(duty), name="clock") for duty in self._duties),
         ]
         await self.ari.start()
         await self.ari.wait_connected(timeout)
@@ -164,9 +178,9 @@ class Engine:
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within):
-                while self.core.calls:
+                while self.centres.calls:
                     # Each time, for calls may still arrive; a call that is ending ignores it.
-                    for call in list(self.core.calls):
+                    for call in list(self.centres.calls):
                         self.dispatcher.feed(Stopping(call))
                     await asyncio.sleep(0.02)
                 await self.settled()
@@ -185,7 +199,14 @@ class Engine:
     @property
     def duty(self) -> frozenset[str]:
         """Extensions of the operators whose shift it is."""
-        return self._duty or frozenset()
+        return frozenset().union(*(duty.on_duty or () for duty in self._duties))
+
+    @property
+    def database(self) -> AsyncEngine:
+        """Where facts end up; raises RuntimeError before the start."""
+        if self._database is None:
+            raise RuntimeError("the engine was not started")
+        return self._database
 
     @property
     def phones_known(self) -> bool:
@@ -213,7 +234,11 @@ class Engine:
 
     async def _prepare_database(self, database: AsyncEngine) -> None:
         await asyncio.to_thread(migrate.upgrade, self.settings.database.url)
-        await sync_centre(database, self.settings.centre, self.settings.trunks)
+        for centre in self.settings.centres:
+            await sync_centre(database, centre, trunks_of(self.settings, centre.id))
+
+    def _language(self, call: CallId) -> str:
+        return self.centres.home(call).config.language
 
     def _on_event(self, event: models.Event) -> None:
         if isinstance(event, models.CallBroadcast):
@@ -222,8 +247,26 @@ class Engine:
             claim = self.ari.send("POST", "events/claim", query=query)
             claim.add_done_callback(lambda done: self._claimed(event.channel, done))
             return
+        if (called_back := to_be_recorded(event)) is not None:
+            self._record_called_back(LegId(called_back))
         for translated in self._translator.translate(event):
             self.dispatcher.feed(translated)
+
+    def _record_called_back(self, leg: LegId) -> None:
+        """Only the dialplan can start MixMonitor; it sends the channel back at once."""
+        where: dict[str, str | int] = {"context": "call-back", "extension": "s", "priority": 1}
+        sent = self.ari.send("POST", f"channels/{leg}/continue", query=where)
+
+        def done(sent: asyncio.Future[Any]) -> None:
+            if sent.cancelled() or (error := sent.exception()) is None:
+                return
+            # Whoever is there is spoken with all the same.
+            self.dispatcher.record(
+                call_of(leg), FactKind.RECORDING_FAILED, {"recording": leg, "reason": str(error)}
+            )
+            self.dispatcher.feed(LegAnswered(call_of(leg), leg))
+
+        sent.add_done_callback(done)
 
     def _claimed(self, channel: models.Channel, done: asyncio.Future[Any]) -> None:
         if done.cancelled() or (error := done.exception()) is None:
@@ -262,10 +305,13 @@ class Engine:
             await self.ari.call("GET", f"applications/{APP}"), models.Application
         )
         outcome = reconcile(
-            self.core.calls,
+            self.centres.calls,
             [channel.id for channel in channels],
             application.channel_ids,
-            {channel for bridge in bridges for channel in bridge.channels},
+            talking_in(bridges, {channel.id for channel in channels}),
+            unanswered={channel.id for channel in channels if channel.state != "Up"},
+            desk_channels={each.id for each in channels if each.dialplan.context == DESK_CONTEXT},
+            desk_calls=self.centres.desk_calls,
         )
         for event in outcome.gone:
             self.dispatcher.feed(event)
@@ -285,7 +331,7 @@ class Engine:
 
     async def _end_lost_playbacks(self) -> None:
         """A prompt whose end was not heard of while the line was down would mean silence."""
-        for call in list(self.core.calls.values()):
+        for call in list(self.centres.calls.values()):
             for playback in (call.playing, call.operator_hears):
                 if playback is None:
                     continue
@@ -306,46 +352,17 @@ class Engine:
     def _journal_trouble(self, reason: str) -> None:
         self._log.error("journal.trouble", reason=reason)
 
-    async def _watch_clock(self) -> None:
+    async def _watch_clock(self, duty: Duty) -> None:
         while True:
             await asyncio.sleep(CLOCK_SECONDS)
-            await self._read_duty()
+            await self._read_duty(duty)
 
-    async def _read_duty(self) -> None:
-        alarm = await self._read_roster()
-        self._read_clock()
+    async def _read_duty(self, duty: Duty) -> None:
+        alarm = await duty.read_roster()
+        duty.read_clock(self._clock.wall(), phones_known=self._phones_known)
         if alarm is not None:
             # Last: before the clock is read no fact has a time.
             self.dispatcher.feed(alarm)
-
-    async def _read_roster(self) -> AlarmChanged | None:
-        """Take over a roster that changed; while it is wrong, the last good one goes on."""
-        if self._roster is None:
-            return None
-        try:
-            change = await asyncio.to_thread(self._roster.read)
-        except Exception:
-            # A defect in reading must not stop the clock, and with it every change of shift.
-            self._log.exception("roster.failed")
-            return None
-        if change is None:
-            return None
-        if change.error is None:
-            self.dispatcher.feed(RosterRead(change.entries))
-            self._log.info("roster.read", entries=len(change.entries))
-        wrong = change.error is not None
-        return AlarmChanged("roster", wrong, change.error or str(self.settings.roster))
-
-    def _read_clock(self) -> None:
-        local = datetime.fromtimestamp(self._clock.wall(), self._zone)
-        duty = self.core.roster.on_duty(local)
-        if duty != self._duty:
-            self._duty = duty
-            self._log.info("shift.on_duty", operators=sorted(duty))
-            everyone = [operator.extension for operator in self.settings.centre.operators]
-            with contextlib.suppress(OSError):
-                fallback.write(self._folders.fallback, duty, everyone)
-        self.dispatcher.feed(ClockRead(local, self._phones_known, self._clock.wall()))
 
     def _call_over(self, call: CallId) -> None:
         task = asyncio.create_task(self._finish_recording(call), name=f"recording-{call}")

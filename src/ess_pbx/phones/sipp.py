@@ -1,4 +1,4 @@
-"""Callers through a trunk and agencies' phones, as SIPp processes whose media is ours.
+"""Callers through a trunk, agencies' phones and those called back, as SIPp with our media.
 
 ::
 
@@ -242,7 +242,11 @@ class SippAgency:
             self._invited(call_id, rest)
             return
         for call in self.calls:
-            if call.call_id == call_id:
+            if call.call_id != call_id:
+                continue
+            if step == "asked":
+                call.uri, call.asserted, call.priority = " ".join(rest).split("|")
+            else:
                 call.happened(step, rest)
 
     def _invited(self, call_id: str, words: list[str]) -> None:

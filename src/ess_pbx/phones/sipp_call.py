@@ -50,6 +50,8 @@ class SippCall:
         self.incoming = incoming
         self.caller_id = ""
         """The From of an incoming call, as it came."""
+        self.uri = self.asserted = self.priority = ""
+        """Its Request-URI, P-Asserted-Identity and Priority; empty where there is none."""
         self.at: dict[str, float] = {}
         self.end: CallEnd | None = None
         self.failure: str | None = None

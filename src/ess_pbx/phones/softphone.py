@@ -156,6 +156,12 @@ class SoftPhone:
             lambda: user in self._registrations, f"softphone {user} was not unregistered", within
         )
 
+    async def register(self, user: str, within: float = 5.0) -> None:
+        """Put a user who was taken off back on the server, and wait until it says so."""
+        self._registrations.pop(user, None)
+        await self._ask("register", user=user, renew=True)
+        await self.registered(user, within)
+
     async def incoming(self, user: str, within: float) -> SoftCall:
         """The next call that comes in for this user, but for those it refused on its own.
 

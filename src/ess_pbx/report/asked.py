@@ -48,6 +48,7 @@ class Asked:
         settings: Settings,
         now: datetime,
         *,
+        centre: str | None = None,
         day: str | None = None,
         week: str | None = None,
         month: str | None = None,
@@ -55,12 +56,16 @@ class Asked:
         by: By = By.CENTRE,
         thresholds: Thresholds = DEFAULTS,
     ) -> Asked:
-        """What a person asked for, of an installation; raises PeriodError and SettingsError."""
-        centre = settings.centre
-        entries = read_roster(settings.roster, centre) if settings.roster else ()
-        roster, zone = Roster.of(centre, entries), ZoneInfo(centre.time_zone)
+        """What a person asked for, of an installation; raises PeriodError and SettingsError.
+
+        ``centre`` is an id; the only centre there is needs no name.
+        """
+        chosen = settings.centre_named(centre)
+        path = settings.rosters.get(chosen.id)
+        entries = read_roster(path, chosen) if path else ()
+        roster, zone = Roster.of(chosen, entries), ZoneInfo(chosen.time_zone)
         return cls(
-            centre=centre,
+            centre=chosen,
             roster=roster,
             trunks={trunk.id: trunk.name for trunk in settings.trunks},
             period=choose(zone, now, roster, day=day, week=week, month=month, shift=shift),

@@ -13,6 +13,8 @@ from typing import TypeAlias
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ess_pbx.db.figures import PeriodFacts, read_period
+from ess_pbx.domain.call_back_figures import call_back_figures
+from ess_pbx.domain.commands import Mark
 from ess_pbx.domain.service_level import (
     CallFacts,
     Figures,
@@ -34,6 +36,12 @@ GROUP = {
     By.TRUNK: "Trunk",
     By.OPERATOR: "Operator",
     By.SHIFT: "Regu",
+}
+MARKS = {
+    Mark.NORMAL: "Normal",
+    Mark.GHOST: "Ghost",
+    Mark.PRANK: "Prank",
+    Mark.INFORMATION: "Informasi",
 }
 UNKNOWN = {
     By.CENTRE: "",
@@ -65,6 +73,7 @@ def build_report(facts: PeriodFacts, asked: Asked) -> Report:
     ]
     sections.append(_work_section(facts, asked))
     sections.append(_agency_section(facts, asked))
+    sections.append(_call_back_section(facts, asked))
     return Report(
         centre=asked.centre.name,
         period=asked.period,
@@ -173,6 +182,20 @@ def _call_tables(thresholds: Thresholds) -> Iterable[tuple[str, tuple[Column, ..
             *(f.invite_to_agency.mean, f.invite_to_agency.p90),
         ),
     )
+    yield (
+        "Tanda panggilan",
+        (
+            *(Column(MARKS[mark], calls) for mark in Mark),
+            Column("Tanpa tanda", calls),
+            Column("Panggilan ulang", calls),
+            Column("Penelepon diam (tombol 5)", calls),
+        ),
+        lambda f: (
+            *(f.marks[mark] for mark in Mark),
+            f.offered - sum(f.marks.values()),
+            *(f.redials, f.silent),
+        ),
+    )
 
 
 def _section(
@@ -250,6 +273,31 @@ def _agency_section(facts: PeriodFacts, asked: Asked) -> Section:
         Column("Sampai dijawab p90", Unit.SECONDS),
     )
     return Section("Instansi", "Instansi", columns, tuple(lines))
+
+
+def _call_back_section(facts: PeriodFacts, asked: Asked) -> Section:
+    """By category whatever else was asked for: nobody had taken these calls."""
+    names = asked.names(By.CATEGORY)
+    lines = []
+    for code in ("", *sorted({task.category or "" for task in facts.call_backs} - {""})):
+        its = call_back_figures(t for t in facts.call_backs if code in ("", t.category))
+        name = _name(names, code, asked.whole)
+        outcomes = (its.reached, its.redialled, its.unreachable, its.closed, its.expired, its.open)
+        values = (its.created, its.not_callable, *outcomes, its.to_reach.p50, its.to_reach.p90)
+        lines.append(Line(code, name, values, NO_DATA if its.created else "tidak ada tugas"))
+    columns = (
+        Column("Dibuat", Unit.TIMES),
+        Column("Nomor tidak bisa dipanggil", Unit.TIMES),
+        Column("Terhubung", Unit.TIMES),
+        Column("Menelepon lagi sendiri", Unit.TIMES),
+        Column("Tidak terhubung", Unit.TIMES),
+        Column("Ditutup petugas", Unit.TIMES),
+        Column("Kedaluwarsa", Unit.TIMES),
+        Column("Masih terbuka", Unit.TIMES),
+        Column("Sampai terhubung p50", Unit.SECONDS),
+        Column("Sampai terhubung p90", Unit.SECONDS),
+    )
+    return Section("Telepon balik", "Kategori", columns, tuple(lines))
 
 
 def _name(names: Mapping[str, str], code: str, unknown: str) -> str:

@@ -1,4 +1,4 @@
-"""Holds the parts of a settings file against each other, once each is well-formed by itself.
+"""Holds the parts of a centre's settings against each other, once each is well-formed by itself.
 
 It compares with names as they stand in the file, so one wrong field is not reported again by all
 that refer to its table.
@@ -10,115 +10,112 @@ import os
 import re
 import zoneinfo
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import phonenumbers
 
-from ess_pbx.domain.config import LANGUAGE_SKILL, Shift
+from ess_pbx.domain import silence
+from ess_pbx.domain.agent import NOT_ANSWERING
+from ess_pbx.domain.config import LANGUAGE_SKILL, Policy, Shift
 from ess_pbx.domain.shift import is_on
 from ess_pbx.errors import SettingsError
 from ess_pbx.prompts.catalogue import load_catalogue
 from ess_pbx.settings.menu_checks import Targets, check_menus
 from ess_pbx.settings.menus import MenuFile, read_menus
-from ess_pbx.settings.model import (
-    LEAST_RTP_PORTS,
-    Asterisk,
-    CentreTable,
-    Database,
-    Folders,
-    Recordings,
-    Web,
-)
-from ess_pbx.settings.places import expand_database, place_folders, place_keys
+from ess_pbx.settings.model import CentreTable
 from ess_pbx.settings.reading import INVALID, Problems, holds_invalid, shown
-from ess_pbx.sip.numbers import normalise_called
 
-SECTIONS = ("trunks", "queues", "categories", "shifts", "operators", "agencies")
-"""The tables of a settings file that occur more than once."""
-
-_TEMPLATE_SECTIONS = frozenset({"system", "global", "udp", "trunk", "phone", "agencies"})
+SECTIONS = ("queues", "categories", "shifts", "operators", "agencies")
+"""The tables of a centre's settings that occur more than once."""
 
 
-class Checks:
-    """Holds the parts of one file against each other. A part that was wrong itself is passed by."""
+@dataclass
+class SettingsFile:
+    """One settings file as it was read: what it says, and what is wrong or odd in it."""
 
-    def __init__(
-        self, raw: dict[str, Any], values: dict[str, Any], problems: Problems, base: Path
-    ) -> None:
-        self.raw = raw
-        self.values = values
-        self.problems = problems
-        self.base = base
-        self.warnings = Problems(problems.file, problems.lines)
-        self.menu_problems = Problems("", {})
-        self.catalogue_error: str | None = None
-        """What is wrong in the prompt catalogue, with file and line."""
-        self.menus = MenuFile()
-        self.folders = Folders()
-        self.database = Database()
-        self.recordings = Recordings()
+    raw: dict[str, Any]
+    values: dict[str, Any]
+    """Fields by name; what was wrong by itself is ``INVALID``, and passed by."""
+    problems: Problems
+    base: Path
+    """From where its relative paths start."""
 
-    def run(self) -> None:
-        """Check all, leaving what was found in the attributes."""
-        self._uniqueness()
-        self._references()
-        self._numbers()
-        self._shifts()
-        if self.values["asterisk"] is not INVALID:
-            self._ports(self.values["asterisk"])
-            if self.values["web"] is not INVALID:
-                self._web(self.values["web"], self.values["asterisk"])
-        if self.values["folders"] is not INVALID:
-            self.folders = place_folders(self.values["folders"], self.base, self.problems)
-            if self.values["recordings"] is not INVALID:
-                kept = self.values["recordings"]
-                self.recordings = place_keys(kept, self.folders, self.base, self.problems)
-            if self.values["database"] is not INVALID:
-                url = self.values["database"].url
-                self.database = expand_database(url, self.folders.state, self.base, self.problems)
-        if self.values["centre"] is not INVALID:
-            self._centre(self.values["centre"])
+    def __post_init__(self) -> None:
+        self.warnings = Problems(self.problems.file, self.problems.lines)
 
-    def _each(self, section: str) -> Iterator[tuple[int, Any]]:
+    def each(self, section: str) -> Iterator[tuple[int, Any]]:
+        """The elements of a section that are right by themselves, and their places."""
         if self.values[section] is not INVALID:
             for at, element in enumerate(self.values[section]):
                 if not holds_invalid(element):
                     yield at, element
 
-    def _names(self, section: str, field: str = "id") -> list[str]:
-        """List the names that elements go by in the file, wrong elsewhere or not."""
+    def names(self, section: str, field: str = "id") -> list[str]:
+        """The names that elements go by in the file, wrong elsewhere or not."""
         elements = self.raw.get(section)
         tables = elements if isinstance(elements, list) else []
         return [str(table[field]) for table in tables if isinstance(table, dict) and field in table]
 
-    def _known(self, path: tuple[str | int, ...], name: str, names: list[str], what: str) -> None:
+    def known(
+        self, path: tuple[str | int, ...], name: str, names: Collection[str], what: str
+    ) -> None:
+        """Note a name at ``path`` that is not one of ``names``."""
         if name not in names:
             listed = ", ".join(names) or "there are none"
             self.problems.add(path, shown(name), f"{what} ({listed})")
 
-    def _uniqueness(self) -> None:
-        fields = [(section, "id") for section in SECTIONS if section != "operators"]
-        for section, field in [*fields, ("operators", "extension"), ("agencies", "code")]:
-            seen: dict[str, int] = {}
-            for at, element in self._each(section):
-                name = getattr(element, field)
-                if name in seen:
-                    other = f"{section}[{seen[name]}]"
-                    self.problems.add(
-                        (section, at, field), f"{shown(name)} as in {other}", "one of its own"
-                    )
-                seen.setdefault(name, at)
-        addresses: dict[tuple[str, int], str] = {}
-        for at, trunk in self._each("trunks"):
-            other_trunk = addresses.setdefault((trunk.address, trunk.port), trunk.id)
-            if other_trunk != trunk.id:
+    def unique(self, section: str, field: str = "id") -> None:
+        """Note elements that go by the name of another."""
+        seen: dict[str, int] = {}
+        for at, element in self.each(section):
+            name = getattr(element, field)
+            if name in seen:
+                other = f"{section}[{seen[name]}]"
                 self.problems.add(
-                    ("trunks", at, "port"),
-                    f"{trunk.address}:{trunk.port} as trunk {other_trunk}",
-                    "an address and port of its own, by which its calls are told apart",
+                    (section, at, field), f"{shown(name)} as in {other}", "one of its own"
                 )
+            seen.setdefault(name, at)
+
+
+class CentreChecks:
+    """Holds the parts of one centre against each other."""
+
+    def __init__(self, file: SettingsFile) -> None:
+        self.file = file
+        self.raw, self.values, self.base = file.raw, file.values, file.base
+        self.problems, self.warnings = file.problems, file.warnings
+        self._each, self._names, self._known = file.each, file.names, file.known
+        self.menu_problems = Problems("", {})
+        self.catalogue_error: str | None = None
+        """What is wrong in the prompt catalogue, with file and line."""
+        self.menus = MenuFile()
+
+    @property
+    def id(self) -> str | None:
+        """What the centre is called in the file, wrong elsewhere or not."""
+        table = self.raw.get("centre")
+        return str(table["id"]) if isinstance(table, dict) and "id" in table else None
+
+    def run(self, prompts: Path | None) -> None:
+        """Check all, leaving what was found in the attributes.
+
+        ``prompts`` is the folder of the installation's catalogue, None when it is not known.
+        """
+        for section in SECTIONS:
+            if section != "operators":
+                self.file.unique(section)
+        self.file.unique("operators", "extension")
+        self.file.unique("agencies", "code")
+        self._references()
+        self._dialled()
+        self._shifts()
+        if self.values["policy"] is not INVALID:
+            self._call_backs(self.values["policy"])
+        if self.values["centre"] is not INVALID:
+            self._centre(self.values["centre"], prompts)
 
     def _references(self) -> None:
         queues, categories = self._names("queues"), self._names("categories")
@@ -137,52 +134,31 @@ class Checks:
                 path = ("agencies", at, "categories", index)
                 self._known(path, name, categories, "the id of a category")
 
-    def _numbers(self) -> None:
-        """Hold what can be dialled apart: entry numbers, extensions, agencies' codes."""
-        entries = {
-            normalise_called(number)
-            for _, trunk in self._each("trunks")
-            for number in trunk.entry_numbers
-        }
-        extensions = set(self._names("operators", "extension"))
+    def _dialled(self) -> None:
         codes = set(self._names("agencies", "code"))
-        for at, trunk in self._each("trunks"):
-            numbers = [normalise_called(number) for number in trunk.entry_numbers]
-            for index, number in enumerate(trunk.entry_numbers):
-                if numbers[index] in numbers[:index]:
-                    self.problems.add(
-                        ("trunks", at, "entry_numbers", index),
-                        f"{shown(number)} again",
-                        "each number once",
-                    )
-            if not numbers:
-                self.problems.add(("trunks", at, "entry_numbers"), "none", "one number or more")
-            if not trunk.codecs or len(set(trunk.codecs)) < len(trunk.codecs):
-                found = ", ".join(trunk.codecs) or "none"
-                self.problems.add(("trunks", at, "codecs"), found, "one codec or more, each once")
-            # Both name a section of pjsip.conf.
-            if trunk.id in extensions or trunk.id in _TEMPLATE_SECTIONS:
-                self.problems.add(
-                    ("trunks", at, "id"), shown(trunk.id), "not an extension nor a reserved name"
-                )
         for at, operator in self._each("operators"):
-            if operator.extension in entries | codes:
-                self.problems.add(
-                    ("operators", at, "extension"),
-                    f"{shown(operator.extension)}, also an entry number or an agency's code",
-                    "an extension that means nothing else",
-                )
+            if operator.extension in codes:
+                found = f"{shown(operator.extension)}, also an agency's code"
+                expected = "an extension that means nothing else"
+                self.problems.add(("operators", at, "extension"), found, expected)
         for at, agency in self._each("agencies"):
-            path = ("agencies", at, "code")
-            if agency.code in entries:
-                found = f"{shown(agency.code)}, also an entry number"
-                self.problems.add(path, found, "a code that means nothing else")
             if not _reachable(agency.contact):
                 self.problems.add(
                     ("agencies", at, "contact"), shown(agency.contact), "a valid host and port"
                 )
-        if not self.raw.get("trunks"):
-            self.warnings.add(("trunks",), "no trunk", "one, for calls to come in")
+
+    def _call_backs(self, policy: Policy) -> None:
+        delays, attempts = policy.call_back_delays, policy.call_back_attempts
+        path = ("policy", "call_back_delays")
+        if not delays:
+            self.problems.add(path, "none", "one delay or more, such as [0, 120, 600]")
+        elif policy.call_back and len(delays) > attempts:
+            found = f"{len(delays)} delays for {attempts} attempts (call_back_attempts)"
+            self.warnings.add(path, found, "no more delays than attempts")
+        last = sum(delays[min(each, len(delays) - 1)] for each in range(attempts)) if delays else 0
+        if policy.call_back and last >= policy.call_back_expires * 3600:
+            found = f"{policy.call_back_expires:g} h, before the last attempt is due"
+            self.warnings.add(("policy", "call_back_expires"), found, "longer than all delays")
 
     def _shifts(self) -> None:
         shifts = [shift for _, shift in self._each("shifts")]
@@ -217,50 +193,7 @@ class Checks:
             if operator.extension not in on_duty:
                 self.warnings.add(("operators", at), "on no shift", "one shift or more")
 
-    def _ports(self, asterisk: Asterisk) -> None:
-        first, last = asterisk.rtp_first, asterisk.rtp_last
-        if first % 2:
-            self.problems.add(("asterisk", "rtp_first"), str(first), "an even port")
-        if last - first + 1 < LEAST_RTP_PORTS:
-            self.problems.add(
-                ("asterisk", "rtp_last"),
-                str(last),
-                f"{first + LEAST_RTP_PORTS - 1} or above: at least {LEAST_RTP_PORTS} ports",
-            )
-        for name, port in (("sip_port", asterisk.sip_port), ("ari_port", asterisk.ari_port)):
-            if first <= port <= last:
-                self.problems.add(("asterisk", name), str(port), f"outside RTP's {first} to {last}")
-        if asterisk.sip_port == asterisk.ari_port:
-            self.problems.add(
-                ("asterisk", "ari_port"), f"{asterisk.ari_port} as sip_port", "a port of its own"
-            )
-        if not ip_address(asterisk.ari_host).is_loopback:
-            self.warnings.add(
-                ("asterisk", "ari_host"),
-                f"{asterisk.ari_host}, where the network can reach it",
-                "127.0.0.1, for ARI can place calls",
-            )
-        for at, trunk in self._each("trunks"):
-            if (trunk.address, trunk.port) == (asterisk.sip_host, asterisk.sip_port):
-                self.problems.add(
-                    ("trunks", at, "port"), f"{trunk.port}, Asterisk's own", "the telco's"
-                )
-
-    def _web(self, web: Web, asterisk: Asterisk) -> None:
-        if not web.enabled:
-            return
-        everywhere = "0.0.0.0"  # noqa: S104 - found in the settings, not bound
-        same = web.host == asterisk.ari_host or everywhere in (web.host, asterisk.ari_host)
-        if same and web.port == asterisk.ari_port:
-            self.problems.add(("web", "port"), f"{web.port} as ari_port", "a port of its own")
-        if not ip_address(web.host).is_loopback:
-            self.warnings.add(
-                ("web", "host"),
-                f"{web.host}, where PINs and numbers pass in the clear",
-                "127.0.0.1, behind a proxy with a certificate",
-            )
-
-    def _centre(self, table: CentreTable) -> None:
+    def _centre(self, table: CentreTable, folder: Path | None) -> None:
         queues, categories = self._names("queues"), self._names("categories")
         self._known(("centre", "default_queue"), table.default_queue, queues, "the id of a queue")
         category = table.default_category
@@ -273,7 +206,9 @@ class Checks:
         if not phonenumbers.country_code_for_region(table.country):
             expected = "a country of ISO 3166, such as ID"
             self.problems.add(("centre", "country"), shown(table.country), expected)
-        prompts, languages = self._catalogue(table)
+        prompts, languages = self._catalogue(table, folder)
+        if not holds_invalid(self.values["policy"]):
+            self._breaks(self.values["policy"], prompts)
         self._skills(languages, rostered=table.roster is not None)
         if table.greeting and prompts is not None and table.greeting not in prompts:
             expected = f"a prompt in the catalogue ({', '.join(sorted(prompts))})"
@@ -286,9 +221,44 @@ class Checks:
         if table.first_menu is not None and whole:
             path = ("centre", "first_menu")
             self._known(path, table.first_menu, list(self.menus.menus), "the id of a menu")
-        targets = Targets(queues, categories, prompts, languages)
+        policy = self.values["policy"]
+        asks = policy is not INVALID and policy.silent_after > 0
+        targets = Targets(queues, categories, prompts, languages, silence.KEY if asks else ())
+        self._policy(prompts)
         if table.first_menu is None or table.first_menu in self.menus.menus or not whole:
             check_menus(self.menus, table.first_menu, targets, self.menu_problems)
+
+    def _breaks(self, policy: Policy, prompts: Collection[str] | None) -> None:
+        """Each reason and each key means one break, and the system's own reason is none of them."""
+        table = self.raw.get("policy")
+        if not isinstance(table, dict) or "break_reasons" not in table:
+            return
+        for at, reason in enumerate(policy.break_reasons):
+            path = ("policy", "break_reasons", at)
+            earlier = policy.break_reasons[:at]
+            if reason.name == NOT_ANSWERING:
+                expected = "another: this one is for who misses too many calls"
+                self.problems.add((*path, "name"), shown(reason.name), expected)
+            if reason.name in {each.name for each in earlier}:
+                self.problems.add((*path, "name"), f"{shown(reason.name)} again", "each once")
+            if reason.key is not None and reason.key in {each.key for each in earlier}:
+                self.problems.add((*path, "key"), f"{shown(reason.key)} again", "one of its own")
+            if prompts is not None and reason.prompt not in {None, *prompts}:
+                expected = f"a prompt in the catalogue ({', '.join(sorted(prompts))})"
+                self.problems.add((*path, "prompt"), shown(str(reason.prompt)), expected)
+
+    def _policy(self, prompts: Collection[str] | None) -> None:
+        policy = self.values["policy"]
+        if policy is INVALID:
+            return
+        warning = policy.prank_warning
+        if warning is not None and prompts is not None and warning not in prompts:
+            expected = f"a prompt in the catalogue ({', '.join(sorted(prompts))})"
+            self.problems.add(("policy", "prank_warning"), shown(warning), expected)
+        if policy.prank_priority > policy.default_priority:
+            found = f"{policy.prank_priority}, above default_priority"
+            expected = f"{policy.default_priority} or less, for it holds nobody back"
+            self.warnings.add(("policy", "prank_priority"), found, expected)
 
     def _skills(self, languages: list[str], *, rostered: bool) -> None:
         """Hold what categories ask for against what operators can do.
@@ -318,10 +288,11 @@ class Checks:
                     found = f"{shown(skill)}, which nobody on any shift has"
                     self.warnings.add(path, found, "a skill of an operator on a shift")
 
-    def _catalogue(self, table: CentreTable) -> tuple[Collection[str] | None, list[str]]:
+    def _catalogue(
+        self, table: CentreTable, folder: Path | None
+    ) -> tuple[Collection[str] | None, list[str]]:
         """Read the names of the centre's prompts, and the languages that there are texts for."""
-        folder = self.folders.prompts
-        if self.values["folders"] is INVALID or not folder.is_dir():
+        if folder is None or not folder.is_dir():
             return None, [table.language]
         try:
             prompts = load_catalogue(folder).prompts

@@ -24,6 +24,8 @@ class Targets:
     categories: Collection[str]
     prompts: Collection[str] | None
     languages: Collection[str]
+    taken: Collection[str] = ()
+    """Keys that mean something already to a caller who waits."""
 
 
 def check_menus(file: MenuFile, first: str | None, targets: Targets, problems: Problems) -> None:
@@ -40,6 +42,10 @@ def check_menus(file: MenuFile, first: str | None, targets: Targets, problems: P
             if whole and choice.menu is not None and choice.menu not in menus:
                 _unknown((*path, "menu"), choice.menu, menus, "the id of a menu", problems)
     for key, wanted in file.queue_keys.items():
+        if key in targets.taken:
+            found = "the key of callers who cannot speak"
+            expected = "another key, or silent_after = 0 in [policy]"
+            problems.add((QUEUE_KEYS, key), found, expected)
         _check_targets(wanted, (QUEUE_KEYS, key), targets, problems)
     if not whole:
         return

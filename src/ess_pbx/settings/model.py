@@ -1,7 +1,8 @@
 """The shapes of an installation's settings.
 
-``Settings`` is what the program works with; ``Document`` is how the file spells it, and
-``ess_pbx.settings.load`` makes the one out of the other.
+``Settings`` is what the program works with; ``InstallationDocument`` and ``CentreDocument`` are how
+files spell it, both in one file or each in its own, and ``ess_pbx.settings.load`` makes the one out
+of the other.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from ess_pbx.domain.config import (
     Agency,
+    AreaCode,
     Category,
     Centre,
+    CountryCode,
     Identifier,
     LanguageCode,
     Number,
@@ -26,6 +29,7 @@ from ess_pbx.domain.config import (
     Shift,
     Title,
 )
+from ess_pbx.errors import SettingsError
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 """Where templates, dialplan and prompts lie unless the settings say otherwise."""
@@ -35,8 +39,6 @@ _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 IPv4 = Annotated[str, Meta(pattern=rf"^{_OCTET}(\.{_OCTET}){{3}}$")]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 NodeName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,15}$")]
-AreaCode = Annotated[str, Meta(pattern=r"^0[0-9]{1,4}$")]
-CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}$")]
 DatabaseUrl = Annotated[str, Meta(pattern=r"^(sqlite\+aiosqlite|postgresql\+psycopg):")]
 GreetingName = Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9-]{0,59})?$")]
 Codec = Literal["alaw", "ulaw"]
@@ -122,15 +124,22 @@ class Trunk(Shape, frozen=True, kw_only=True):
     name: Title
     address: IPv4
     port: Port = 5060
-    entry_numbers: tuple[Number, ...]
-    """Numbers that ring this centre; compare with ``ess_pbx.sip.numbers.is_entry_number``."""
+    centre: Identifier | None = None
+    """Whose calls come over it; the installation's first centre when none is named. Calls to a
+    number that nobody gave us are this centre's too."""
+    entry_numbers: tuple[Number, ...] = ()
+    """Numbers that ring this centre; ``ess_pbx.settings.entry`` compares them."""
+    centres: dict[Number, Identifier] = field(default_factory=dict)
+    """Further numbers of a trunk that several centres share, each with the centre it rings."""
     codecs: tuple[Codec, ...] = ("alaw", "ulaw")
     identity: Number = "112"
     """The number that calls going out through the trunk show."""
+    priority: Annotated[int, Meta(ge=0, le=9)] | None = None
+    """Of its calls, in place of the policy's ``default_priority``."""
 
 
 class CentreTable(Shape, frozen=True, kw_only=True):
-    """The ``[centre]`` table of the settings file."""
+    """The ``[centre]`` table of a centre's settings."""
 
     id: Identifier
     name: Title
@@ -152,34 +161,51 @@ class CentreTable(Shape, frozen=True, kw_only=True):
 class Settings(Shape, frozen=True, kw_only=True):
     """All that one installation is told, checked; see ``load_settings``."""
 
-    centre: Centre
+    centres: tuple[Centre, ...]
+    """One or more, each with an id of its own; no two have an operator of the same extension."""
     asterisk: Asterisk
     folders: Folders
     database: Database
     web: Web = Web()
     recordings: Recordings = Recordings()
     trunks: tuple[Trunk, ...] = ()
-    country: CountryCode = "ID"
-    """ISO 3166-1 alpha-2; numbers without a country code are read as this country's."""
-    area_code: AreaCode | None = None
-    """With its leading zero; callers' numbers without an area code are read as this area's."""
-    roster: Path | None = None
-    """The whole path of the roster; without one, every day goes by the shift templates."""
+    rosters: dict[Identifier, Path] = field(default_factory=dict)
+    """The whole path of each centre's roster, by its id; without one, every day goes by the shift
+    templates."""
     warnings: tuple[str, ...] = ()
     """One readable line each: allowed, but probably not meant."""
 
+    def centre_named(self, name: str | None = None) -> Centre:
+        """The centre of this id; without one, the only centre there is.
 
-class Document(Shape, frozen=True, kw_only=True):
-    """A settings file."""
+        Raises SettingsError, which lists the ids.
+        """
+        found = [each for each in self.centres if name in (None, each.id)]
+        if len(found) == 1:
+            return found[0]
+        ids = ", ".join(each.id for each in self.centres)
+        what = "no centre was named" if name is None else f"no centre is called {name!r}"
+        raise SettingsError(f"--centre: {what}; expected one of {ids}")
 
-    centre: CentreTable
-    policy: Policy = Policy()
+
+class InstallationDocument(Shape, frozen=True, kw_only=True):
+    """What a settings file says of the installation."""
+
+    centres: tuple[Path, ...] = ()
+    """The files of its centres; without any, the file is that of its one centre too."""
     asterisk: Asterisk = Asterisk()
     folders: Folders = Folders()
     database: Database = Database()
     web: Web = Web()
     recordings: Recordings = Recordings()
     trunks: tuple[Trunk, ...] = ()
+
+
+class CentreDocument(Shape, frozen=True, kw_only=True):
+    """What a settings file says of a centre."""
+
+    centre: CentreTable
+    policy: Policy = Policy()
     queues: tuple[Queue, ...]
     categories: tuple[Category, ...]
     shifts: tuple[Shift, ...]

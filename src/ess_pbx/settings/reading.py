@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import time
 from pathlib import Path
@@ -19,6 +19,8 @@ import msgspec
 from msgspec import inspect
 
 from ess_pbx.domain.config import (
+    AreaCode,
+    CountryCode,
     Extension,
     Identifier,
     Key,
@@ -29,8 +31,6 @@ from ess_pbx.domain.config import (
     Title,
 )
 from ess_pbx.settings.model import (
-    AreaCode,
-    CountryCode,
     DatabaseUrl,
     GreetingName,
     IPv4,
@@ -110,16 +110,16 @@ def read(raw: object, kind: Any, path: FieldPath, problems: Problems) -> Any:
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         if not isinstance(raw, dict):
             return _wrong(raw, kind, path, problems)
-        values = read_fields(raw, kind, path, problems)
+        values = read_fields(raw, [kind], path, problems)
         return INVALID if holds_invalid(values) else kind(**values)
     return _read_plain(raw, kind, path, problems)
 
 
 def read_fields(
-    raw: dict[str, Any], shape: type[msgspec.Struct], path: FieldPath, problems: Problems
+    raw: dict[str, Any], shapes: Sequence[Any], path: FieldPath, problems: Problems
 ) -> dict[str, Any]:
-    """Read the fields of a struct, each on its own, with defaults for those not given."""
-    fields = {each.encode_name: each for each in msgspec.structs.fields(shape)}
+    """Read the fields of structs, each on its own, with defaults for those not given."""
+    fields = {each.encode_name: each for shape in shapes for each in msgspec.structs.fields(shape)}
     for name in raw.keys() - fields.keys():
         near = difflib.get_close_matches(str(name), fields, n=1)
         expected = near[0] if near else "one of " + ", ".join(fields)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 from urllib.parse import unquote
 
@@ -87,12 +87,6 @@ def normalise_called(raw: str | None) -> str:
         return ""
     text = _compact(_user_part(raw))
     return text.removeprefix("+") if _DIALLED.fullmatch(text) else text.casefold()
-
-
-def is_entry_number(called: str | None, entry_numbers: Iterable[str]) -> bool:
-    """Tell whether a dialled number is one of a trunk's entry numbers."""
-    dialled = normalise_called(called)
-    return bool(dialled) and any(dialled == normalise_called(entry) for entry in entry_numbers)
 
 
 def mask_number(text: str) -> str:

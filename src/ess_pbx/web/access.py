@@ -32,7 +32,7 @@ _log = get_logger(__name__)
 
 
 class Access:
-    """The accounts of a centre, those signed in, and what was denied."""
+    """The accounts of an installation, those signed in, and what was denied."""
 
     def __init__(
         self,

@@ -15,6 +15,9 @@ from ess_pbx.web.models import Error
 JSON_TYPE = "application/json"
 BODY_BYTES = 64 * 1024
 
+NOT_OF_THE_LIST = frozenset({"unknown-reason", "unknown-category"})
+"""Refusals of what is in the body: a value that the centre's lists do not have."""
+
 _log = get_logger(__name__)
 
 _PLAIN = {
@@ -54,6 +57,8 @@ def refused(why: Refused) -> ApiError:
     message, _, expected = why.detail.partition("; expected ")
     kind = why.code.partition("-")[0]
     status = {"unknown": 404, "invalid": 422, "failed": 500}.get(kind, 409)
+    if why.code in NOT_OF_THE_LIST:
+        status = 422
     return ApiError(status, why.code, message, expected)
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
+from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.engine.service import Engine
-from ess_pbx.web import remembered, views
+from ess_pbx.web import remembered, reports, views
 from ess_pbx.web.access import Access
 from ess_pbx.web.accounts import ADMIN, Account
 from ess_pbx.web.answers import (
@@ -20,17 +21,25 @@ from ess_pbx.web.answers import (
     answer,
     errors_in_json,
     harden,
-    refused,
     wrong_content,
 )
 from ess_pbx.web.had_calls import HadCalls
 from ess_pbx.web.live import LiveFeed
 from ess_pbx.web.masking import shown
-from ess_pbx.web.models import PARAMETERS, Done, Health, Nothing, Readiness, SignIn
+from ess_pbx.web.models import (
+    PARAMETERS,
+    Done,
+    Health,
+    Nothing,
+    Readiness,
+    ReportWithTwins,
+    SignIn,
+)
 from ess_pbx.web.models import Access as AccessView
 from ess_pbx.web.openapi import document
 from ess_pbx.web.permission import may_not, not_own
 from ess_pbx.web.table import PREFIX, TABLE, Row
+from ess_pbx.web.whose import CENTRE, concerned, seen
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -43,7 +52,7 @@ class Api:
     ) -> None:
         self.engine = engine
         self.access = access
-        self.live = LiveFeed(engine.core, access, monotonic)
+        self.live = LiveFeed(engine.centres, access, monotonic)
         self.had = HadCalls()
         self._monotonic = monotonic
         self._openapi = msgspec.json.encode(document(_version()))
@@ -74,26 +83,36 @@ class Api:
             if row.does == "sign-in":
                 return await self._sign_in(request)
             account = self.access.account(request)
-            centre = self.engine.core.config.id
-            why = may_not(row, account, centre)
+            named = request.query.get(CENTRE)
+            why = may_not(row, account, named)
             if why is not None:
                 raise self.access.denied(account, row.name, why)
             fields = {**_parameters(row, request), **await _body(row, request)}
             why = not_own(row, account, fields, self.had)
             if why is not None:
                 raise self.access.denied(account, row.name, why)
-            if row.command is None:
-                return answer(self._does(row, request, account, fields))
-            self._command(row, account, fields)
-            return answer(Done())
+            cores = seen(self.engine.centres, account, named)
+            if row.of_each:
+                return answer([each for core in cores for each in self._list(row, account, core)])
+            if row.does in ("sign-out", "who", "access"):
+                return answer(self._of_the_api(row, request, account))
+            core = concerned(cores, {name: fields[name] for name in row.parameters} or fields)
+            if row.command is not None:
+                self._command(row, core, account, fields)
+            if row.does == "history":
+                return answer(await self._history(core, fields["call"]))
+            return answer(self._show(row, account, core, fields))
 
         return handle
 
-    def _command(self, row: Row, account: Account, fields: dict[str, Any]) -> None:
+    def _command(
+        self, row: Row, core: CallCentre, account: Account, fields: dict[str, Any]
+    ) -> None:
         assert row.command is not None  # noqa: S101 - for the type checker; tests hold the table
-        why = self.engine.dispatcher.command(row.command(by=account.asker, **fields))
+        command = row.command(by=account.asker, centre=core.config.id, **fields)
+        why = self.engine.dispatcher.command(command)
         if why is not None:
-            raise refused(why)
+            raise reports.not_saved(core, why, fields)
 
     async def _sign_in(self, request: web.Request) -> web.StreamResponse:
         asked = await _decoded(SignIn, request)
@@ -101,10 +120,7 @@ class Api:
         session = self.access.signed_in(account, self._name(account), None)
         return answer(msgspec.structs.replace(session, token=token, expires=expires))
 
-    def _does(
-        self, row: Row, request: web.Request, account: Account, fields: dict[str, Any]
-    ) -> Any:
-        core = self.engine.core
+    def _of_the_api(self, row: Row, request: web.Request, account: Account) -> Any:
         match row.does:
             case "sign-out":
                 self.access.sign_out(request)
@@ -112,26 +128,6 @@ class Api:
             case "who":
                 session = self.access.session(request)
                 return self.access.signed_in(account, self._name(account), session)
-            case "centres":
-                return [views.centre_view(core)]
-            case "operators":
-                return views.operator_views(core)
-            case "operator":
-                found = views.operator_view(core, fields["agent"])
-                if found is None:
-                    named = repr(fields["agent"])
-                    raise ApiError(404, "unknown-operator", f"no operator has extension {named}")
-                return found
-            case "calls":
-                return views.call_views(core, account, self._monotonic())
-            case "pranks":
-                return remembered.pranks(core)
-            case "call-backs":
-                return shown(remembered.call_backs(core), whole=account.sees_numbers)
-            case "surge":
-                return shown(remembered.surge(core), whole=account.sees_numbers)
-            case "alarms":
-                return views.alarm_views(core, account)
             case "access":
                 return AccessView(
                     signed_in=len(self.access.sessions),
@@ -140,11 +136,52 @@ class Api:
                 )
         raise NotImplementedError(row.name)
 
+    def _list(self, row: Row, account: Account, core: CallCentre) -> Sequence[Any]:
+        match row.does:
+            case "centres":
+                return [views.centre_view(core)]
+            case "operators":
+                return views.operator_views(core)
+            case "calls":
+                return views.call_views(core, account, self._monotonic())
+            case "reports":
+                return reports.open_reports(core)
+            case "pranks":
+                return remembered.pranks(core)
+            case "call-backs":
+                tasks: list[Any] = shown(remembered.call_backs(core), whole=account.sees_numbers)
+                return tasks
+            case "alarms":
+                return views.alarm_views(core, account)
+        raise NotImplementedError(row.name)
+
+    def _show(self, row: Row, account: Account, core: CallCentre, fields: dict[str, Any]) -> Any:
+        if row.answer is ReportWithTwins:
+            return reports.report(core, fields.get("report") or core.incidents.latest)
+        match row.does:
+            case "operator":
+                found = views.operator_view(core, fields["agent"])
+                if found is None:
+                    named = repr(fields["agent"])
+                    raise ApiError(404, "unknown-operator", f"no operator has extension {named}")
+                return found
+            case "surge":
+                return shown(remembered.surge(core), whole=account.sees_numbers)
+        return Done()
+
+    async def _history(self, core: CallCentre, call: str) -> Any:
+        wall = core.wall(self._monotonic())
+        return await reports.history(core, self.engine.database, call, wall)
+
     def _name(self, account: Account) -> str:
         if account.name == ADMIN:
             return "Administrator"
-        operators = self.engine.core.config.operators
-        return next((each.name for each in operators if each.extension == account.name), "")
+        names = {
+            each.extension: each.name
+            for core in self.engine.centres
+            for each in core.config.operators
+        }
+        return names.get(account.name, "")
 
     async def _healthz(self, _request: web.Request) -> web.StreamResponse:
         return answer(Health())

@@ -1,8 +1,9 @@
 """The live feed: a WebSocket that tells all as it is, and then every fact as it is written.
 
 ``GET /api/v1/live``, with the token in the ``Authorization`` header or, since a browser cannot set
-one, as the first message ``{"token": "…"}``. A client that reads too slowly is cut off when
-``QUEUED`` messages wait for it: neither a call nor another client ever waits for one.
+one, as the first message ``{"token": "…"}``. It tells of the account's centre; who belongs to none
+hears all, or the one of ``?centre=``. A client that reads too slowly is cut off when ``QUEUED``
+messages wait for it: neither a call nor another client ever waits for one.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ from collections.abc import Callable, Sequence
 import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from ess_pbx.domain.call_centre import CallCentre
+from ess_pbx.domain.centres import Centres
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.log import get_logger
 from ess_pbx.web.access import Access, token_of
-from ess_pbx.web.accounts import Account, Role
+from ess_pbx.web.accounts import Account
 from ess_pbx.web.answers import ApiError
 from ess_pbx.web.masking import masked_data
 from ess_pbx.web.models import FactMessage
 from ess_pbx.web.views import snapshot
+from ess_pbx.web.whose import CENTRE, unknown_centre
 
 QUEUED = 1000
 """Messages: some seconds of the worst disaster (70 calls a second, 20 facts each)."""
@@ -41,6 +43,8 @@ CHECKED_EVERY = 10.0
 LONGEST_MESSAGE = 4096
 SIGNED_OUT = 4401
 """Close code: sign in again. Codes from 4000 on are an application's own (RFC 6455 §7.4.2)."""
+NOT_YOURS = 4403
+"""Close code: the account belongs to another centre."""
 
 _log = get_logger(__name__)
 
@@ -54,8 +58,10 @@ class TokenMessage(msgspec.Struct):
 class Client:
     """One open feed: its queue, and how to cut it off."""
 
-    def __init__(self, account: Account, cut: Callable[[], None]) -> None:
+    def __init__(self, account: Account, centre: str | None, cut: Callable[[], None]) -> None:
         self.account = account
+        self.centre = centre
+        """The one whose facts it hears; None is every centre."""
         self._cut = cut
         self._waiting = 0
         self._batches: asyncio.Queue[Sequence[str]] = asyncio.Queue()
@@ -80,10 +86,10 @@ class LiveFeed:
     """Every open feed of an engine; ``__call__`` is a listener of it."""
 
     def __init__(
-        self, core: CallCentre, access: Access, monotonic: Callable[[], float] = time.monotonic
+        self, centres: Centres, access: Access, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self.clients: set[Client] = set()
-        self._core = core
+        self._centres = centres
         self._access = access
         self._monotonic = monotonic
         self._sockets: set[web.WebSocketResponse] = set()
@@ -106,8 +112,7 @@ class LiveFeed:
             return
         encoded: dict[tuple[bool, str | None], list[str]] = {}
         for client in tuple(self.clients):
-            account = client.account
-            whole, centre = account.sees_numbers, _only_of(account)
+            whole, centre = client.account.sees_numbers, client.centre
             if (whole, centre) not in encoded:
                 encoded[whole, centre] = [
                     _message(fact, whole=whole) for fact in facts if centre in (None, fact.centre)
@@ -115,10 +120,13 @@ class LiveFeed:
             if not client.put(encoded[whole, centre]):
                 self.clients.discard(client)
                 self._access.counts["live-too-slow"] += 1
-                _log.warning("web.live_too_slow", account=account.name)
+                _log.warning("web.live_too_slow", account=client.account.name)
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Handle one WebSocket from handshake to close."""
+        named = request.query.get(CENTRE)
+        if named is not None and named not in {each.config.id for each in self._centres}:
+            raise unknown_centre(self._centres)
         if len(self._sockets) >= CLIENTS:
             raise ApiError(429, "too-many-feeds", f"{CLIENTS} live feeds are open", "fewer")
         socket = web.WebSocketResponse(
@@ -130,7 +138,7 @@ class LiveFeed:
         await socket.prepare(request)
         self._sockets.add(socket)
         try:
-            await self._serve(request, socket)
+            await self._serve(request, socket, named)
         finally:
             self._sockets.discard(socket)
         return socket
@@ -140,7 +148,9 @@ class LiveFeed:
         ends = [socket.close(code=WSCloseCode.GOING_AWAY) for socket in tuple(self._sockets)]
         await asyncio.gather(*ends, return_exceptions=True)
 
-    async def _serve(self, request: web.Request, socket: web.WebSocketResponse) -> None:
+    async def _serve(
+        self, request: web.Request, socket: web.WebSocketResponse, named: str | None
+    ) -> None:
         token = token_of(request)
         account = self._access.by_socket(request) or self._access.by_token(token)
         if account is None and not token:
@@ -150,12 +160,22 @@ class LiveFeed:
             self._access.counts["not-signed-in"] += 1
             await socket.close(code=SIGNED_OUT, message=b"not-signed-in")
             return
+        if account.centre and named not in (None, account.centre):
+            self._access.denied(
+                account, "GET /live", f"another centre's; expected {account.centre}"
+            )
+            await socket.close(code=NOT_YOURS, message=b"denied")
+            return
         transport = request.transport
-        client = Client(account, lambda: transport.abort() if transport is not None else None)
+        centre = account.centre or named
+        client = Client(
+            account, centre, lambda: transport.abort() if transport is not None else None
+        )
+        cores = [each for each in self._centres if centre in (None, each.config.id)]
         # In one turn: no fact is missing between the snapshot and the first that follows, and
         # those that it knows already are told to the others only.
         self.tell()
-        first = msgspec.json.encode(snapshot(self._core, account, self._monotonic())).decode()
+        first = msgspec.json.encode(snapshot(cores, account, self._monotonic())).decode()
         client.put([first])
         self.clients.add(client)
         writing = asyncio.create_task(self._write(socket, client, token), name="live")
@@ -180,11 +200,6 @@ class LiveFeed:
                     return
                 for message in messages:
                     await socket.send_str(message)
-
-
-def _only_of(account: Account) -> str | None:
-    """The centre whose facts an account hears; None is every centre's."""
-    return None if account.role is Role.ADMIN else account.centre
 
 
 async def _first_token(socket: web.WebSocketResponse) -> str:

@@ -8,7 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from ess_pbx.domain.commands import Mark
-from ess_pbx.domain.config import Extension, PromptName
+from ess_pbx.domain.config import Extension, Identifier, PromptName
+from ess_pbx.domain.incident import Fields, Incident, Step
 from ess_pbx.web.accounts import Role
 
 # A fact goes to the journal, to databases and onto screens: one line, of a length to be read.
@@ -17,6 +18,7 @@ Note = Annotated[str, Meta(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
 E164 = Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{4,14}\Z")]
 CallName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,63}\Z")]
 TaskName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:~-]{0,79}\Z")]
+ReportName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")]
 AlarmName = Annotated[str, Meta(pattern=r"^[a-z0-9][A-Za-z0-9._:~-]{0,119}\Z")]
 
 PARAMETERS: dict[str, Any] = {
@@ -24,6 +26,8 @@ PARAMETERS: dict[str, Any] = {
     "call": CallName,
     "task": TaskName,
     "alarm": AlarmName,
+    "report": ReportName,
+    "agency": Identifier,
 }
 """What the parts of a path in braces take."""
 
@@ -86,6 +90,44 @@ class SurgeBody(Body, frozen=True, kw_only=True):
     prompt: PromptName | None = None
 
 
+class OpenReportBody(Body, frozen=True, kw_only=True):
+    """What is known so far, and the call that told of it."""
+
+    fields: Fields
+    call: CallName | None = None
+
+
+class WriteReportBody(Body, frozen=True, kw_only=True):
+    """What is written, and the version of the report that the writer saw."""
+
+    base: Annotated[int, Meta(ge=0)]
+    fields: Fields
+
+
+class LinkBody(Body, frozen=True, kw_only=True):
+    """One more call about the same event."""
+
+    call: CallName
+
+
+class JoinBody(Body, frozen=True, kw_only=True):
+    """The report that goes on for both."""
+
+    to: ReportName
+
+
+class StepBody(Body, frozen=True, kw_only=True):
+    """How far an agency is."""
+
+    step: Step
+
+
+class OutcomeBody(Body, frozen=True, kw_only=True):
+    """How it ended."""
+
+    outcome: Reason
+
+
 class Done(Answer, frozen=True, kw_only=True):
     """It was decided; what follows comes over the live feed."""
 
@@ -100,6 +142,25 @@ class Error(Answer, frozen=True, kw_only=True):
     expected: str = ""
 
 
+class Overwritten(Answer, frozen=True, kw_only=True):
+    """A field that somebody else has written since."""
+
+    field: str
+    now: Any
+    """What stands there."""
+    by: str
+    at: float
+    version: int
+
+
+class ConflictError(Error, frozen=True, kw_only=True):
+    """Nothing was saved; what was sent is kept as the writer's draft."""
+
+    version: int
+    """That the report is at: the ``base`` of whoever has seen what others wrote."""
+    conflicts: list[Overwritten]
+
+
 class SignedIn(Answer, frozen=True, kw_only=True):
     """Who is signed in. ``token`` is given once, and sent as ``Authorization: Bearer``."""
 
@@ -107,6 +168,7 @@ class SignedIn(Answer, frozen=True, kw_only=True):
     name: str
     role: Role
     centre: str
+    """Empty is all centres."""
     expires: float | None
     token: str | None = None
 
@@ -126,6 +188,7 @@ class CentreView(Answer, frozen=True, kw_only=True):
 class OperatorView(Answer, frozen=True, kw_only=True):
     """An operator: whether they are here at all (status) and what they do (state)."""
 
+    centre: str
     extension: str
     name: str
     status: str
@@ -141,6 +204,7 @@ class OperatorView(Answer, frozen=True, kw_only=True):
 class CallView(Answer, frozen=True, kw_only=True):
     """A call that goes on. The number is masked for those who may not see it."""
 
+    centre: str
     id: str
     phase: str
     number: str
@@ -159,6 +223,7 @@ class CallView(Answer, frozen=True, kw_only=True):
 class AlarmView(Answer, frozen=True, kw_only=True):
     """An alarm that stands."""
 
+    centre: str
     alarm: str
     detail: str
     since: float
@@ -188,9 +253,56 @@ class Confirmed(Answer, frozen=True, kw_only=True):
 class PrankView(Answer, frozen=True, kw_only=True):
     """A number (E.164) with pranks."""
 
+    centre: str
     number: str
     marked: list[Marked]
     confirmed: Confirmed | None
+
+
+class ReportView(Answer, frozen=True, kw_only=True):
+    """A report as it stands, with everybody's drafts."""
+
+    centre: str
+    report: Incident
+
+
+class LikelySame(Answer, frozen=True, kw_only=True):
+    """An open report that may be of the same event; people decide."""
+
+    number: str
+    why: str
+    """How near it is: kilometres, or the part of the place that both name."""
+
+
+class ReportWithTwins(ReportView, frozen=True, kw_only=True):
+    """A report, and those that it may be one with, the likeliest first."""
+
+    likely_same: list[LikelySame]
+
+
+class EarlierReport(Answer, frozen=True, kw_only=True):
+    """What was written of an earlier call."""
+
+    number: str
+    kind: str | None
+    category: str | None
+    place: str | None
+    narrative: str | None
+    outcome: str | None
+
+
+class EarlierCall(Answer, frozen=True, kw_only=True):
+    """A call of the same number before, out of the database."""
+
+    call: str
+    at: float | None
+    category: str | None
+    operator: str | None
+    """Who spoke with the caller; None when nobody did."""
+    result: str | None
+    reason: str | None
+    mark: str | None
+    reports: list[EarlierReport]
 
 
 class SurgeView(Answer, frozen=True, kw_only=True):
@@ -215,7 +327,7 @@ class Access(Answer, frozen=True, kw_only=True):
 class Snapshot(Answer, frozen=True, kw_only=True, tag="snapshot", tag_field="type"):
     """The first message of the live feed: all as it is before the first fact that follows."""
 
-    centre: CentreView
+    centres: list[CentreView]
     operators: list[OperatorView]
     calls: list[CallView]
     alarms: list[AlarmView]

@@ -7,15 +7,23 @@ from typing import Any
 import msgspec
 
 from ess_pbx import __doc__ as about
-from ess_pbx.web.models import PARAMETERS, Error, Health, Nothing, Readiness
+from ess_pbx.domain.incidents import SaveReport
+from ess_pbx.web.models import PARAMETERS, ConflictError, Error, Health, Nothing, Readiness
 from ess_pbx.web.table import PREFIX, TABLE, Row
+from ess_pbx.web.whose import CENTRE
 
+CENTRE_PARAMETER = {
+    "name": CENTRE,
+    "in": "query",
+    "description": "A centre's id, for who belongs to none.",
+    "schema": {"type": "string"},
+}
 REFERENCE = "#/components/schemas/{name}"
 
 
 def document(version: str) -> dict[str, Any]:
     """The document, ready for JSON."""
-    types = [Error, Health, Readiness, *(row.body for row in TABLE)]
+    types = [Error, ConflictError, Health, Readiness, *(row.body for row in TABLE)]
     types += [row.answer for row in TABLE if row.answer is not Any]
     types += [PARAMETERS[name] for row in TABLE for name in row.parameters]
     schemas, components = msgspec.json.schema_components(types, ref_template=REFERENCE)
@@ -53,12 +61,19 @@ def _operation(row: Row, schema: Any) -> dict[str, Any]:
         "parameters": [
             {"name": name, "in": "path", "required": True, "schema": schema(PARAMETERS[name])}
             for name in row.parameters
-        ],
+        ]
+        + ([CENTRE_PARAMETER] if row.roles else []),
         "responses": {
             "200": {"description": "Done.", "content": content},
             "4XX": {"description": "Why not.", "content": wrong},
         },
     }
+    if row.command is SaveReport:
+        conflict = {"application/json": {"schema": schema(ConflictError)}}
+        operation["responses"]["409"] = {
+            "description": str(ConflictError.__doc__),
+            "content": conflict,
+        }
     if row.body is not Nothing:
         body = {"application/json": {"schema": schema(row.body)}}
         operation["requestBody"] = {"required": True, "content": body}

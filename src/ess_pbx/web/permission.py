@@ -10,12 +10,12 @@ from ess_pbx.web.had_calls import HadCalls
 from ess_pbx.web.table import Row
 
 
-def may_not(row: Row, account: Account, centre: str) -> str | None:
-    """Why an account may not do this at all in a centre; None when it may."""
+def may_not(row: Row, account: Account, centre: str | None) -> str | None:
+    """Why an account may not do this at all in the centre that it names; None when it may."""
     if account.role not in row.roles:
         return f"a {account.role} may not do this; expected {' or '.join(sorted(row.roles))}"
-    if account.role is not Role.ADMIN and account.centre != centre:
-        return f"{account.name} belongs to another centre; expected {centre}"
+    if account.role is not Role.ADMIN and centre not in (None, account.centre):
+        return f"{account.name} belongs to another centre; expected {account.centre}"
     return None
 
 

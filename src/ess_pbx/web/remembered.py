@@ -23,6 +23,7 @@ def pranks(core: CallCentre) -> list[PrankView]:
     marks, confirmed = kept.get("marks", {}), kept.get("confirmed", {})
     return [
         PrankView(
+            centre=core.config.id,
             number=number,
             marked=[
                 Marked(call=call, by=by, at=at, note=note)
@@ -36,7 +37,8 @@ def pranks(core: CallCentre) -> list[PrankView]:
 
 def call_backs(core: CallCentre) -> list[Any]:
     """The open tasks, as they were made."""
-    return list((dump(core, "call-backs") or {}).get("open", []))
+    tasks = (dump(core, "call-backs") or {}).get("open", [])
+    return [{"centre": core.config.id, **task} for task in tasks]
 
 
 def surge(core: CallCentre) -> dict[str, Any]:

@@ -104,8 +104,11 @@ class WebServer:
                 lacking.append(serve)
                 reasons.append(str(error))
         self.trouble = "; ".join(reasons) or None
-        changed = AlarmChanged(ALARM, bool(lacking), self.trouble or "served")
-        self._engine.dispatcher.feed(changed)
+        for core in self._engine.centres:
+            changed = AlarmChanged(
+                ALARM, bool(lacking), self.trouble or "served", centre=core.config.id
+            )
+            self._engine.dispatcher.feed(changed)
         return lacking
 
     async def _try_again(self, lacking: list[Serve]) -> None:

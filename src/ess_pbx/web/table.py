@@ -1,17 +1,22 @@
 """All that can be asked of the API, who may ask it, and on whose behalf: one table.
 
 Routes, permission checks, the OpenAPI document and their tests are made from it. A row is either a
-command of ``domain.commands``, whose fields are the path's parameters and the body's together, or
-what the API does itself (``does``), which but for signing in and out is to show something.
+command of ``domain.commands`` or ``domain.incidents``, whose fields are the path's parameters and
+the body's together, or what the API does itself (``does``), which but for signing in and out is to
+show something.
+
+Everything is of one centre: the account's own. Who belongs to none names it with ``?centre=``,
+where the operator, call, task or report of the path does not say it (``ess_pbx.web.whose``); what
+is a list is of all centres together, unless one is named.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
-from ess_pbx.domain import commands
+from ess_pbx.domain import commands, incidents
 from ess_pbx.domain.commands import Command
 from ess_pbx.web import models
 from ess_pbx.web.accounts import Role
@@ -32,6 +37,9 @@ Does = Literal[
     "operators",
     "operator",
     "calls",
+    "history",
+    "reports",
+    "report",
     "pranks",
     "call-backs",
     "surge",
@@ -65,13 +73,26 @@ class Row:
         return tuple(re.findall(r"{(\w+)}", self.path))
 
     @property
+    def of_each(self) -> bool:
+        """Whether it is a list, to which every centre that one sees adds its own."""
+        return get_origin(self.answer) is list and self.does != "history"
+
+    @property
     def name(self) -> str:
         """For logs and as the OpenAPI operationId: no value of anybody's is in it."""
         return f"{self.method} {self.path}"
 
 
-def _reads(path: str, does: Does, roles: frozenset[Role], answer: Any, summary: str) -> Row:
-    return Row("GET", path, roles, summary, does=does, answer=answer)
+def _reads(
+    path: str,
+    does: Does,
+    roles: frozenset[Role],
+    answer: Any,
+    summary: str,
+    *,
+    own: Own | None = None,
+) -> Row:
+    return Row("GET", path, roles, summary, does=does, own=own, answer=answer)
 
 
 def _asks(
@@ -84,6 +105,14 @@ def _asks(
     body: type[models.Body] = models.Nothing,
 ) -> Row:
     return Row("POST", path, roles, summary, command=command, own=own, body=body)
+
+
+def _writes(
+    path: str, command: type[Command], summary: str, body: type[models.Body] = models.Nothing
+) -> Row:
+    """Reports are everybody's of the centre: whoever takes the next call about it goes on."""
+    path, answer = f"/reports{path}", models.ReportWithTwins
+    return Row("POST", path, EVERYONE, summary, command=command, body=body, answer=answer)
 
 
 TABLE: tuple[Row, ...] = (
@@ -146,6 +175,50 @@ TABLE: tuple[Row, ...] = (
         own="call",
         body=models.MarkBody,
     ),
+    _reads(
+        "/calls/{call}/history",
+        "history",
+        EVERYONE,
+        list[models.EarlierCall],
+        "Earlier calls of the same number, for as long as its recordings are kept.",
+        own="call",
+    ),
+    _reads("/reports", "reports", EVERYONE, list[models.ReportView], "The reports that are open."),
+    _reads(
+        "/reports/{report}",
+        "report",
+        EVERYONE,
+        models.ReportWithTwins,
+        "A report that is open or was closed within a day, and those it may be one with.",
+    ),
+    _writes("", incidents.OpenReport, "Begin a report.", models.OpenReportBody),
+    _writes(
+        "/{report}/save",
+        incidents.SaveReport,
+        "Write into a report; 409 tells what others have written there since.",
+        models.WriteReportBody,
+    ),
+    _writes(
+        "/{report}/draft",
+        incidents.DraftReport,
+        "Keep what was typed so far.",
+        models.WriteReportBody,
+    ),
+    _writes("/{report}/link", incidents.LinkCall, "One more call about it.", models.LinkBody),
+    _writes(
+        "/{report}/join",
+        incidents.JoinReport,
+        "It is of the same event as another, which goes on for both.",
+        models.JoinBody,
+    ),
+    _writes(
+        "/{report}/agencies/{agency}",
+        incidents.AgencyStep,
+        "An agency was given the report, or said how far it is.",
+        models.StepBody,
+    ),
+    _writes("/{report}/close", incidents.CloseReport, "It is done with.", models.OutcomeBody),
+    _writes("/{report}/reopen", incidents.ReopenReport, "It goes on.", models.ReasonBody),
     _reads("/pranks", "pranks", LEADERS, list[models.PrankView], "Numbers with pranks."),
     _asks(
         "/pranks/confirm",

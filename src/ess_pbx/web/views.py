@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ess_pbx.domain.agent import Seat
 from ess_pbx.domain.call import Call, Phase
 from ess_pbx.domain.call_centre import CallCentre
@@ -29,7 +31,7 @@ def centre_view(core: CallCentre) -> CentreView:
 def operator_views(core: CallCentre) -> list[OperatorView]:
     """All operators, in the order of the settings."""
     names = {operator.extension: operator.name for operator in core.config.operators}
-    return [_operator(seat, names) for seat in core.acd.seats.values()]
+    return [_operator(core.config.id, seat, names) for seat in core.acd.seats.values()]
 
 
 def operator_view(core: CallCentre, extension: str) -> OperatorView | None:
@@ -40,13 +42,15 @@ def operator_view(core: CallCentre, extension: str) -> OperatorView | None:
 def call_views(core: CallCentre, account: Account, now: float) -> list[CallView]:
     """The calls that go on, the oldest first; ``now`` is monotonic seconds."""
     going_on = [call for call in core.calls.values() if call.phase is not Phase.ENDED]
-    return [_call(call, account, now) for call in sorted(going_on, key=lambda each: each.arrived)]
+    going_on.sort(key=lambda each: each.arrived)
+    return [_call(core.config.id, call, account, now) for call in going_on]
 
 
 def alarm_views(core: CallCentre, account: Account) -> list[AlarmView]:
     """The alarms that stand, the oldest first."""
     return [
         AlarmView(
+            centre=core.config.id,
             alarm=alarm.alarm,
             detail=str(shown(alarm.detail, whole=account.sees_numbers)),
             since=alarm.since,
@@ -57,19 +61,20 @@ def alarm_views(core: CallCentre, account: Account) -> list[AlarmView]:
     ]
 
 
-def snapshot(core: CallCentre, account: Account, now: float) -> Snapshot:
-    """All that a screen begins with."""
+def snapshot(cores: Sequence[CallCentre], account: Account, now: float) -> Snapshot:
+    """All that a screen of these centres begins with."""
     return Snapshot(
-        centre=centre_view(core),
-        operators=operator_views(core),
-        calls=call_views(core, account, now),
-        alarms=alarm_views(core, account),
-        at=core.wall(now),
+        centres=[centre_view(core) for core in cores],
+        operators=[each for core in cores for each in operator_views(core)],
+        calls=[each for core in cores for each in call_views(core, account, now)],
+        alarms=[each for core in cores for each in alarm_views(core, account)],
+        at=cores[0].wall(now),
     )
 
 
-def _operator(seat: Seat, names: dict[str, str]) -> OperatorView:
+def _operator(centre: str, seat: Seat, names: dict[str, str]) -> OperatorView:
     return OperatorView(
+        centre=centre,
         extension=seat.extension,
         name=names.get(seat.extension, ""),
         status=seat.status,
@@ -83,11 +88,12 @@ def _operator(seat: Seat, names: dict[str, str]) -> OperatorView:
     )
 
 
-def _call(call: Call, account: Account, now: float) -> CallView:
+def _call(centre: str, call: Call, account: Account, now: float) -> CallView:
     operator = None if call.operator is None else call.operator.agent
     offered_to = None if call.offer is None else call.offer.agent
     whole = account.sees_numbers or account.name in (operator, offered_to)
     return CallView(
+        centre=centre,
         id=call.id,
         phase=call.phase,
         number=shown_number(call.number or call.display, whole=whole),

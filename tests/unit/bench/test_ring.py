@@ -87,7 +87,7 @@ def test_the_second_trunk_reaches_the_phone_by_dial_alone(tmp_path: Path) -> Non
 def test_the_measured_centre_has_no_menu_and_its_one_operator_always_on_duty(
     tmp_path: Path,
 ) -> None:
-    centre = stage(tmp_path)[0].centre
+    centre = stage(tmp_path)[0].centre_named()
 
     assert centre.first_menu is None
     assert [operator.extension for operator in centre.operators] == ["1001"]

@@ -33,7 +33,17 @@ E = TypeVar("E")
 CALL = CallId("ess1-1700000000.1")
 OTHER = CallId("ess1-1700000000.2")
 CALLER = caller_leg(CALL)
-POLICY = Policy(search_at_once=False, ring=12, rona_pause=5, wrap_up=20, agency_ring=45, comfort=20)
+POLICY = Policy(
+    search_at_once=False,
+    call_back=False,
+    ring=12,
+    rona_pause=5,
+    wrap_up=20,
+    agency_ring=45,
+    comfort=20,
+    silent_after=0,
+    redial_within=0,
+)
 DAY, EVENING = ("2001", "2002", "2003"), ("2004",)
 
 CENTRE = Centre(
@@ -84,6 +94,23 @@ CENTRE = Centre(
     },
 )
 NO_MENU = replace(CENTRE, first_menu=None)
+
+
+def renumbered(centre: Centre, name: str, first: str) -> Centre:
+    """The same centre under another id, with extensions that begin with another digit."""
+
+    def moved(extensions: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(first + each[1:] for each in extensions)
+
+    return replace(
+        centre,
+        id=name,
+        queues=tuple(replace(each, operators=moved(each.operators)) for each in centre.queues),
+        shifts=tuple(replace(each, operators=moved(each.operators)) for each in centre.shifts),
+        operators=tuple(
+            replace(each, extension=first + each.extension[1:]) for each in centre.operators
+        ),
+    )
 
 
 def of(effects: Iterable[object], kind: type[E]) -> list[E]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from ess_pbx.domain.call import Phase
 from ess_pbx.domain.config import Centre
+from ess_pbx.domain.events import CallBackDue
 
 from .centre import CALL, CALLER, NO_MENU
 from .story import Story
@@ -78,6 +79,42 @@ def ended(phones: Iterable[str] = ("2001",)) -> Story:
     return story
 
 
+def calling_operator(phones: Iterable[str] = ("2001",)) -> Story:
+    """Somebody is to be called back, and an operator's phone rings for it."""
+    story = Story(NO_MENU, phones)
+    story.core.acd.lend(CALL, "2001")
+    story.feed(
+        CallBackDue(
+            CALL,
+            agent="2001",
+            task="ess1-1600000000.1",
+            number="+628123456789",
+            display="0812-3456-789",
+            category="medis",
+            queue="medis",
+            priority=5,
+            language="id",
+            trunk="telco-a",
+            node="ess1",
+        )
+    )
+    return story
+
+
+def calling_back(phones: Iterable[str] = ("2001",)) -> Story:
+    """The operator picked up; the caller's phone rings."""
+    story = calling_operator(phones)
+    story.answers(story.operator)
+    return story
+
+
+def call_back_failed(phones: Iterable[str] = ("2001",)) -> Story:
+    """The caller's line is busy; the operator is being told so."""
+    story = calling_back(phones)
+    story.gone(CALLER, 17)
+    return story
+
+
 PHASES = {
     Phase.IVR: in_menu,
     Phase.WAITING: waiting,
@@ -87,6 +124,9 @@ PHASES = {
     Phase.RETURNING: returning,
     Phase.CONFERENCE: conference,
     Phase.HANDED_OVER: handed_over,
+    Phase.CALLING_OPERATOR: calling_operator,
+    Phase.CALLING_BACK: calling_back,
+    Phase.CALL_BACK_FAILED: call_back_failed,
     Phase.ENDED: ended,
 }
 """A story that leads into each phase a call can be found in; it is ARRIVING only within a turn."""

@@ -6,6 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from ess_pbx.domain.acd import PAUSE, Acd, Decision
+from ess_pbx.domain.agent import Status
+from ess_pbx.domain.commands import Asker, Via
 from ess_pbx.domain.config import Category, Centre, Operator, Queue, Strategy
 from ess_pbx.domain.effects import JoinQueue, OfferMissed, OfferTaken, Record, ReleaseAgent
 from ess_pbx.domain.events import OfferMade, TimerId
@@ -14,6 +16,8 @@ from ess_pbx.domain.ids import CallId
 
 from .centre import CALL, CENTRE, of
 from .story import Story
+
+SUPERVISOR = Asker("3001", Via.API)
 
 SKILLS = {"2001": {"medis": 1}, "2002": {"medis": 3, "bahasa-en": 1}, "2003": {}}
 POLICY = replace(CENTRE.policy, wrap_up=0, age_lift=60, rona_limit=2)
@@ -210,7 +214,7 @@ def test_the_break_ends_by_command_or_when_the_phone_registers_anew(command: boo
     acd = on_break()
 
     if command:
-        decisions = acd.end_break("2001", 200)
+        decisions = acd.set_status("2001", Status.AVAILABLE, None, SUPERVISOR, 200)
     else:
         acd.set_reachable("2001", False, 190)
         decisions = acd.set_reachable("2001", True, 200)
@@ -293,3 +297,14 @@ def test_a_language_other_than_the_centres_asks_for_who_speaks_it() -> None:
 
     assert story.call.language == "en"
     assert story.facts(FactKind.OFFERED)[0]["agent"] == "2002"
+
+
+def test_a_call_taken_from_who_goes_on_break_is_for_anyone_when_the_able_are_busy() -> None:
+    acd = an_acd("2002", "2001", "2003")
+    joins(acd, 1, "medis")
+    acd.apply(OfferTaken(CallId("c-1"), "2002"), 100)
+    assert joins(acd, 2, "medis") == [("c-2", "2001")]
+
+    decisions = acd.set_status("2001", Status.BREAK, "makan", SUPERVISOR, 110)
+
+    assert offers(decisions) == [("c-2", "2003")]

@@ -7,6 +7,7 @@ import copy
 import pytest
 
 from ess_pbx.domain.call import Phase, Result, Turn
+from ess_pbx.domain.calling_back import PHASES as CALLED_BACK
 from ess_pbx.domain.effects import DestroyBridge, Forget, HangUp, Role, StopMusic, StopPlayback
 from ess_pbx.domain.ending import RELEASE_CHECK, end
 from ess_pbx.domain.facts import FactKind
@@ -15,7 +16,8 @@ from ess_pbx.domain.ids import bridge_of
 from .centre import CALL, CALLER, CENTRE, of, requests
 from .given import PHASES, consult, ended, talking, waiting
 
-ALIVE = [phase for phase in PHASES if phase is not Phase.ENDED]
+ALIVE = [phase for phase in PHASES if phase not in {Phase.ENDED, *CALLED_BACK}]
+"""Phases with a caller, whose leaving ends the call."""
 
 
 @pytest.mark.parametrize("phase", ALIVE)

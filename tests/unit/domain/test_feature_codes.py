@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ess_pbx.domain.commands import Mark
 from ess_pbx.domain.feature_codes import LONGEST, Command, Consult, dial
 
 
-def dialled(keys: str) -> list[Command | Consult]:
+def dialled(keys: str) -> list[Command | Consult | Mark]:
     """The commands that a row of keys gives."""
     kept, commands = "", []
     for key in keys:
@@ -27,15 +28,19 @@ def dialled(keys: str) -> list[Command | Consult]:
         ("*4#", [Command.LEAVE]),
         ("*119#", [Consult("119")]),
         ("*2001#", [Consult("2001")]),
+        ("*71#", [Mark.NORMAL]),
+        ("*72#", [Mark.GHOST]),
+        ("*73#", [Mark.PRANK]),
+        ("*74#", [Mark.INFORMATION]),
         ("*119#*3#", [Consult("119"), Command.CONFERENCE]),
     ],
 )
-def test_a_closed_code_is_a_command(keys: str, commands: list[Command | Consult]) -> None:
+def test_a_closed_code_is_a_command(keys: str, commands: list[Command | Consult | Mark]) -> None:
     assert dialled(keys) == commands
 
 
 @pytest.mark.parametrize(
-    "keys", ["", "119#", "2#", "#", "*#", "*", "*5#", "*12#", "*119", "*20011#", "*123456#"]
+    "keys", ["", "119#", "2#", "#", "*#", "*", "*5#", "*12#", "*75#", "*119", "*20011#", "*123456#"]
 )
 def test_anything_else_is_none(keys: str) -> None:
     assert dialled(keys) == []

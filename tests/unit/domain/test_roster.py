@@ -319,7 +319,7 @@ def records_of(effects: list[EngineEffect], prefix: str = "shift-") -> list[Reco
 
 
 def test_the_centre_goes_by_the_roster_it_read_last() -> None:
-    core = CallCentre(sample().centre)
+    core = CallCentre(sample().centre_named())
     noon = ClockRead(at(31, 12))
     core.decide(noon, 0)
     assert {seat.extension for seat in core.acd.seats.values() if seat.on_duty} == {"1001", "1002"}
@@ -329,7 +329,7 @@ def test_the_centre_goes_by_the_roster_it_read_last() -> None:
 
 
 def test_the_centre_misses_no_phone_before_it_was_told_which_are_there() -> None:
-    core = CallCentre(sample().centre)
+    core = CallCentre(sample().centre_named())
     assert records_of(core.decide(ClockRead(at(31, 12)), 0)) == []
     raised = records_of(core.decide(ClockRead(at(31, 12), True), 1))
     assert told(raised) == [("alarm_raised", "shift-unmanned:pagi")]

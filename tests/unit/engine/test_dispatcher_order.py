@@ -9,12 +9,14 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+import structlog
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from ess_pbx.ari.protocol import Answer
 from ess_pbx.demo.stage import sample
 from ess_pbx.domain.call_centre import CallCentre
+from ess_pbx.domain.centres import Centres
 from ess_pbx.domain.commands import Asker, EndBreak, Via
 from ess_pbx.domain.events import Arrived, ClockRead, PhoneReachable
 from ess_pbx.domain.ids import CallId
@@ -44,13 +46,13 @@ class Given:
     """A centre without a menu, all operators there; ``happened``: requests' paths, facts' kinds."""
 
     def __init__(self, folder: Path) -> None:
-        centre = sample().centre
+        centre = sample().centre_named()
         core = CallCentre(replace(centre, first_menu=None))
         self.happened: list[str] = []
         self.broken = False
         self.journal = Journal(folder)
         self.dispatcher = Dispatcher(
-            core,
+            Centres([core]),
             self.journal,
             SystemClock(),
             lambda _: None,
@@ -64,10 +66,15 @@ class Given:
         self.happened.clear()
 
     def send(
-        self, method: str, uri: str, *, query: Mapping[str, str | int] | None = None
+        self,
+        method: str,
+        uri: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        body: object = None,
     ) -> asyncio.Future[Answer]:
         """Stand in for the connection."""
-        del method, query
+        del method, query, body
         if self.broken:
             raise RuntimeError("a defect in the executor")
         self.happened.append(uri)
@@ -76,6 +83,7 @@ class Given:
 
 @pytest.fixture
 async def given(tmp_path: Path) -> AsyncIterator[Given]:
+    structlog.reset_defaults()  # a command that was run before may have set the level
     given = Given(tmp_path)
     yield given
     given.dispatcher.timers.cancel_all()
@@ -130,7 +138,7 @@ async def test_a_command_that_meets_a_defect_is_not_taken_for_done(
     def broken(*_: object) -> None:
         raise RuntimeError("a defect in the core")
 
-    monkeypatch.setattr(given.dispatcher.core.acd, "end_break", broken)
+    monkeypatch.setattr("ess_pbx.domain.call_centre.carry_out", broken)
     refused = given.dispatcher.command(EndBreak(Asker("admin", Via.CLI), "1001"))
 
     assert refused is not None

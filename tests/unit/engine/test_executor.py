@@ -23,7 +23,7 @@ from ess_pbx.domain.effects import (
     StopPlayback,
 )
 from ess_pbx.domain.events import CallEvent, LegGone, PlaybackEnded
-from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId
+from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId, caller_leg
 from ess_pbx.engine.executor import Executor
 from ess_pbx.errors import AriError, AriRefusedError, AriTimeoutError
 
@@ -44,11 +44,18 @@ class Asterisk:
     def __init__(self, error: AriError | None = None) -> None:
         self.error = error
         self.asked: list[tuple[str, str, dict[str, str | int]]] = []
+        self.bodies: list[object] = []
 
     def send(
-        self, method: str, uri: str, *, query: Mapping[str, str | int] | None = None
+        self,
+        method: str,
+        uri: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        body: object = None,
     ) -> asyncio.Future[AriAnswer]:
         self.asked.append((method, uri, dict(query or {})))
+        self.bodies.append(body)
         future: asyncio.Future[AriAnswer] = asyncio.get_running_loop().create_future()
         if self.error is not None:
             future.set_exception(self.error)
@@ -111,7 +118,7 @@ def test_a_prompt_that_a_language_lacks_is_played_in_the_centres_own(
     if has:
         (tmp_path / has).mkdir()
         (tmp_path / has / "mohon-tunggu.alaw").touch()
-    executor = Executor(Asterisk(), tmp_path, lambda _: None, "id")
+    executor = Executor(Asterisk(), tmp_path, lambda _: None, lambda _: "id")
 
     _, _, query = executor.request(replace(PROMPT, language="jv"))
 
@@ -159,3 +166,38 @@ async def test_any_other_failure_is_counted(effect: AsteriskEffect) -> None:
 
     assert told == []
     assert executor.failures == 1
+
+
+def called_back(asterisk: Asterisk, trunk: str) -> Executor:
+    executor = Executor(
+        asterisk,
+        Path("/p"),
+        lambda _: None,
+        lambda _: "id",
+        {"telco-a": "112", "telco-b": "0254112"},
+    )
+    call = CallId("ess1-cb1.1")
+    leg = caller_leg(call)
+    executor.carry_out(Originate(call, leg, Role.CALLER, "+62812", "", "", 45.0, trunk))
+    return executor
+
+
+@pytest.mark.parametrize(
+    ("trunk", "out", "shown"),
+    [
+        ("telco-b", "telco-b", "0254112"),
+        ("telco-gone", "telco-a", "112"),
+    ],
+)
+async def test_a_caller_is_called_back_through_the_trunk_of_their_call_with_its_identity(
+    trunk: str, out: str, shown: str
+) -> None:
+    asterisk = Asterisk()
+    called_back(asterisk, trunk)
+    ((_, uri, query),) = asterisk.asked
+    assert uri == "channels/ess1-cb1.1~cb"
+    assert (query["endpoint"], query["callerId"]) == (f"PJSIP/+62812@{out}", shown)
+    assert "originator" not in query
+    assert asterisk.bodies == [
+        {"variables": {"PJSIP_HEADER(add,Priority)": "psap-callback", "ESS_CALL": "ess1-cb1.1"}}
+    ]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ess_pbx.domain.facts import Fact
-from ess_pbx.engine.journal import Journal
+from ess_pbx.engine.journal import Journal, Reserve
 from ess_pbx.engine.segments import JournalError, SegmentWriter, encode, list_segments
 
 
@@ -291,7 +291,7 @@ def test_what_was_durable_when_the_engine_was_killed_is_there_afterwards(tmp_pat
 import sys
 from pathlib import Path
 from ess_pbx.domain.facts import Fact
-from ess_pbx.engine.journal import Journal
+from ess_pbx.engine.journal import Journal, Reserve
 journal = Journal(Path(sys.argv[1]), segment_bytes=20_000)
 n = 0
 while True:
@@ -373,3 +373,55 @@ class GatedDisk:
                 super()._sync()
 
         return Writer(path)
+
+
+class DiskWithReserve:
+    """A disk that is full for as long as the reserve lies on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._reserve = folder / "reserve"
+        self.full = False
+
+    def open(self, path: Path) -> SegmentWriter:
+        disk = self
+
+        class Writer(SegmentWriter):
+            def _write(self, data: bytes, offset: int) -> int:
+                if disk.full and disk._reserve.exists():
+                    raise OSError(errno.ENOSPC, "No space left on device")
+                return super()._write(data, offset)
+
+        return Writer(path)
+
+
+async def test_on_a_full_disk_the_reserve_makes_room_at_once(tmp_path: Path) -> None:
+    disk = DiskWithReserve(tmp_path)
+    troubles: list[str] = []
+    journal = Journal(
+        tmp_path,
+        reserve_bytes=65536,
+        retry_seconds=60,
+        open_segment=disk.open,
+        on_trouble=troubles.append,
+    )
+    journal.append(a_fact(1))
+    await asyncio.wait_for(journal.flushed(1), 5)
+    assert (tmp_path / "reserve").stat().st_blocks * 512 >= 65536
+
+    disk.full = True
+    journal.append(a_fact(2))
+    await asyncio.wait_for(journal.flushed(2), 5)
+
+    assert not (tmp_path / "reserve").exists()
+    assert any("its reserve of 65536 bytes is in use" in trouble for trouble in troubles)
+    await journal.close()
+    assert [sequence for sequence, _ in what_is_in(tmp_path)] == [1, 2]
+
+
+def test_a_reserve_given_up_is_not_taken_again_at_once(tmp_path: Path) -> None:
+    reserve = Reserve(tmp_path / "reserve", 4096)
+    reserve.renew()
+    assert reserve.release()
+    reserve.renew()
+    assert not (tmp_path / "reserve").exists()
+    assert not reserve.release()

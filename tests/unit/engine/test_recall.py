@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from msgspec.structs import replace
 from tests.unit.domain.centre import CENTRE
 
 from ess_pbx.domain.call_centre import CallCentre
+from ess_pbx.domain.config import Centre
 from ess_pbx.domain.facts import JSON, Fact, FactKind
 from ess_pbx.engine.journal import Journal
 from ess_pbx.engine.recall import recall
@@ -33,8 +35,8 @@ class Keys:
         self.pressed = list(state)
 
 
-def given_centre() -> tuple[CallCentre, Keys]:
-    core, keys = CallCentre(CENTRE), Keys()
+def given_centre(config: Centre = CENTRE) -> tuple[CallCentre, Keys]:
+    core, keys = CallCentre(config), Keys()
     core.memories = (keys,)
     return core, keys
 
@@ -65,7 +67,7 @@ def checkpoint(number: int, pressed: list[JSON], centre: str = "contoh") -> Fact
 def test_without_a_checkpoint_every_fact_of_the_centre_is_told(tmp_path: Path) -> None:
     core, keys = given_centre()
     journal = given_journal(tmp_path, [a_key(1), a_key(2, "lain"), a_key(3)])
-    assert recall(journal, core) == 2
+    assert recall(journal, [core]) == 2
     journal.close_now()
     assert keys.pressed == [["1", 1.0], ["3", 3.0]]
 
@@ -76,10 +78,26 @@ def test_from_the_last_checkpoint_on_over_several_segments(tmp_path: Path) -> No
     facts += [a_key(number) for number in range(5, 9)]
     facts.append(checkpoint(9, [["of another", 0.0]], "lain"))
     journal = given_journal(tmp_path, facts)
-    assert recall(journal, core) == 5
+    assert recall(journal, [core]) == 5
     assert len(list(tmp_path.glob("facts-*"))) > 2
     journal.close_now()
     assert keys.pressed == [["x", 0.0], *([str(each), float(each)] for each in range(5, 9))]
+
+
+def test_each_of_several_centres_recalls_its_own_facts_in_one_reading(tmp_path: Path) -> None:
+    core, keys = given_centre()
+    other, others_keys = given_centre(replace(CENTRE, id="lain"))
+    new, new_keys = given_centre(replace(CENTRE, id="baru"))
+    facts = [checkpoint(1, [["own", 0.0]]), a_key(2), checkpoint(3, [["other", 0.0]], "lain")]
+    facts += [a_key(4, "lain"), a_key(5), a_key(6, "gone"), a_key(7, "baru")]
+    journal = given_journal(tmp_path, facts)
+
+    assert recall(journal, [core, other, new]) == 3 + 2 + 1
+
+    journal.close_now()
+    assert keys.pressed == [["own", 0.0], ["2", 2.0], ["5", 5.0]]
+    assert others_keys.pressed == [["other", 0.0], ["4", 4.0]]
+    assert new_keys.pressed == [["7", 7.0]]
 
 
 def test_what_a_checkpoint_says_is_what_was_remembered() -> None:

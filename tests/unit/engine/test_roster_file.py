@@ -28,7 +28,7 @@ def write(path: Path, text: str, mtime: int) -> None:
 
 
 def test_a_file_is_read_once_until_it_changes(path: Path) -> None:
-    file = RosterFile(path, sample().centre)
+    file = RosterFile(path, sample().centre_named())
     entry = Entry(date(2026, 1, 31), "pagi", "1003", Kind.DUTY)
     assert file.read() == RosterChange((entry,), None)
     assert file.read() is None
@@ -38,7 +38,7 @@ def test_a_file_is_read_once_until_it_changes(path: Path) -> None:
 
 
 def test_what_is_wrong_is_told_once_and_the_next_good_file_is_read(path: Path) -> None:
-    file = RosterFile(path, sample().centre)
+    file = RosterFile(path, sample().centre_named())
     file.read()
     write(path, HEADER + "x,pagi,1003,tugas\n", 1)
     change = file.read()
@@ -52,7 +52,7 @@ def test_what_is_wrong_is_told_once_and_the_next_good_file_is_read(path: Path) -
 
 
 def test_a_file_that_is_gone_is_told_once(path: Path) -> None:
-    file = RosterFile(path, sample().centre)
+    file = RosterFile(path, sample().centre_named())
     file.read()
     path.unlink()
     change = file.read()
@@ -63,7 +63,7 @@ def test_a_file_that_is_gone_is_told_once(path: Path) -> None:
 
 def test_of_very_many_errors_the_first_are_told_and_how_many_more(path: Path) -> None:
     write(path, HEADER + "x,pagi,1003,tugas\n" * 1000, 1)
-    change = RosterFile(path, sample().centre).read()
+    change = RosterFile(path, sample().centre_named()).read()
     assert change is not None
     lines = str(change.error).splitlines()
     assert len(lines) == SHOWN_ERRORS + 1

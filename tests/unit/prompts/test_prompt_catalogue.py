@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from ess_pbx.domain import desks
+from ess_pbx.domain.config import BREAK_REASONS
 from ess_pbx.errors import PromptError, SettingsError
 from ess_pbx.prompts.catalogue import load_catalogue, read_recording
 
@@ -23,6 +25,10 @@ NAMES_THE_ENGINE_PLAYS = {
     "operator-pergi",
     "gangguan",
     "telepon-kembali",
+    "telepon-balik-tidak-dijawab",
+    "telepon-balik-sibuk",
+    "telepon-balik-ditolak",
+    "telepon-balik-gagal",
     "menu-lainnya",
     "menu-bahasa",
     "menu-informasi",
@@ -30,6 +36,14 @@ NAMES_THE_ENGINE_PLAYS = {
     "info-darurat",
     "info-kantor-tutup",
     "terima-kasih",
+    "tekan-lima-bila-diam",
+    "diam-diterima",
+    "penelepon-diam",
+    "dicatat",
+    "peringatan-iseng",
+    *desks.PROMPTS,
+    desks.APOLOGY_PROMPT,
+    *(str(each.prompt) for each in BREAK_REASONS),
 }
 
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ess_pbx.report.asked import By
 from ess_pbx.report.tables import NO_CALLS
 
 from .small_centre import a_day, a_report, no_calls, value
+
+MARKED = (
+    *("Normal", "Ghost", "Prank", "Informasi", "Tanpa tanda"),
+    *("Panggilan ulang", "Penelepon diam (tombol 5)"),
+)
 
 
 def masuk(by: By) -> dict[str, object]:
@@ -72,6 +79,20 @@ def test_agencies_are_told_one_by_one_and_together() -> None:
     for code in ("", "psc119"):
         assert value(report, "Instansi", code, "Dihubungi") == 1
         assert value(report, "Instansi", code, "Rata-rata sampai dijawab") == 6.0
+
+
+def test_calls_are_counted_by_what_people_said_they_were() -> None:
+    facts = a_day()
+    first, second, third = facts.calls
+    calls = (
+        replace(first, mark="prank"),
+        replace(second, redial=True),
+        replace(third, mark="ghost", silent=True),
+    )
+    report = a_report(replace(facts, calls=calls))
+
+    found = {heading: value(report, "Tanda panggilan", "contoh", heading) for heading in MARKED}
+    assert found == dict(zip(MARKED, (0, 1, 1, 0, 1, 1, 1), strict=True))
 
 
 @pytest.mark.parametrize("by", list(By))

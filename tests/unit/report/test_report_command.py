@@ -8,6 +8,7 @@ import pytest
 
 from ess_pbx import cli
 from ess_pbx.db import migrate
+from ess_pbx.errors import SettingsError
 from ess_pbx.report.write import ReportError
 from ess_pbx.settings.model import CHECKOUT
 
@@ -34,6 +35,23 @@ def test_a_period_without_calls_exits_0_and_says_so(
 ) -> None:
     assert report(settings, "--day", "2026-11-21", "--by", by) == 0
     assert "Tidak ada panggilan pada periode ini." in capsys.readouterr().out
+
+
+def test_of_several_centres_one_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    migrate.upgrade(f"sqlite:///{tmp_path}/ess-pbx.sqlite3")
+    province = CHECKOUT / "deploy" / "sample" / "province"
+    text = (province / "installation.toml").read_text()
+    for name in ("utara", "selatan"):
+        text = text.replace(f'"{name}.toml"', f'"{province}/{name}.toml"')
+    path = tmp_path / "installation.toml"
+    path.write_text(text.replace('"../../../var/provinsi"', f'"{tmp_path}"'))
+
+    with pytest.raises(SettingsError, match="no centre was named; expected one of utara, selatan"):
+        report(path)
+    assert report(path, "--centre", "selatan") == 0
+    assert "Pusat 112 Kabupaten Contoh Selatan" in capsys.readouterr().out
 
 
 def test_files_are_written_instead_of_tables(

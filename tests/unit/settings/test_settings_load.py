@@ -114,17 +114,17 @@ def test_the_sample_centre_loads_without_a_warning() -> None:
     settings = load_settings(SAMPLE)
 
     assert settings.warnings == ()
-    assert settings.centre.first_menu == "utama"
-    assert [settings.centre.menus["utama"].keys[key].category for key in "1234"] == [
+    assert settings.centre_named().first_menu == "utama"
+    assert [settings.centre_named().menus["utama"].keys[key].category for key in "1234"] == [
         "medis",
         "kebakaran",
         "keamanan",
         "bencana",
     ]
-    assert {agency.code for agency in settings.centre.agencies} >= {
+    assert {agency.code for agency in settings.centre_named().agencies} >= {
         *("110", "113", "115", "117", "119", "123")
     }
-    assert settings.centre.shifts[2].ends == time(7)
+    assert settings.centre_named().shifts[2].ends == time(7)
     assert settings.trunks[0].entry_numbers == ("112", "+62112", "0254112")
     assert settings.folders.templates == CHECKOUT / "asterisk"
 
@@ -165,7 +165,7 @@ def test_an_sqlite_file_lies_relative_to_the_settings_file(
 def test_no_greeting_is_spelt_as_empty_text(given: Given) -> None:
     path = given(('area_code = "0254"', 'greeting = ""'))
 
-    assert load_settings(path).centre.greeting is None
+    assert load_settings(path).centre_named().greeting is None
 
 
 SHAPE = [
@@ -177,6 +177,10 @@ SHAPE = [
     ("address", "adress", "26: trunks[0].adress: no such field; expected address"),
     ("ring = 12", "zzz = 1", "10: policy.zzz: no such field; expected one of ring, rona_pause"),
     ("ring = 12", "ring = nan", "10: policy.ring: nan; expected a number above 0"),
+    ("ring = 12", 'log_in = "x"', '10: policy.log_in: "x"; expected'),
+    ("ring = 12", "silent_after = -1", "10: policy.silent_after: -1; expected a number from 0"),
+    ("ring = 12", "redial_priority = 10", "10: policy.redial_priority: 10; expected a whole"),
+    ("port = 5080", "priority = 10", "27: trunks[0].priority: 10; expected a whole number from 0"),
     ("ring = 12", "ring = -1", "10: policy.ring: -1; expected a number above 0"),
     ('"127.0.0.1"', '"127.0.0.256"', '26: trunks[0].address: "127.0.0.256"; expected an IPv4'),
     ('"Satu"', '"Sa\\ntu"', '51: operators[0].name: "Sa\\ntu"; expected a name'),
@@ -203,7 +207,7 @@ TOGETHER = [
     ('["lainnya"]', '["x"]', '60: agencies[0].categories[0]: "x"; expected the id of a category'),
     ('id = "malam"', 'id = "pagi"', '44: shifts[1].id: "pagi" as in shifts[0]; expected one of'),
     ('= "1002"', '= "1001"', '53: operators[1].extension: "1001" as in operators[0]; expected'),
-    ('= "1002"', '= "119"', '53: operators[1].extension: "119", also an entry number or an age'),
+    ('= "1002"', '= "119"', '53: operators[1].extension: "119", also an agency'),
     ('code = "119"', 'code = "112"', '58: agencies[0].code: "112", also an entry number; exp'),
     ('queue = "umum"', 'queue = "x"', '6: centre.default_queue: "x"; expected the id of a queue'),
     ('y = "lainnya"', 'y = "x"', '7: centre.default_category: "x"; expected the id of a categ'),
@@ -214,6 +218,7 @@ TOGETHER = [
     ("area_code", 'country = "XX"\n#', '8: centre.country: "XX"; expected a country of ISO 3166'),
     ("area_code", 'language = "en"\n#', '8: centre.language: "en"; expected a language with a'),
     ("area_code", 'greeting = "hai"\n#', '8: centre.greeting: "hai"; expected a prompt in the'),
+    ("ring = 12", 'prank_warning = "hai"', '10: policy.prank_warning: "hai"; expected a prompt'),
     ("8088", "5060", "13: asterisk.ari_port: 5060 as sip_port; expected a port of its own"),
     ("8088", "10500", "13: asterisk.ari_port: 10500; expected outside RTP's 10000 to 10999"),
     (
@@ -232,6 +237,26 @@ TOGETHER = [
     ("${ESS_TEST_PASSWORD}", "${ESS_NOT_SET}", "22: database.url: ${ESS_NOT_SET}, which is not"),
     ('prompts = "prompts"', 'prompts = "gone"', "20: folders.prompts: "),
     ('state = "state"', 'state = "centre.toml"', "17: folders.state: "),
+    (
+        "ring = 12",
+        'break_reasons = [{name = "tidak menjawab"}]',
+        '10: policy.break_reasons[0].name: "tidak menjawab"; expected another',
+    ),
+    (
+        "ring = 12",
+        'break_reasons = [{name = "a", key = "1"}, {name = "b", key = "1"}]',
+        '10: policy.break_reasons[1].key: "1" again; expected one of its own',
+    ),
+    (
+        "ring = 12",
+        'break_reasons = [{name = "a"}, {name = "a"}]',
+        '10: policy.break_reasons[1].name: "a" again; expected each once',
+    ),
+    (
+        "ring = 12",
+        'break_reasons = [{name = "a", prompt = "hai"}]',
+        '10: policy.break_reasons[0].prompt: "hai"; expected a prompt in the catalogue',
+    ),
     (
         "[[queues]]",
         '[[trunks]]\nid = "b"\nname = "B"\naddress = "127.0.0.1"\nport = 5080\n'
@@ -268,6 +293,28 @@ def test_menus_may_only_play_prompts_of_the_catalogue(given: Given) -> None:
     (error,) = errors_of(path)
 
     assert error.startswith('menus.yaml:1: utama.prompts[0]: "hai"; expected a prompt in the cen')
+
+
+def test_key_5_in_the_queue_belongs_to_callers_who_cannot_speak(given: Given) -> None:
+    menus = "utama: {otherwise: {queue: umum}}\nqueue_keys:\n  5: {queue: umum}\n"
+    path = given()
+    Path("menus.yaml").write_text(menus)
+
+    (error,) = errors_of(path)
+
+    assert error == (
+        "menus.yaml:3: queue_keys.5: the key of callers who cannot speak; "
+        "expected another key, or silent_after = 0 in [policy]"
+    )
+    Path("menus.yaml").write_text(menus)
+    assert load_settings(given(("ring = 12", "silent_after = 0"))).centre_named().queue_keys
+
+
+def test_a_trunk_may_have_a_priority_of_its_own(given: Given) -> None:
+    assert load_settings(given()).trunks[0].priority is None
+    assert (
+        load_settings(given(("port = 5080", "port = 5080\npriority = 7"))).trunks[0].priority == 7
+    )
 
 
 def test_every_error_is_reported_in_the_order_of_the_file(given: Given) -> None:
@@ -344,6 +391,12 @@ def test_a_file_that_is_not_there_is_an_error_with_what_to_give() -> None:
             "centre.toml:48: warning: shifts[1].operators: none; better one operator or more",
         ),
         (
+            "ring = 12",
+            "prank_priority = 6",
+            "centre.toml:10: warning: policy.prank_priority: 6, above default_priority; "
+            "better 5 or less, for it holds nobody back",
+        ),
+        (
             "sip_port",
             'ari_host = "10.0.0.5"\nsip_port',
             "centre.toml:12: warning: asterisk.ari_host: 10.0.0.5, where the network can reach it; "
@@ -383,7 +436,7 @@ def test_settings_cannot_be_changed(given: Given) -> None:
     settings: Settings = load_settings(given())
 
     with pytest.raises(AttributeError):
-        settings.country = "MY"  # type: ignore[misc]
+        settings.trunks = ()  # type: ignore[misc]
 
 
 def test_a_skill_that_no_call_asks_for_and_one_that_nobody_has_are_warnings(given: Given) -> None:
@@ -398,3 +451,15 @@ def test_a_skill_that_no_call_asks_for_and_one_that_nobody_has_are_warnings(give
         'categories[0].skills[0]: "medis"',
         'operators[0].skills.medsi: "medsi"',
     ]
+
+
+def test_call_backs_need_a_delay_and_time_for_all_attempts(given: Given) -> None:
+    (error,) = errors_of(given(("ring = 12", "ring = 12\ncall_back_delays = []")))
+    assert "call_back_delays" in error
+    assert "one delay or more" in error
+    odd = "call_back_delays = [0, 1, 3600]\ncall_back_attempts = 2\ncall_back_expires = 0.0001"
+    settings = load_settings(given(("ring = 12", odd)))
+    found = [warning for warning in settings.warnings if "call_back" in warning]
+    assert len(found) == 2
+    assert "3 delays for 2 attempts" in found[0]
+    assert "before the last attempt is due" in found[1]

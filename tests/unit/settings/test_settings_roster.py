@@ -18,7 +18,7 @@ from ess_pbx.settings.roster import parse_roster, read_roster, render_roster
 
 HEADER = "tanggal,regu,operator,keterangan\n"
 DAY = date(2026, 1, 31)
-CENTRE = sample().centre
+CENTRE = sample().centre_named()
 
 
 def with_holiday_shift() -> Centre:
@@ -190,7 +190,7 @@ def settings_file(folder: Path, extra: str = "") -> Path:
 def test_the_settings_name_a_roster_beside_them(tmp_path: Path) -> None:
     (tmp_path / "roster.csv").write_text(HEADER)
     settings = load_settings(settings_file(tmp_path))
-    assert settings.roster == tmp_path / "roster.csv"
+    assert settings.rosters["contoh"] == tmp_path / "roster.csv"
     assert settings.warnings == ()
 
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from ess_pbx.sip.numbers import (
     NOT_CALLABLE,
-    is_entry_number,
     mask_number,
     normalise_called,
     parse_caller,
@@ -160,16 +159,6 @@ def test_a_number_that_was_read_is_read_the_same_again(raw: str | None) -> None:
 )
 def test_a_dialled_number_is_reduced_to_its_digits(raw: str | None, digits: str) -> None:
     assert normalise_called(raw) == digits
-
-
-def test_only_the_whole_number_is_an_entry_number() -> None:
-    entries = ["112", "+62112", "0254112"]
-
-    assert all(is_entry_number(called, entries) for called in ["112", "62112", "+62112"])
-    assert is_entry_number("sip:0254112@192.0.2.1", entries)
-    assert not any(
-        is_entry_number(called, entries) for called in ["1123", "12", "021112", "", None]
-    )
 
 
 @pytest.mark.parametrize(

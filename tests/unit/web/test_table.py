@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ess_pbx.domain import commands
+from ess_pbx.domain import commands, incidents
 from ess_pbx.domain.commands import Command
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.web.accounts import Account, Role
@@ -43,7 +43,8 @@ def had(*calls: str) -> HadCalls:
 
 
 def test_every_command_has_one_row() -> None:
-    known = {each for each in vars(commands).values() if isinstance(each, type)}
+    named = [*vars(commands).values(), *vars(incidents).values()]
+    known = {each for each in named if isinstance(each, type)}
     wanted = {each for each in known if issubclass(each, Command) and each is not Command}
     assert [row.command for row in ASKED].count(None) == 0
     assert sorted(str(row.command) for row in ASKED) == sorted(map(str, wanted))
@@ -53,7 +54,8 @@ def test_every_command_has_one_row() -> None:
 def test_path_and_body_together_are_the_commands_fields(row: Row) -> None:
     assert row.command is not None
     given = [*row.parameters, *row.body.__struct_fields__]
-    assert sorted(given) == sorted(each.name for each in fields(row.command) if each.name != "by")
+    names = {each.name for each in fields(row.command)}
+    assert sorted(given) == sorted(names - {"by", "centre"})
 
 
 def test_each_row_does_one_thing_under_a_path_of_its_own() -> None:
@@ -73,6 +75,9 @@ def test_only_signing_in_and_the_documentation_are_anybodys() -> None:
 def test_an_operator_asks_for_nothing_but_their_own(row: Row) -> None:
     if row.roles == LEADERS:
         assert may_not(row, OPERATOR, "contoh") is not None
+    elif row.path.startswith("/reports"):
+        assert (may_not(row, OPERATOR, None), row.own) == (None, None), "they write them together"
+        assert may_not(row, OPERATOR, "tetangga") is not None
     else:
         assert may_not(row, OPERATOR, "contoh") is None
         assert row.own is not None
@@ -101,6 +106,9 @@ def test_an_operator_may_do_for_themselves_what_is_theirs() -> None:
 
 def test_an_operator_marks_the_calls_they_had_during_them_and_after() -> None:
     (row,) = [row for row in ASKED if row.own == "call"]
+    assert {each.path for each in TABLE if each.own == "call"} - {row.path} == {
+        "/calls/{call}/history"
+    }
     known = had("ess1-1.1")
     assert not_own(row, OPERATOR, {"call": "ess1-1.1"}, known) is None
     assert not_own(row, OPERATOR, {"call": "ess1-1.2"}, known) is not None
@@ -120,6 +128,8 @@ def test_the_openapi_document_has_every_row_with_its_models() -> None:
     assert body == {"$ref": "#/components/schemas/MarkBody"}
     assert mark["parameters"][0]["schema"]["pattern"]
     assert content["components"]["schemas"]["MarkBody"]["required"] == ["mark"]
+    save = content["paths"]["/api/v1/reports/{report}/save"]["post"]["responses"]
+    assert save["409"]["content"]["application/json"]["schema"]["$ref"].endswith("/ConflictError")
     assert references(content) <= set(content["components"]["schemas"])
 
 

@@ -1,14 +1,14 @@
 """The audit log: what people asked for.
 
-Revision 0002. Facts from before are not in it: none of them says who asked.
+Revision 0005. Facts from before are not in it: none of them says who asked.
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0002"
-down_revision = "0001"
+revision = "0005"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 

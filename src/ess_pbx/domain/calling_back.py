@@ -1,0 +1,242 @@
+"""A call that the centre makes to call somebody back: the operator's phone first, then theirs.
+
+Once the caller has answered it is a call like any other. Which task it serves, and what becomes of
+that, is for ``call_back_desk``.
+"""
+
+from __future__ import annotations
+
+from ess_pbx.domain import waiting
+from ess_pbx.domain.call import Direction, Phase, Result, Turn
+from ess_pbx.domain.call_backs import OPERATOR_LEFT
+from ess_pbx.domain.classifying import record_classification
+from ess_pbx.domain.effects import (
+    ArmTimer,
+    CancelTimer,
+    CreateBridge,
+    HangUp,
+    Join,
+    OfferMissed,
+    OfferTaken,
+    Originate,
+    PlayPrompt,
+    PlayTone,
+    Role,
+)
+from ess_pbx.domain.ending import (
+    UNKNOWN_CAUSE,
+    end,
+    hang_up_stranger,
+    stop_operator_sound,
+    stopped,
+    timer,
+)
+from ess_pbx.domain.events import (
+    CallBackDue,
+    CallBackWithdrawn,
+    LegAnswered,
+    LegGone,
+    OfferMade,
+    PlaybackEnded,
+    Stopping,
+    TimerFired,
+)
+from ess_pbx.domain.facts import FactKind
+
+PHASES = frozenset({Phase.CALLING_OPERATOR, Phase.CALLING_BACK, Phase.CALL_BACK_FAILED})
+"""A call that is still to reach whom it calls back."""
+
+BUSY, NO_ANSWER, REFUSED, FAILED = "busy", "no answer", "refused", "unreachable"
+_OUTCOMES = {17: BUSY, 18: NO_ANSWER, 19: NO_ANSWER, 21: REFUSED}
+"""By Q.850 cause; any other means that the network could not ring the phone."""
+PROMPTS = {
+    BUSY: "telepon-balik-sibuk",
+    NO_ANSWER: "telepon-balik-tidak-dijawab",
+    REFUSED: "telepon-balik-ditolak",
+    FAILED: "telepon-balik-gagal",
+}
+NOT_TAKEN = "not taken"
+STOPPED = "stopped"
+LONGEST_EXPLANATION = 15.0
+"""Seconds after which the operator is free even if the prompt's end was never heard of."""
+
+
+def begin(turn: Turn, event: CallBackDue) -> None:
+    """Ring the operator's phone for it."""
+    turn.set(
+        phase=Phase.CALLING_OPERATOR,
+        direction=Direction.OUT,
+        earlier=event.task,
+        number=event.number,
+        display=event.display,
+        callable=True,
+        category=event.category,
+        queue=event.queue,
+        usual_priority=event.priority,
+        priority=event.priority,
+        language=event.language,
+        trunk=event.trunk,
+    )
+    turn.record(
+        FactKind.CALL_BACK_STARTED,
+        task=event.task,
+        caller_e164=event.number,
+        caller_display=event.display,
+        trunk=event.trunk,
+        channel=turn.call.caller,
+        node=event.node,
+    )
+    record_classification(turn)
+    waiting.offer(turn, OfferMade(turn.call.id, event.agent))
+
+
+def operator_answered(turn: Turn, event: LegAnswered) -> None:
+    """The operator picked up: ring the caller's number, which the operator hears."""
+    call, offered = turn.call, turn.call.offer
+    if offered is None or event.leg != offered.leg:
+        hang_up_stranger(turn, event)
+        return
+    ring = turn.centre.policy.call_back_ring
+    tone = turn.new_playback()
+    turn.do(
+        Originate(
+            call=call.id,
+            leg=call.caller,
+            role=Role.CALLER,
+            address=call.number,
+            number="",
+            name="",
+            timeout=ring + 5,
+            trunk=call.trunk,
+        ),
+        CancelTimer(timer(call.id, "ring")),
+        ArmTimer(timer(call.id, "callback"), ring),
+        CreateBridge(call.bridge),
+        Join(call.bridge, (offered.leg,)),
+        PlayTone(call.bridge, tone, "ring"),
+        OfferTaken(call.id, offered.agent),
+    )
+    turn.add_leg(call.caller, Role.CALLER, call.number)
+    turn.set(
+        phase=Phase.CALLING_BACK,
+        bridged=True,
+        offer=None,
+        operator=offered,
+        operator_hears=tone,
+    )
+    turn.record(FactKind.OPERATOR_ANSWERED, agent=offered.agent, leg=offered.leg)
+    turn.record(FactKind.CALL_BACK_DIALLED, task=call.earlier, agent=offered.agent, leg=call.caller)
+
+
+def offer_gone(turn: Turn, event: LegGone) -> None:
+    """The operator's phone refused, or vanished."""
+    offered = turn.call.offer
+    turn.drop_leg(event.leg, event.cause)
+    if offered is not None and event.leg == offered.leg:
+        _not_taken(turn, waiting.reason_of(event.cause), event.cause)
+
+
+def offer_timer(turn: Turn, event: TimerFired) -> None:
+    """The operator does not answer."""
+    offered = turn.call.offer
+    if event.timer.kind == "ring" and offered is not None:
+        # Who does not answer this would not answer a caller either, and is passed over for a while.
+        turn.do(OfferMissed(turn.call.id, offered.agent, NO_ANSWER))
+        _not_taken(turn, NO_ANSWER, UNKNOWN_CAUSE)
+
+
+def caller_answered(turn: Turn, event: LegAnswered) -> None:
+    """They are there, or their voicemail is: from now on it is a call like any other."""
+    call = turn.call
+    if event.leg != call.caller:
+        hang_up_stranger(turn, event)
+        return
+    turn.do(CancelTimer(timer(call.id, "callback")))
+    stop_operator_sound(turn)
+    turn.do(Join(call.bridge, (call.caller,)))
+    turn.set(phase=Phase.TALKING, dialled="")
+    turn.record(FactKind.CALL_ANSWERED)
+
+
+def calling_gone(turn: Turn, event: LegGone) -> None:
+    """The caller's phone could not be rung or refused, or the operator hung up first."""
+    call = turn.call
+    turn.drop_leg(event.leg, event.cause)
+    if event.leg == call.caller:
+        _explain(turn, _OUTCOMES.get(event.cause, FAILED))
+    elif call.operator is not None and event.leg == call.operator.leg:
+        turn.set(unreached=OPERATOR_LEFT)
+        end(turn, Result.INDETERMINATE, OPERATOR_LEFT, Role.OPERATOR, event.cause)
+
+
+def calling_timer(turn: Turn, event: TimerFired) -> None:
+    """The caller does not answer."""
+    if event.timer.kind == "callback":
+        turn.do(HangUp(turn.call.caller))
+        _explain(turn, NO_ANSWER)
+
+
+def stopped_while_calling(turn: Turn, event: Stopping) -> None:
+    """Asterisk is being stopped."""
+    turn.set(unreached=STOPPED)
+    stopped(turn, event)
+
+
+def explained(turn: Turn, event: PlaybackEnded) -> None:
+    """The operator knows, and is free."""
+    if event.playback == turn.call.operator_hears:
+        turn.set(operator_hears=None)
+        _give_up(turn, None)
+
+
+def explaining_gone(turn: Turn, event: LegGone) -> None:
+    """The operator did not wait for the explanation's end, or the caller's leg is gone at last."""
+    operator = turn.call.operator
+    turn.drop_leg(event.leg, event.cause)
+    if operator is not None and event.leg == operator.leg:
+        _give_up(turn, Role.OPERATOR)
+
+
+def explaining_timer(turn: Turn, event: TimerFired) -> None:
+    """The explanation's end was not heard of."""
+    if event.timer.kind == "callback":
+        _give_up(turn, None)
+
+
+def picked_up_too_late(turn: Turn, event: LegAnswered) -> None:
+    """The caller's phone was picked up while we gave up."""
+    operator = turn.call.operator
+    if operator is None or event.leg != operator.leg:
+        turn.do(HangUp(event.leg))
+
+
+def withdrawn(turn: Turn, event: CallBackWithdrawn) -> None:
+    """Nobody is to be called back any more, or a caller needs the operator more."""
+    offered = turn.call.offer
+    if offered is not None:
+        turn.record(
+            FactKind.OFFER_MISSED, agent=offered.agent, leg=offered.leg, reason=event.reason
+        )
+    end(turn, Result.INDETERMINATE, event.reason, None, UNKNOWN_CAUSE)
+
+
+def _not_taken(turn: Turn, reason: str, cause: int) -> None:
+    offered = turn.call.offer
+    if offered is not None:
+        turn.record(FactKind.OFFER_MISSED, agent=offered.agent, leg=offered.leg, reason=reason)
+    end(turn, Result.INDETERMINATE, NOT_TAKEN, Role.OPERATOR, cause)
+
+
+def _explain(turn: Turn, outcome: str) -> None:
+    call = turn.call
+    stop_operator_sound(turn)
+    prompt = turn.new_playback()
+    turn.set(phase=Phase.CALL_BACK_FAILED, unreached=outcome, operator_hears=prompt)
+    turn.do(
+        PlayPrompt(call.bridge, True, prompt, PROMPTS[outcome], turn.centre.language),
+        ArmTimer(timer(call.id, "callback"), LONGEST_EXPLANATION),
+    )
+
+
+def _give_up(turn: Turn, by: Role | None) -> None:
+    end(turn, Result.UPSTREAM, f"not reached: {turn.call.unreached}", by, UNKNOWN_CAUSE)
