@@ -89,6 +89,10 @@ WHY = {"reason": "rapat pagi"}
         ),
         (("surge", "off", "{}", "--reason", "aman"), ("/surge/end", {"reason": "aman"})),
         (("alarms", "ack", "{}", "web"), ("/alarms/web/acknowledge", None)),
+        (
+            ("alarms", "ack", "{}", "web", "--centre", "serang"),
+            ("/alarms/web/acknowledge?centre=serang", None),
+        ),
     ],
     ids=lambda value: value[0].strip("/"),
 )
