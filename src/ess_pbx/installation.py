@@ -11,7 +11,17 @@ from typing import IO
 
 from ess_pbx.asterisk.render import AsteriskFolders, prompts_folder, render
 from ess_pbx.asterisk.server import AsteriskServer, require_free_ports
-from ess_pbx.domain import calling_back, desks, ivr, pranks, silence, transfer, waiting
+from ess_pbx.domain import (
+    calling_back,
+    comfort,
+    desks,
+    ivr,
+    pranks,
+    silence,
+    surge_centre,
+    transfer,
+    waiting,
+)
 from ess_pbx.domain.config import Centre, Choice, Classification
 from ess_pbx.domain.facts import Fact
 from ess_pbx.engine import fallback
@@ -152,7 +162,9 @@ def lock_state(state: Path) -> IO[str]:
 
 def spoken_prompts(centre: Centre) -> Iterator[str]:
     """Every prompt that a caller or operator of the centre can come to hear."""
-    yield from (waiting.WAIT_PROMPT, waiting.COMFORT_PROMPT, waiting.NO_OPERATOR_PROMPT)
+    yield from (waiting.WAIT_PROMPT, waiting.NO_OPERATOR_PROMPT)
+    yield from comfort.spoken(centre)
+    yield from (rung.prompt for rung in centre.policy.ladder if rung.prompt is not None)
     yield from (transfer.HOLD_PROMPT, transfer.FAILED_PROMPT, FALLBACK_PROMPT)
     yield from (*desks.PROMPTS, desks.APOLOGY_PROMPT)
     yield from (each.prompt for each in centre.policy.break_reasons if each.prompt)
@@ -163,6 +175,7 @@ def spoken_prompts(centre: Centre) -> Iterator[str]:
         yield centre.policy.prank_warning
     if centre.policy.call_back:
         yield from calling_back.PROMPTS.values()
+    yield from surge_centre.spoken(centre.surge)
     if centre.greeting is not None:
         yield centre.greeting
     for menu in centre.menus.values():

@@ -82,7 +82,11 @@ async def given_centre(
             story = Story(folder, centre_settings(folder / "s", ports, **options))
             stories.append(story)
             stack.push_async_callback(story.close)
-            shutil.copytree(built_prompts, folder / "s" / "prompts")
+            shutil.copytree(
+                built_prompts,
+                folder / "s" / "prompts",
+                ignore=shutil.ignore_patterns("*.tmp"),  # another worker looks them over
+            )
             if started:
                 await story.given_it_runs()
             return story

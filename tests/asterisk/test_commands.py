@@ -206,7 +206,7 @@ async def test_ups_passwords_stay_the_same_at_its_next_start(folder: Path) -> No
             assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
     passwords = [re.findall(r"100\d\W+([a-z0-9]{17})\b", text) for text in printed]
 
-    assert len(passwords[0]) == 6
+    assert len(passwords[0]) == 7
     assert passwords[0] == passwords[1]
 
 

@@ -57,7 +57,7 @@ def a_whole_call(call: str = "call-1", first: int = 1) -> list[Fact]:
         (K.QUEUED, {"queue": "darurat", "priority": 3}),
         (K.NO_OPERATOR, {"queue": "darurat"}),
         (K.ALARM_RAISED, {"alarm": "no-operator", "detail": "darurat"}),
-        (K.ANNOUNCED, {"prompt": "mohon-tunggu"}),
+        (K.ANNOUNCED, {"prompt": "antrean-lanjut", "position": 2}),
         (K.LADDER_STEP, {"step": "wider-skills", "after": 30.0}),
         (K.ALARM_CLEARED, {"alarm": "no-operator", "detail": "darurat"}),
         (K.OFFERED, op1),
@@ -157,6 +157,32 @@ def a_call_back(task: str = "call-1", made: str = "call-2", first: int = 100) ->
         ("call-4", K.CALL_LINKED, {"earlier": task}),
     ]
     return [a_fact(first + n, kind, call, **data) for n, (call, kind, data) in enumerate(story)]
+
+
+def an_overflowing_call(call: str = "call-2", first: int = 1) -> list[Fact]:
+    """One that no operator took: a neighbouring centre was busy, an agency answered."""
+    busy, ambulance = f"{call}-ag1", f"{call}-ag2"
+    fields = ("caller_raw", "caller_e164", "caller_display", "trunk", "node")
+    story: list[tuple[FactKind, dict[str, Any]]] = [
+        (
+            K.CALL_ARRIVED,
+            dict.fromkeys(fields)
+            | {"called": "112", "channel": f"{call}-in", "invited_at": STARTED + first},
+        ),
+        (K.CALL_ANSWERED, {}),
+        (K.QUEUED, {"queue": "darurat", "priority": 3}),
+        (K.LADDER_STEP, {"step": "overflow", "after": 60.0}),
+        (K.OVERFLOW_STARTED, {"agency": "tetangga", "leg": busy}),
+        (K.OVERFLOW_FAILED, {"agency": "tetangga", "leg": busy, "reason": "busy"}),
+        (K.OVERFLOW_STARTED, {"agency": "psc119", "leg": ambulance}),
+        (K.AGENCY_RUNG, {"agency": "psc119", "leg": ambulance}),
+        (K.AGENCY_ANSWERED, {"agency": "psc119", "leg": ambulance}),
+        (
+            K.CALL_ENDED,
+            {"result": "success", "reason": "completed", "channel_cause": 16, "ended_by": "caller"},
+        ),
+    ]
+    return [a_fact(first + n, kind, call, **data) for n, (kind, data) in enumerate(story)]
 
 
 def _a_report(call: str) -> list[tuple[K, dict[str, Any]]]:

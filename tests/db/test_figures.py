@@ -14,7 +14,7 @@ from ess_pbx.db.projector import project
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.service_level import Consult, MissedOffer, Outcome, Step, figures, work
 
-from .story import a_whole_call
+from .story import a_whole_call, an_overflowing_call
 
 K = FactKind
 MIDNIGHT = datetime(2026, 11, 21, tzinfo=UTC)
@@ -91,6 +91,21 @@ async def test_a_whole_call_is_told_with_its_offers_and_consults(engine: AsyncEn
     assert [(state.agent, state.status, state.run) for state in found.states] == [
         ("2001", "available", "boot")
     ]
+
+
+async def test_an_agency_that_took_a_waiting_caller_answered_the_call(
+    engine: AsyncEngine,
+) -> None:
+    await given_facts(engine, an_overflowing_call())
+    around = datetime(2025, 6, 15, tzinfo=UTC)
+    (call,) = (await read_period(engine, "cilegon", around, around + DAY)).calls
+
+    assert (call.operator, call.operator_answered, call.step) == (None, None, Step.CLOSED)
+    assert call.answered_after == 9.0
+    assert call.consults == (
+        Consult(agency="tetangga", started=5.0),
+        Consult(agency="psc119", started=7.0, rung=True, answered=9.0),
+    )
 
 
 async def test_a_call_belongs_to_the_day_of_its_invite(engine: AsyncEngine) -> None:

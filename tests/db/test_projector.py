@@ -23,7 +23,15 @@ from ess_pbx.db.tables import agents, call_events, calls, report_calls, report_s
 from ess_pbx.domain.facts import FIELDS, Fact, fields_differ
 from ess_pbx.engine.journal import Journal
 
-from .story import STARTED, K, a_call_back, a_fact, a_whole_call, everything
+from .story import (
+    STARTED,
+    K,
+    a_call_back,
+    a_fact,
+    a_whole_call,
+    an_overflowing_call,
+    everything,
+)
 
 
 @pytest.fixture
@@ -65,7 +73,7 @@ def at(number: int) -> datetime:
 
 
 def test_the_story_tells_every_fact_that_changes_a_table_with_exactly_its_fields() -> None:
-    story = [*a_whole_call(), *a_call_back()]
+    story = [*a_whole_call(), *a_call_back(), *an_overflowing_call("call-5")]
     assert set(PROJECTIONS) <= {fact.kind for fact in story} <= set(FIELDS)
     assert [fields_differ(fact) for fact in story] == [None] * len(story)
 
@@ -75,6 +83,18 @@ def test_fields_that_differ_are_named() -> None:
         "queued: missing ['priority'], unknown ['place']"
     )
     assert "kind 'teleported' is unknown" in str(fields_differ(a_fact(1, "teleported")))
+
+
+async def test_an_overflow_is_told_by_its_legs(journal: Journal, engine: AsyncEngine) -> None:
+    await carried_over(journal, engine, an_overflowing_call())
+    record = await call_with_everything(engine, "call-2")
+    assert record is not None
+    assert (record.call["operator"], record.call["agency"]) == (None, "psc119")
+    legs = {leg["id"].removeprefix("call-2-"): leg for leg in record.legs}
+    assert (legs["ag1"]["role"], legs["ag1"]["party"], legs["ag1"]["cause"]) == (
+        *("agency", "tetangga", "busy"),
+    )
+    assert (legs["ag2"]["started_at"], legs["ag2"]["answered_at"]) == (at(7), at(9))
 
 
 async def test_a_whole_call_is_told_by_its_rows(journal: Journal, engine: AsyncEngine) -> None:

@@ -9,6 +9,7 @@ from ess_pbx.domain.config import (
     Category,
     Centre,
     Choice,
+    EarthquakeFeed,
     Hours,
     Menu,
     OpenPeriod,
@@ -16,15 +17,32 @@ from ess_pbx.domain.config import (
     Policy,
     Queue,
     QueueKey,
+    Region,
+    Rung,
     Shift,
+    Surge,
 )
 
 AGENTS = ("2001", "2002", "2003", "2004")
+SUPERVISOR = "3001"
+LADDER = (
+    Rung(after=10, step="wider-skills"),
+    Rung(after=20, step="overflow", to="psc", prompt="antrean-pusat-lain"),
+    Rung(after=25, step="ring-all", prompt="antrean-semua-operator"),
+    Rung(after=30, step="overflow", to="polres"),
+    Rung(after=40, step="supervisors"),
+)
 SKILLS = {"2001": {"medis": 2}, "2002": {"bahasa-en": 1}}
 
 
-def a_centre(menu: bool, wrap_up: float, searches: bool, calls_back: bool = False) -> Centre:
-    """With or without a menu; ``wrap_up`` in seconds."""
+def a_centre(
+    menu: bool,
+    wrap_up: float,
+    searches: bool,
+    calls_back: bool = False,
+    rings_all: bool = False,
+) -> Centre:
+    """With or without a menu; ``wrap_up`` in seconds; ``rings_all`` in the queue of most."""
     return Centre(
         id="c",
         name="C",
@@ -35,6 +53,7 @@ def a_centre(menu: bool, wrap_up: float, searches: bool, calls_back: bool = Fals
             wrap_up=wrap_up,
             search_at_once=searches,
             rona_limit=2,
+            ladder=LADDER,
             silent_every=20,
             prank_marks=1,
             prank_days=0.1,
@@ -44,8 +63,12 @@ def a_centre(menu: bool, wrap_up: float, searches: bool, calls_back: bool = Fals
             call_back_delays=(0.0, 5.0),
             call_back_attempts=2,
         ),
+        surge=Surge(
+            ask_own_need="inform" if searches else "wait",
+            feed=EarthquakeFeed(region=Region(latitude=-6.0, longitude=106.0)),
+        ),
         queues=(
-            Queue(id="umum", name="Umum"),
+            Queue(id="umum", name="Umum", strategy="ring-all" if rings_all else "longest-idle"),
             Queue(id="medis", name="Medis", operators=("2001", "2004")),
         ),
         categories=(
@@ -56,8 +79,9 @@ def a_centre(menu: bool, wrap_up: float, searches: bool, calls_back: bool = Fals
             Shift(id="a", name="A", starts=time(7), ends=time(19), operators=AGENTS[:3]),
             Shift(id="b", name="B", starts=time(19), ends=time(5), operators=AGENTS[2:]),
         ),
-        operators=tuple(
-            Operator(extension=agent, name=agent, skills=SKILLS.get(agent, {})) for agent in AGENTS
+        operators=(
+            *(Operator(extension=each, name=each, skills=SKILLS.get(each, {})) for each in AGENTS),
+            Operator(extension=SUPERVISOR, name="Penyelia", role="supervisor"),
         ),
         agencies=(
             Agency(id="psc", name="P", code="119", contact="sip:119@127.0.0.1"),
@@ -95,5 +119,8 @@ def a_centre(menu: bool, wrap_up: float, searches: bool, calls_back: bool = Fals
         }
         if menu
         else {},
-        queue_keys={"2": QueueKey(category="medis", play=("pindah",)), "3": QueueKey(priority=8)},
+        queue_keys={
+            "2": QueueKey(category="medis", play=("pindah",), hint="butuh-ambulans"),
+            "3": QueueKey(priority=8),
+        },
     )

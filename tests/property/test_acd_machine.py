@@ -29,6 +29,7 @@ from ess_pbx.domain.effects import (
     LeaveQueue,
     OfferMissed,
     OfferTaken,
+    Reach,
     Record,
     ReleaseAgent,
 )
@@ -47,6 +48,9 @@ SERVES = {
     agent: frozenset(queue for queue, named in QUEUES.items() if not named or agent in named)
     for agent in AGENTS
 }
+SUPERVISORS = ("3001", "3002")
+SERVES |= {agent: frozenset() for agent in SUPERVISORS}
+EVERYBODY = (*AGENTS, *SUPERVISORS)
 SKILLS: dict[str, dict[str, int]] = {
     AGENTS[0]: {"medis": 1},
     AGENTS[1]: {"medis": 3, "inggris": 1},
@@ -55,8 +59,12 @@ SKILLS: dict[str, dict[str, int]] = {
 }
 LIFT, LIMIT = 10.0, 2
 BY = Asker("3001", Via.API)
-STRATEGIES: tuple[Strategy, ...] = ("longest-idle", "round-robin", "fewest-calls", "skill-first")
-agents = st.sampled_from(AGENTS)
+STRATEGIES: tuple[Strategy, ...] = (
+    *("longest-idle", "round-robin", "fewest-calls", "skill-first"),
+    *("ring-all", "ring-all"),
+)
+agents = st.sampled_from(EVERYBODY)
+reaches = st.sampled_from([None, None, None, *Reach])
 skill_sets = st.sampled_from([(), (), ("medis",), ("inggris",), ("medis", "inggris"), ("jawa",)])
 
 
@@ -73,8 +81,9 @@ def a_centre(wrap_up: float, strategies: dict[str, Strategy]) -> Centre:
         ),
         categories=(Category(id="lainnya", name="Lainnya", queue="umum"),),
         shifts=(Shift(id="s", name="S", starts=time(0), ends=time(0), operators=AGENTS),),
-        operators=tuple(
-            Operator(extension=agent, name=agent, skills=SKILLS.get(agent, {})) for agent in AGENTS
+        operators=(
+            *(Operator(extension=each, name=each, skills=SKILLS.get(each, {})) for each in AGENTS),
+            *(Operator(extension=each, name=each, role="supervisor") for each in SUPERVISORS),
         ),
     )
 
@@ -87,7 +96,8 @@ class Caller:
     skills: frozenset[str]
     order: tuple[float, int]
     """When they came, earlier by ``LIFT`` for each step of priority; then first come."""
-    offered_to: str | None = None
+    reach: Reach | None = None
+    offers: list[str] = field(default_factory=list)
     told: bool = False
 
 
@@ -111,7 +121,11 @@ class Known:
 
     @property
     def present(self) -> bool:
-        return self.on_duty and self.reachable and self.logged_in and self.on_break is None
+        return self.here and self.logged_in and self.on_break is None
+
+    @property
+    def here(self) -> bool:
+        return self.reachable and (self.on_duty or self.name in SUPERVISORS)
 
     @property
     def free(self) -> bool:
@@ -123,7 +137,7 @@ class Model:
     """The queue as anyone would write it down, without heaps."""
 
     callers: dict[CallId, Caller] = field(default_factory=dict)
-    agents: dict[str, Known] = field(default_factory=lambda: {each: Known(each) for each in AGENTS})
+    agents: dict[str, Known] = field(default_factory=lambda: {n: Known(n) for n in EVERYBODY})
     alarmed: set[str] = field(default_factory=set)
     not_answering: set[str] = field(default_factory=set)
     strategies: dict[str, Strategy] = field(default_factory=dict)
@@ -137,12 +151,20 @@ class Model:
         found = [
             caller
             for caller in self.callers.values()
-            if caller.queue in queues and caller.offered_to is None
+            if caller.queue in queues and not caller.offers
         ]
         return sorted(found, key=lambda caller: caller.order)
 
     def may_take(self, caller: Caller) -> list[Known]:
-        """Who there may take a call: those with the skills, or all when nobody has them."""
+        """Who there may take a call: those with the skills, or all when nobody has them.
+
+        Or whom the ladder reaches.
+        """
+        if caller.reach is not None:
+            names = [e for e in AGENTS if caller.queue in SERVES[e]]
+            names = names if caller.reach is Reach.SUPERVISORS else list(AGENTS)
+            names += [] if caller.reach is Reach.EVERYONE else SUPERVISORS
+            return [self.agents[each] for each in names if self.agents[each].present]
         there = [self.agents[each] for each in AGENTS if caller.queue in SERVES[each]]
         there = [each for each in there if each.present]
         able = [each for each in there if caller.skills <= SKILLS.get(each.name, {}).keys()]
@@ -151,8 +173,8 @@ class Model:
     def place(self, caller: Caller, known: Known) -> tuple[float, ...]:
         """Sorts operators for a call by the strategy of its queue."""
         levels = SKILLS.get(known.name, {})
-        match self.strategies[caller.queue]:
-            case "longest-idle":
+        match "ring-all" if caller.reach else self.strategies[caller.queue]:
+            case "longest-idle" | "ring-all":
                 return (known.idle_since,)
             case "round-robin":
                 return (known.turn,)
@@ -162,6 +184,17 @@ class Model:
                 able = caller.skills <= levels.keys()
                 level = sum(levels[each] for each in caller.skills) if able else 0
                 return (-level, known.idle_since)
+        raise AssertionError("no such strategy")
+
+    def rings_all(self, caller: Caller) -> bool:
+        return caller.reach is not None or self.strategies[caller.queue] == "ring-all"
+
+    def joins(self, agent: str) -> list[Caller]:
+        """Calls that ring all and whose phones this operator's may join, the most urgent first."""
+        known = self.agents[agent]
+        found = [each for each in self.callers.values() if each.offers and self.rings_all(each)]
+        found = [each for each in found if known in self.may_take(each)]
+        return sorted(found, key=lambda caller: caller.order)
 
     def calls_for(self, agent: str) -> list[Caller]:
         """Calls that an operator there may take, the most urgent first."""
@@ -193,7 +226,7 @@ class AcdMachine(RuleBasedStateMachine):
         self.wrap_up = wrap_up
         self.model.strategies = strategies
         self.acd = Acd(a_centre(wrap_up, strategies))
-        self.shift_changes(set(AGENTS))
+        self.shift_changes(set(EVERYBODY))
         for agent in sorted(there):
             self.phone_comes_or_goes(agent, True)
 
@@ -205,9 +238,15 @@ class AcdMachine(RuleBasedStateMachine):
         priorities=st.lists(st.integers(0, 9), min_size=1, max_size=4),
         older=st.sampled_from([0.0, 0.0, 30.0]),
         skills=skill_sets,
+        reach=reaches,
     )
     def callers_join(  # type: ignore[no-untyped-def]
-        self, queue: str, priorities: list[int], older: float, skills: tuple[str, ...]
+        self,
+        queue: str,
+        priorities: list[int],
+        older: float,
+        skills: tuple[str, ...],
+        reach: Reach | None,
     ):
         asked = frozenset(skills)
         calls = []
@@ -216,9 +255,10 @@ class AcdMachine(RuleBasedStateMachine):
             call = CallId(f"c-{self.count}")
             since = self.now - older
             order = since - LIFT * priority, self.count
-            self.model.callers[call] = Caller(queue, asked, order)
+            self.model.callers[call] = Caller(queue, asked, order, reach)
             self.since[call] = since
-            self._follow(self.acd.apply(JoinQueue(call, queue, priority, since, asked), self.now))
+            wanted = JoinQueue(call, queue, priority, since, asked, reach)
+            self._follow(self.acd.apply(wanted, self.now))
             calls.append(call)
         return multiple(*calls)
 
@@ -227,26 +267,37 @@ class AcdMachine(RuleBasedStateMachine):
         queue=st.sampled_from(sorted(QUEUES)),
         priority=st.integers(4, 6),
         skills=skill_sets,
+        reach=reaches,
     )
     def caller_moves(
-        self, call: CallId, queue: str, priority: int, skills: tuple[str, ...]
+        self,
+        call: CallId,
+        queue: str,
+        priority: int,
+        skills: tuple[str, ...],
+        reach: Reach | None,
     ) -> None:
-        """What the caller chose in the menu; a phone that rings already goes on ringing."""
+        """What the caller chose in the menu, or a step of the ladder; what rings goes on."""
         caller = self.model.callers.get(call)
         if caller is None:
             return
         since, asked = self.since[call], frozenset(skills)
         caller.queue, caller.skills, caller.told = queue, asked, False
+        caller.reach = reach
         caller.order = since - LIFT * priority, caller.order[1]
-        self._follow(self.acd.apply(JoinQueue(call, queue, priority, since, asked), self.now))
+        wanted = JoinQueue(call, queue, priority, since, asked, reach)
+        self._follow(self.acd.apply(wanted, self.now))
 
     @rule(call=consumes(queued))
     def caller_leaves(self, call: CallId) -> None:
         caller = self.model.callers.pop(call, None)
-        if caller is not None and caller.offered_to is not None:
-            agent = self.model.agents[caller.offered_to]
-            agent.state, agent.call = AgentState.IDLE, None
+        self._given_back(caller.offers if caller is not None else [])
         self._follow(self.acd.apply(LeaveQueue(call), self.now))
+
+    def _given_back(self, offered: Iterable[str]) -> None:
+        for each in offered:
+            agent = self.model.agents[each]
+            agent.state, agent.call = AgentState.IDLE, None
 
     @rule(agent=agents)
     def operator_answers(self, agent: str) -> None:
@@ -257,7 +308,8 @@ class AcdMachine(RuleBasedStateMachine):
         assert known.call is not None
         known.state, known.missed = AgentState.TALKING, 0
         known.calls, known.turn = known.calls + 1, known.offer
-        del self.model.callers[known.call]
+        caller = self.model.callers.pop(known.call)
+        self._given_back(each for each in caller.offers if each != agent)
         self._follow(self.acd.apply(OfferTaken(known.call, agent), self.now))
 
     @rule(agent=agents, reason=st.sampled_from(["no answer", "busy", "unreachable"]))
@@ -272,9 +324,9 @@ class AcdMachine(RuleBasedStateMachine):
         known.state, known.turn = AgentState.PAUSED, known.offer
         known.missed += reason != "unreachable"
         caller = self.model.callers[call]
-        self._freed(caller)
+        self._freed(caller, agent)
         others = all(self.model.present(queue) > 1 for queue in SERVES[agent])
-        if known.missed >= LIMIT and known.present and others:
+        if known.missed >= LIMIT and known.present and others and agent in AGENTS:
             # The missed call is offered first; the break begins where it is reported.
             self.breaking = agent
         self._follow(self.acd.apply(OfferMissed(call, agent, reason), self.now))
@@ -340,7 +392,7 @@ class AcdMachine(RuleBasedStateMachine):
 
         changed = self._presence([agent], change)
         if caller is not None:
-            self._freed(caller)
+            self._freed(caller, agent)
         self.withdrawn = agent if caller is not None else ""
         decisions = self.acd.set_status(agent, wanted, reason, BY, self.now)
         self._follow(decisions, changed)
@@ -396,7 +448,7 @@ class AcdMachine(RuleBasedStateMachine):
                 known.on_duty = not known.on_duty
                 known.logged_in, known.on_break = True, None
 
-        with_presence = self._presence(AGENTS, change)
+        with_presence = self._presence(EVERYBODY, change)
         self._follow(self.acd.set_on_duty(on_duty, self.now), with_presence)
 
     # what follows, against the model
@@ -421,10 +473,9 @@ class AcdMachine(RuleBasedStateMachine):
                     known.idle_since = self.now
         for queue in QUEUES:
             self._someone_is_called_back(queue, changed)
-        for queue in QUEUES:
-            if self.model.present(queue):
-                for caller in self.model.callers.values():
-                    caller.told = caller.told and caller.queue != queue
+        for caller in self.model.callers.values():
+            there = self.model.present(caller.queue) or self.model.may_take(caller)
+            caller.told = caller.told and not there
         return changed
 
     def _someone_is_called_back(self, queue: str, changed: set[str]) -> None:
@@ -433,20 +484,19 @@ class AcdMachine(RuleBasedStateMachine):
             return
         for agent in AGENTS:
             known = self.model.agents[agent]
-            there = known.on_duty and known.reachable
-            if known.on_break == NOT_ANSWERING and there and queue in SERVES[agent]:
+            if known.on_break == NOT_ANSWERING and known.here and queue in SERVES[agent]:
                 known.on_break = None
                 changed.add(agent)
                 if known.free:
                     known.idle_since = self.now
                 return
 
-    def _freed(self, caller: Caller) -> None:
-        """A caller who rang in vain: anyone will do when nobody with the skills is free."""
-        caller.offered_to = None
+    def _freed(self, caller: Caller, agent: str) -> None:
+        """A phone rang in vain: anyone will do when no other rings and nobody able is free."""
+        caller.offers.remove(agent)
         serving = [each for each in self.model.agents.values() if caller.queue in SERVES[each.name]]
         able = [each for each in serving if caller.skills <= SKILLS.get(each.name, {}).keys()]
-        if not any(each.free for each in able):
+        if not caller.offers and not any(each.free for each in able):
             caller.skills = frozenset()
 
     def _follow(self, decisions: list[Decision], changed: set[str] | None = None) -> None:
@@ -458,7 +508,8 @@ class AcdMachine(RuleBasedStateMachine):
                 case OperatorsMissing(call):
                     caller = self.model.callers[call]
                     assert self.model.present(caller.queue) == 0
-                    assert caller.offered_to is None
+                    assert not self.model.may_take(caller)
+                    assert not caller.offers
                     assert not caller.told
                     caller.told = True
                 case ArmTimer(timer, seconds):
@@ -490,15 +541,15 @@ class AcdMachine(RuleBasedStateMachine):
 
     def _offered(self, call: CallId, agent: str) -> None:
         caller, known = self.model.callers[call], self.model.agents[agent]
-        assert caller.offered_to is None
         assert known.free, "on duty, reachable and idle"
-        assert caller.queue in SERVES[agent]
+        assert caller.reach is not None or caller.queue in SERVES[agent]
         able = self.model.may_take(caller)
         assert known in able
         places = [self.model.place(caller, each) for each in able if each.free]
         assert self.model.place(caller, known) == min(places), "as the queue's strategy has it"
-        assert self.model.calls_for(agent)[0] is caller, "age, lifted by priority"
-        caller.offered_to = agent
+        calls = self.model.calls_for(agent) or self.model.joins(agent)
+        assert calls[0] is caller, "age, lifted by priority; who rings already comes after"
+        caller.offers.append(agent)
         self.model.offers += 1
         known.offer = self.model.offers
         known.state, known.call = AgentState.OFFERED, call
@@ -527,7 +578,7 @@ class AcdMachine(RuleBasedStateMachine):
                 assert seat.idle_since == known.idle_since
 
     @invariant()
-    def each_waiting_call_is_there_once_and_rings_at_most_once(self) -> None:
+    def each_waiting_call_is_there_once_and_rings_where_it_is_offered(self) -> None:
         assert self.acd.waiting.keys() == self.model.callers.keys()
         for call, entry in self.acd.waiting.items():
             rings = [
@@ -535,18 +586,32 @@ class AcdMachine(RuleBasedStateMachine):
                 for agent, known in self.model.agents.items()
                 if known.call == call and known.state is AgentState.OFFERED
             ]
-            assert rings == ([entry.offered_to] if entry.offered_to else [])
-            assert (entry.offered_to is not None) or (entry.order, call) in entry.line.calls
+            assert rings == sorted(entry.offers) == sorted(self.model.callers[call].offers)
+            if not entry.offers:
+                assert (entry.order, call) in entry.line.calls
+            elif entry.line.rings_all:
+                assert (entry.order, call) in entry.line.ringing
 
     @invariant()
     def a_call_has_at_most_one_operator(self) -> None:
-        calls = [known.call for known in self.model.agents.values() if known.call is not None]
+        agents = self.model.agents.values()
+        calls = [each.call for each in agents if each.state is AgentState.TALKING]
         assert len(calls) == len(set(calls))
+        offered = {each.call for each in agents if each.state is AgentState.OFFERED}
+        assert offered <= self.model.callers.keys()
+
+    @invariant()
+    def a_callers_place_is_their_place(self) -> None:
+        for call, caller in self.model.callers.items():
+            queue = [each for each in self.model.callers.values() if each.queue == caller.queue]
+            ahead = sum(each.order < caller.order for each in queue)
+            assert self.acd.position(call) == ahead + 1
 
     @invariant()
     def nobody_waits_while_someone_who_may_take_the_call_is_free(self) -> None:
-        for caller in self.model.waiting(QUEUES):
-            assert not any(each.free for each in self.model.may_take(caller))
+        for caller in self.model.callers.values():
+            if not caller.offers or self.model.rings_all(caller):
+                assert not any(each.free for each in self.model.may_take(caller))
 
     @invariant()
     def nobody_is_on_break_for_not_answering_where_nobody_else_is(self) -> None:
@@ -569,9 +634,10 @@ class AcdMachine(RuleBasedStateMachine):
             alone = self.model.present(queue) == 0
             # It stays on after the last caller gave up: still nobody is there.
             assert alone or queue not in self.model.alarmed
-            if alone and self.model.waiting([queue]):
+            lost = [each for each in self.model.waiting([queue]) if not self.model.may_take(each)]
+            if alone and lost:
                 assert queue in self.model.alarmed
-                assert all(caller.told for caller in self.model.waiting([queue]))
+                assert all(caller.told for caller in lost)
 
     @invariant()
     def whoever_wraps_up_or_is_passed_over_has_a_timer_that_ends_it(self) -> None:

@@ -7,8 +7,10 @@ lags, later and step by step, so that requests and events cross.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 
+import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -24,20 +26,25 @@ from ess_pbx.domain.call import Call, Phase, Then
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.calling_back import PHASES as CALLED_BACK
 from ess_pbx.domain.commands import (
+    AcknowledgeAlarm,
     Asker,
     CloseCallBack,
     Command,
+    DeclareSurge,
     EndBreak,
+    EndSurge,
     EndWrapUp,
     LogIn,
     LogOut,
     TakeBreak,
     Via,
 )
+from ess_pbx.domain.earthquake import Earthquake, Tsunami
 from ess_pbx.domain.effects import (
     ArmTimer,
     CancelTimer,
     CheckPin,
+    EngineEffect,
     Forget,
     HangUp,
     Illegal,
@@ -54,6 +61,7 @@ from ess_pbx.domain.events import (
     CentreEvent,
     ClockRead,
     DeskCallArrived,
+    EarthquakeReported,
     LegGone,
     PhoneLost,
     PhoneReachable,
@@ -65,10 +73,12 @@ from ess_pbx.domain.events import (
 from ess_pbx.domain.facts import Fact, FactKind, fields_differ
 from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_caller
 from ess_pbx.domain.priority import compose
+from ess_pbx.domain.surge import SurgeMode
 
-from .sample_centre import AGENTS, a_centre
+from .sample_centre import AGENTS, LADDER, SUPERVISOR, a_centre
 from .virtual_asterisk import NORMAL, VirtualAsterisk
 
+ADMIN = Asker("admin", Via.API)
 CODES = ("*119#", "*110#", "*2#", "*3#", "*4#", "*71#", "*73#")
 REFUSALS = (17, 19, 20, 21)
 CUT_OFF = (0, 38, 127)
@@ -85,6 +95,7 @@ COMMANDS: tuple[Command, ...] = tuple(
     )
 )
 NOBODY_RUNG = {Phase.CALLING_OPERATOR, Phase.CALL_BACK_FAILED}
+PHONES = (*AGENTS, SUPERVISOR)
 
 picks = st.integers(0, 30)
 """Chooses among whatever there is, modulo how many there are."""
@@ -111,7 +122,8 @@ class CallCentreMachine(RuleBasedStateMachine):
         menu=st.booleans(),
         wrap_up=st.sampled_from([0.0, 20.0]),
         searches=st.booleans(),
-        phones=st.sets(st.sampled_from(AGENTS), min_size=2),
+        rings_all=st.booleans(),
+        phones=st.sets(st.sampled_from(PHONES), min_size=2),
         calls=st.lists(st.integers(0, 7), min_size=1, max_size=MOST_CALLS),
         lags=st.booleans(),
         calls_back=st.none() | st.integers(0, 4),
@@ -121,6 +133,7 @@ class CallCentreMachine(RuleBasedStateMachine):
         menu: bool,
         wrap_up: float,
         searches: bool,
+        rings_all: bool,
         phones: set[str],
         calls: list[int],
         lags: bool,
@@ -131,7 +144,7 @@ class CallCentreMachine(RuleBasedStateMachine):
         So are call-backs, where those who waited gave up.
         """
         self.searches = searches
-        self.core = CallCentre(a_centre(menu, wrap_up, searches, calls_back is not None))
+        self.core = CallCentre(a_centre(menu, wrap_up, searches, calls_back is not None, rings_all))
         self.clock_shows(9)
         for phone in sorted(phones):
             self._hear(PhoneReachable(phone))
@@ -270,8 +283,12 @@ class CallCentreMachine(RuleBasedStateMachine):
         match call.phase:
             case Phase.IVR:
                 self._dial(call.caller, "1")
-            case Phase.WAITING if call.offer:
-                self._pick_up(call.offer.leg)
+            case Phase.WAITING if call.offers:
+                # All at once: exactly one of them may be bridged.
+                for side in call.offers[-2:]:
+                    self._pick_up(side.leg)
+            case Phase.WAITING if call.overflows:
+                self._pick_up(call.overflows[0].leg)
             case Phase.TALKING if call.operator:
                 self._dial(call.operator.leg, "*119#")
             case Phase.CONSULT_RINGING if call.agency:
@@ -280,8 +297,8 @@ class CallCentreMachine(RuleBasedStateMachine):
                 self._dial(call.operator.leg, "*3#")
             case Phase.CONFERENCE if call.operator:
                 self._dial(call.operator.leg, "*4#")
-            case Phase.CALLING_OPERATOR if call.offer:
-                self._pick_up(call.offer.leg)
+            case Phase.CALLING_OPERATOR if call.offers:
+                self._pick_up(call.offers[0].leg)
             case Phase.CALLING_BACK:
                 self._pick_up(call.caller)
             case Phase.RETURNING | Phase.CALL_BACK_FAILED if call.operator_hears:
@@ -299,7 +316,12 @@ class CallCentreMachine(RuleBasedStateMachine):
             for key in keys:
                 self.asterisk.presses(leg, key)
 
-    @rule(agent=st.sampled_from(AGENTS), there=st.booleans())
+    @rule(factor=st.sampled_from([0.5, 1.0, 4.0]))
+    def the_ladder_is_hurried(self, factor: float) -> None:
+        self._follow(self.core.hurry(factor, self.now), {}, {}, None)
+        self._catch_up()
+
+    @rule(agent=st.sampled_from(PHONES), there=st.booleans())
     def a_phone_comes_or_goes(self, agent: str, there: bool) -> None:
         self._hear(PhoneReachable(agent) if there else PhoneLost(agent))
 
@@ -311,15 +333,34 @@ class CallCentreMachine(RuleBasedStateMachine):
     def clock_shows(self, hour: int) -> None:
         self._hear(ClockRead(datetime(2026, 1, 1, hour), wall=1_750_000_000.0 + self.now))
 
+    @rule(tsunami=st.sampled_from(Tsunami), number=st.integers(1, 2))
+    def the_earth_shakes(self, tsunami: Tsunami, number: int) -> None:
+        at = self.core.wall(self.now)
+        quake = Earthquake(f"q{number}", at, -6.0, 106.0, 6.0, None, "", tsunami)
+        self._hear(EarthquakeReported(quake))
+
+    @rule()
+    def a_surge_is_declared_or_ended(self) -> None:
+        on = self.core.surge.state is not None
+        self._hear(EndSurge(ADMIN, "x") if on else DeclareSurge(ADMIN, "x"))
+        assert (self.core.surge.state is not None) is not on
+
+    @precondition(lambda self: any(each.sounds for each in self.core.surge.alarms.values()))
+    @rule()
+    def somebody_acknowledges(self) -> None:
+        sounding = [each for each in self.core.surge.alarms.values() if each.sounds]
+        self._hear(AcknowledgeAlarm(ADMIN, sounding[0].alarm))
+        assert not any(each is sounding[0] for each in self.core.surge.alarms.values())
+
     @rule(seconds=st.sampled_from([0.5, 6.0, 13.0, 50.0]))
     def time_passes(self, seconds: float) -> None:
         until = self.now + seconds
-        while due := [(at, timer.owner, timer.kind) for timer, at in self.timers.items()]:
-            at, owner, kind = min(due)
+        while due := [(at, t.owner, t.kind, t.key) for t, at in self.timers.items()]:
+            at, owner, kind, key = min(due)
             if at > until:
                 break
             self.now = at
-            self._fire(TimerId(owner, kind))
+            self._fire(TimerId(owner, kind, key))
         self.now = until
 
     @rule(
@@ -377,13 +418,22 @@ class CallCentreMachine(RuleBasedStateMachine):
 
     def _decide(self, event: CallEvent | CentreEvent) -> None:
         before = {call.id: call for call in self.core.calls.values()}
+        seats = {agent: seat.state for agent, seat in self.core.acd.seats.items()}
+        self._follow(self.core.decide(event, self.now), before, seats, event)
+
+    def _follow(
+        self,
+        effects: Iterable[EngineEffect],
+        before: dict[CallId, Call],
+        seats: dict[str, AgentState],
+        event: CallEvent | CentreEvent | None,
+    ) -> None:
         in_vain = {
             call.operator.agent
             for call in before.values()
             if call.phase in CALLED_BACK and call.operator
         }
-        seats = {agent: seat.state for agent, seat in self.core.acd.seats.items()}
-        for effect in self.core.decide(event, self.now):
+        for effect in effects:
             match effect:
                 case Record(call, kind, data):
                     fact = Fact(id="", centre="", call=call, kind=kind, at=0, ms=0, data=data)
@@ -425,7 +475,11 @@ class CallCentreMachine(RuleBasedStateMachine):
                     self.asterisk.requests.append(effect)
 
     def _may_be_rung(
-        self, agent: str, state: AgentState, event: CallEvent | CentreEvent, in_vain: bool
+        self,
+        agent: str,
+        state: AgentState,
+        event: CallEvent | CentreEvent | None,
+        in_vain: bool,
     ) -> None:
         seat = self.core.acd.seats[agent]
         assert seat.present, "on duty and reachable"
@@ -443,7 +497,7 @@ class CallCentreMachine(RuleBasedStateMachine):
         else:
             assert state in (AgentState.IDLE, AgentState.OFFERED)
 
-    def _may_be_dropped(self, call: Call, event: CallEvent | CentreEvent) -> None:
+    def _may_be_dropped(self, call: Call, event: CallEvent | CentreEvent | None) -> None:
         """A caller is hung up only when who talked with them hung up, or after the end.
 
         Or when they heard the information that they chose to its end.
@@ -500,12 +554,13 @@ class CallCentreMachine(RuleBasedStateMachine):
     def no_operator_is_rung_to_call_back_whom_a_caller_could_have(self) -> None:
         """Who waits and rings nowhere has nobody in reach, not even one who is only rung."""
         lent = {
-            call.offer.agent
+            side.agent
             for call in self.core.calls.values()
-            if call.phase is Phase.CALLING_OPERATOR and call.offer
+            if call.phase is Phase.CALLING_OPERATOR
+            for side in call.offers
         }
         for entry in self.core.acd.waiting.values():
-            if entry.offered_to is None:
+            if not entry.offers:
                 reach = {agent for agent in lent if self.core.acd.seats[agent].present}
                 assert not reach & set(entry.line.seats)
 
@@ -523,30 +578,38 @@ class CallCentreMachine(RuleBasedStateMachine):
     @invariant()
     def timers_belong_to_someone(self) -> None:
         owners = {timer.owner for timer in self.timers}
-        assert owners <= {*AGENTS, *self.core.calls, *self.core.desks.calls}
+        assert owners <= {*PHONES, *self.core.calls, *self.core.desks.calls}
         assert owners >= self.core.desks.calls.keys(), "a call at a desk ends by itself"
 
     @invariant()
     def whoever_is_rung_or_being_told_has_a_timer_that_ends_it(self) -> None:
         for call in self.core.calls.values():
-            ring = {"ring"} if call.offer else set()
-            asks = call.language != "id" or call.category == "medis"
-            ladder = {"ladder"} if asks and not call.rungs else set()
-            silence = set() if call.silent or call.speaking else {"silence"}
+            ring = {("ring", side.leg) for side in call.offers}
+            overflow = {("overflow", side.leg) for side in call.overflows}
+            ladder = {("ladder", "")} if steps_left(call) else set()
+            silence = set() if call.silent or call.speaking else {("silence", "")}
             expected = {
-                Phase.IVR: {"menu", *ring, *silence},
-                Phase.WAITING: {"comfort", *ring, *ladder, *silence},
-                Phase.CONSULT_RINGING: {"agency"},
-                Phase.RETURNING: {"agency"},
-                Phase.CALLING_OPERATOR: {"ring"},
-                Phase.CALLING_BACK: {"callback"},
-                Phase.CALL_BACK_FAILED: {"callback"},
-                Phase.ENDED: {"release"},
+                Phase.IVR: {("menu", ""), *ring, *silence},
+                Phase.WAITING: {("comfort", ""), *ring, *ladder, *overflow, *silence},
+                Phase.CONSULT_RINGING: {("agency", "")},
+                Phase.RETURNING: {("agency", "")},
+                Phase.CALLING_OPERATOR: ring,
+                Phase.CALLING_BACK: {("callback", "")},
+                Phase.CALL_BACK_FAILED: {("callback", "")},
+                Phase.ENDED: {("release", "")},
             }.get(call.phase, set())
-            armed = {timer.kind for timer in self.timers if timer.owner == call.id}
+            armed = {(t.kind, t.key) for t in self.timers if t.owner == call.id}
             if call.phase is Phase.TALKING and silence:
                 armed -= silence  # until the caller was asked
             assert armed == expected
+
+    @invariant()
+    def supervisors_and_agencies_ring_for_those_alone_whom_the_ladder_brought_so_far(self) -> None:
+        for call in self.core.calls.values():
+            if call.rungs < len(LADDER):
+                assert SUPERVISOR not in agents_of(call)
+            if call.rungs < 2:
+                assert call.overflows == ()
 
     @invariant()
     def priority_is_what_speaks_for_and_against_a_call(self) -> None:
@@ -560,6 +623,18 @@ class CallCentreMachine(RuleBasedStateMachine):
     def nothing_is_said_into_a_conversation_that_is_none(self) -> None:
         for call in self.core.calls.values():
             assert call.asking is None or (call.phase is Phase.TALKING and not call.silent)
+
+    @invariant()
+    def what_is_remembered_survives_a_restart(self) -> None:
+        again = SurgeMode(self.core.config.surge)
+        again.load(msgspec.json.decode(msgspec.json.encode(self.core.surge.dump())))
+        assert again.dump() == self.core.surge.dump()
+
+    @invariant()
+    def everybody_is_on_duty_in_a_surge(self) -> None:
+        on_duty = {agent for agent, seat in self.core.acd.seats.items() if seat.on_duty}
+        assert self.core.surge.state is None or on_duty >= set(AGENTS)
+        assert self.core.acd.ring_all is (self.core.surge.state is not None)
 
     # what holds when nothing is under way
 
@@ -596,7 +671,7 @@ class CallCentreMachine(RuleBasedStateMachine):
     @invariant()
     def no_phone_rings_or_is_held_for_nothing(self) -> None:
         for call in self.core.calls.values():
-            sides = (call.offer, call.operator, call.agency)
+            sides = (*call.offers, call.operator, call.agency, *call.overflows)
             caller = set() if call.phase in NOBODY_RUNG else {call.caller}
             wanted = caller | {side.leg for side in sides if side is not None}
             there = {leg for leg in self.asterisk.channels if call_of(leg) == call.id}
@@ -623,14 +698,21 @@ class CallCentreMachine(RuleBasedStateMachine):
         assert self.asterisk.channels == {}
         assert self.asterisk.bridges == set()
         assert self.asterisk.playing == {}
-        assert {timer.owner for timer in self.timers} <= set(AGENTS)
+        assert {timer.owner for timer in self.timers} <= set(PHONES)
         assert len(self.forgotten) == self.arrived + self.made == self.ends.total()
         assert all(seat.state is AgentState.IDLE for seat in self.core.acd.seats.values())
 
 
 def agents_of(call: Call) -> list[str]:
     """Operators whom a call keeps busy."""
-    return [side.agent for side in (call.offer, call.operator) if side is not None]
+    sides = (*call.offers, call.operator)
+    return [side.agent for side in sides if side is not None]
+
+
+def steps_left(call: Call) -> bool:
+    """Whether the ladder goes on: of this one the first step alone can change nothing."""
+    asks = not call.any_skills and (call.language != "id" or call.category == "medis")
+    return any(asks or rung.step != "wider-skills" for rung in LADDER[call.rungs :])
 
 
 def talkers(call: Call) -> set[LegId]:

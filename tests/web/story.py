@@ -41,7 +41,8 @@ def centre_settings(state: Path, **web: Any) -> Settings:
     settings = loopback(sample(), state)
     centre = settings.centre_named()
     operators = tuple(
-        replace(each, supervisor=each.extension == SUPERVISOR) for each in centre.operators
+        replace(each, role="supervisor" if each.extension == SUPERVISOR else "operator")
+        for each in centre.operators
     )
     everyone = tuple(each.extension for each in operators)
     whole_day = replace(
@@ -147,8 +148,7 @@ class Service:
     def when_it_is_answered(self, call: CallId = CALL) -> str:
         """The operator who was offered the call picks up; returns who it was."""
         self.engine.dispatcher.feed(LegAnswered(call, caller_leg(call)))
-        offer = self.engine.centres.calls[call].offer
-        assert offer is not None
+        offer = self.engine.centres.calls[call].offers[0]
         self.engine.dispatcher.feed(LegAnswered(call, offer.leg))
         return offer.agent
 

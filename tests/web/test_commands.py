@@ -110,12 +110,35 @@ async def test_an_operator_marks_only_a_call_they_had(service: Service, operator
     assert (await operator.ask("POST", path, {"mark": "ghost"}))[0] == 200
 
 
-async def test_what_no_core_understands_yet_is_refused_as_such(supervisor: Person) -> None:
-    answers: list[Any] = [
-        await supervisor.ask("POST", "/surge/end", {"reason": "aman"}),
-        await supervisor.ask("POST", "/call-backs/x/close", {"reason": "sudah"}),
-    ]
-    assert all(400 <= status < 500 for status, _ in answers)
+async def test_what_is_not_there_cannot_be_ended(supervisor: Person) -> None:
+    status, content = await supervisor.ask("POST", "/surge/end", {"reason": "aman"})
+    assert (status, content["code"]) == (409, "not-in-surge")
+    status, content = await supervisor.ask("POST", "/call-backs/x/close", {"reason": "sudah"})
+    assert (status, content["code"]) == (404, "unknown-call-back")
+
+
+async def test_surge_mode_is_declared_shown_and_ended(operator: Person, supervisor: Person) -> None:
+    why = {"reason": "gempa"}
+    assert (await operator.ask("POST", "/surge/declare", why))[0] == 403
+    assert (await supervisor.ask("POST", "/surge/declare", why))[0] == 200
+    _, surge = await operator.ask("GET", "/surge")
+    assert surge["state"]["reason"] == "gempa"
+    assert (await supervisor.ask("POST", "/surge/end", why))[0] == 200
+    assert (await operator.ask("GET", "/surge"))[1]["state"] is None
+
+
+async def test_an_alarm_of_the_wallboard_is_acknowledged_in_the_surge_not_among_the_others(
+    service: Service, supervisor: Person
+) -> None:
+    alarm = "earthquake:20261122"
+    data = {"alarm": alarm, "level": "full-screen", "title": "Gempa M7", "detail": "tsunami"}
+    asked = {"by": "bmkg", "via": "system"}
+    service.engine.dispatcher.record(None, FactKind.WALLBOARD_ALARM, {**data, **asked})
+    assert service.core.surge.alarms[alarm].sounds
+    path = f"/alarms/{alarm}/acknowledge"
+    assert (await supervisor.ask("POST", path))[0] == 200
+    assert not any(each.sounds for each in service.core.surge.alarms.values())
+    assert (await supervisor.ask("POST", "/alarms/roster/acknowledge"))[0] == 404
 
 
 async def test_pranks_are_marked_confirmed_shown_and_lifted(
@@ -158,7 +181,7 @@ async def test_who_left_in_vain_is_shown_called_back_and_closed(
     assert (await operator.ask("POST", f"{path}/now", {"agent": COLLEAGUE}))[0] == 403
     assert (await operator.ask("POST", f"{path}/now", {"agent": OPERATOR}))[0] == 200
     _, (call,) = await operator.ask("GET", "/calls")
-    assert call["offered_to"] == OPERATOR
+    assert call["offered_to"] == [OPERATOR]
     status, content = await supervisor.ask("POST", f"{path}/now", {})
     assert (status, content["code"]) == (409, "already-calling")
 

@@ -29,7 +29,8 @@ BATCH = 2000
 K = FactKind
 _KINDS = (
     *(K.CALL_ANSWERED, K.GREETING_STARTED, K.QUEUED, K.OPERATOR_RUNG, K.OFFER_MISSED),
-    *(K.OPERATOR_ANSWERED, K.CONSULT_STARTED, K.AGENCY_RUNG, K.AGENCY_ANSWERED),
+    *(K.OPERATOR_ANSWERED, K.CONSULT_STARTED, K.OVERFLOW_STARTED),
+    *(K.AGENCY_RUNG, K.AGENCY_ANSWERED),
     *(K.REDIAL, K.SILENT_CALLER),
 )
 _first_known = func.coalesce(
@@ -199,7 +200,7 @@ class _Story:
             case K.OFFER_MISSED:
                 agent, reason = str(data.get("agent")), str(data.get("reason"))
                 self.missed.append(MissedOffer(call=self.row.id, agent=agent, reason=reason))
-            case K.CONSULT_STARTED:
+            case K.CONSULT_STARTED | K.OVERFLOW_STARTED:
                 self.consults[leg] = Consult(agency=str(data.get("agency")), started=after)
             case K.AGENCY_RUNG | K.AGENCY_ANSWERED:
                 before = self.consults.get(leg)

@@ -446,6 +446,8 @@ PROJECTIONS: Mapping[str, Callable[[Fact], Iterator[Change]]] = MappingProxyType
         FactKind.OPERATOR_RUNG: _leg_step("operator", "rung_at"),
         FactKind.OFFER_MISSED: _came_to_nothing,
         FactKind.OPERATOR_ANSWERED: _operator_answered,
+        FactKind.OVERFLOW_STARTED: _leg_step("agency", "started_at"),
+        FactKind.OVERFLOW_FAILED: _came_to_nothing,
         FactKind.CONSULT_STARTED: _leg_step("agency", "started_at"),
         FactKind.AGENCY_RUNG: _leg_step("agency", "rung_at"),
         FactKind.AGENCY_ANSWERED: _agency_answered,

@@ -7,13 +7,18 @@ queue's strategy says who of a line's idle operators comes first. Choosing costs
 whether ten wait or a thousand. A line whose skills nobody there has is served by all its queue,
 and a call that was missed by one who has them is for anyone.
 
+In a queue that rings all, and when the ladder has come so far (``Reach``), a call is offered to all
+idle operators at once. Who becomes free joins in, unless another call waits for them. The first who
+takes it has it, and the others are idle again, as long as before.
+
 The object is changed in place for that reason (docs/decisions/0004); it is as deterministic as the
 rest of the core.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from ess_pbx.domain.agent import (
@@ -25,7 +30,7 @@ from ess_pbx.domain.agent import (
     Status,
 )
 from ess_pbx.domain.commands import Asker, Via
-from ess_pbx.domain.config import Centre
+from ess_pbx.domain.config import Centre, Surge
 from ess_pbx.domain.effects import (
     ArmTimer,
     CancelTimer,
@@ -34,6 +39,7 @@ from ess_pbx.domain.effects import (
     OfferMissed,
     OfferTaken,
     QueueEffect,
+    Reach,
     Record,
     ReleaseAgent,
 )
@@ -44,9 +50,9 @@ from ess_pbx.domain.events import (
     OperatorsMissing,
     TimerId,
 )
-from ess_pbx.domain.facts import FactKind
+from ess_pbx.domain.facts import JSON, FactKind
 from ess_pbx.domain.ids import CallId
-from ess_pbx.domain.line import Line, Waiting
+from ess_pbx.domain.line import NO_SKILLS, Asked, Line, Order, Waiting
 
 Decision: TypeAlias = (
     OfferMade
@@ -61,7 +67,6 @@ Change: TypeAlias = tuple[Seat, Callable[[], None]]
 
 WRAP_UP = "wrap-up"
 PAUSE = "pause"
-NO_SKILLS: frozenset[str] = frozenset()
 BY_PHONE = Asker("phone", Via.SYSTEM)
 """A phone that registered anew, or went."""
 BY_DUTY = Asker("duty", Via.SYSTEM)
@@ -74,30 +79,46 @@ class Acd:
 
     def __init__(self, centre: Centre) -> None:
         self._policy = centre.policy
+        self._wrap_up = centre.policy.wrap_up
+        self.ring_all = False
+        """Whether every idle operator of a queue is to be rung, whatever its strategy."""
         self._strategies = {queue.id: queue.strategy for queue in centre.queues}
-        everyone = tuple(operator.extension for operator in centre.operators)
-        serves: dict[str, list[str]] = {extension: [] for extension in everyone}
+        ordinary = [each.extension for each in centre.operators if not each.supervisor]
+        serves: dict[str, list[str]] = {each.extension: [] for each in centre.operators}
         for queue in centre.queues:
-            for extension in queue.operators or everyone:
+            for extension in queue.operators or ordinary:
                 serves[extension].append(queue.id)
         self.seats = {
             operator.extension: Seat(
                 operator.extension,
-                tuple(serves[operator.extension]),
+                () if operator.supervisor else tuple(serves[operator.extension]),
                 skills=operator.skills,
                 logged_in=self._policy.log_in == "phone",
+                supervisor=operator.supervisor,
             )
             for operator in centre.operators
         }
         self.waiting: dict[CallId, Waiting] = {}
         self._lent: dict[CallId, Seat] = {}
         """Operators whose phones ring for a call-back, until they pick up."""
-        self._lines: dict[str, dict[frozenset[str], Line]] = {each: {} for each in self._strategies}
+        self._places: dict[str, list[Order]] = {each: [] for each in self._strategies}
+        """What orders the waiting calls of each queue, sorted."""
+        self._lines: dict[str, dict[Asked, Line]] = {each: {} for each in self._strategies}
+        self._lines_of: dict[str, list[Line]] = {extension: [] for extension in self.seats}
+        """Lines that an operator takes calls of, or may when nobody has their skills."""
         for name in self._strategies:
             self._line(name, NO_SKILLS)
         self._alarmed: set[str] = set()
         self._not_answering: set[str] = set()
         self._count = 0
+
+    def position(self, call: CallId) -> int | None:
+        """Which of its queue's waiting calls this is, in the order in which they are served.
+
+        From 1; None when it does not wait.
+        """
+        entry = self.waiting.get(call)
+        return None if entry is None else bisect_left(self._places[entry.queue], entry.order) + 1
 
     def apply(self, effect: QueueEffect, now: float) -> list[Decision]:
         """Carry out what a call asks of the queue."""
@@ -176,16 +197,11 @@ class Acd:
             cleared = self._answers(seat)
         if entry is None:
             return [*cleared, *self._presence_changed([(seat, change)], now, by)]
-        told = entry.queue in self._alarmed
-        decisions = [
+        return [
             *cleared,
             OfferWithdrawn(entry.call, agent, status),
             *self._presence_changed([(seat, change)], now, by),
         ]
-        if told and entry.queue in self._alarmed and entry.offered_to is None:
-            # The others there heard so when the alarm was raised; this one still rang then.
-            decisions.append(OperatorsMissing(entry.call))
-        return decisions
 
     def end_wrap_up(self, agent: str, now: float) -> list[Decision]:
         """The report is written before its time is over."""
@@ -194,20 +210,51 @@ class Acd:
             return []
         return [CancelTimer(timer), *self.timer_fired(timer, now)]
 
+    def set_surge(self, surge: Surge | None, now: float) -> list[Decision]:
+        """Surge mode began (with its settings) or is over; wrap-ups that go on become shorter."""
+        self._wrap_up = self._policy.wrap_up
+        decisions = self._ring_all(surge is not None and surge.ring_all)
+        if surge is None or surge.wrap_up >= self._wrap_up:
+            return decisions
+        self._wrap_up = surge.wrap_up
+        return decisions + [
+            ArmTimer(
+                TimerId(seat.extension, WRAP_UP), max(0.0, seat.wraps_since + self._wrap_up - now)
+            )
+            for seat in self.seats.values()
+            if seat.state is AgentState.WRAP_UP
+        ]
+
+    def _ring_all(self, ring_all: bool) -> list[Decision]:
+        """From now on every queue rings all, or each as its strategy says again."""
+        if ring_all is self.ring_all:
+            return []
+        self.ring_all = ring_all
+        for line in (line for lines in self._lines.values() for line in lines.values()):
+            line.rings_all = ring_all or line.strategy == "ring-all"
+            if not line.rings_all:
+                line.ringing.clear()
+        if not ring_all:
+            return []
+        for entry in self.waiting.values():
+            if entry.offers and entry.line.strategy != "ring-all":
+                entry.line.add_call(entry, self.waiting)
+        return self._serve()
+
     def timer_fired(self, timer: TimerId, now: float) -> list[Decision]:
         """Wrap-up or the pause after a missed offer is over."""
         seat = self.seats.get(timer.owner)
         event = AgentEvent.WRAPPED_UP if timer.kind == WRAP_UP else AgentEvent.PAUSE_OVER
         if seat is None or not seat.apply(event):
             return []
-        seat.idle_since = now
+        self._idle_from(seat, now)
         return [_state(seat), *self._became_free(seat)]
 
     def idle(self, queue: str, skills: frozenset[str]) -> list[str]:
         """Whoever could call somebody back now, those with the skills first."""
         name = queue if queue in self._lines else next(iter(self._lines))
         lines = (self._line(name, skills), self._lines[name][NO_SKILLS])
-        return list(dict.fromkeys(entry[2] for line in lines for entry in line.idle_once()))
+        return list(dict.fromkeys(seat.extension for line in lines for seat in line.all_idle()))
 
     def lend(self, call: CallId, agent: str) -> list[Decision]:
         """Ring an idle operator for a call-back. A caller who comes now still goes first."""
@@ -222,42 +269,65 @@ class Acd:
         """A call comes into a queue, or moves to another with what its caller chose."""
         self._count += 1
         lifted = effect.since - effect.priority * self._policy.age_lift
-        line = self._line(effect.queue, effect.skills)
+        line = self._line(effect.queue, effect.reach or effect.skills)
         entry = self.waiting.get(effect.call)
         if entry is None:
             entry = self.waiting[effect.call] = Waiting(effect.call, line, (lifted, self._count))
+            insort(self._places[line.queue], entry.order)
         else:
             before = entry.line, entry.order
-            entry.line, entry.order = line, (lifted, entry.order[1])
-            if entry.offered_to is not None:
+            self._drop_place(entry)
+            entry.line, entry.order, entry.told = line, (lifted, entry.order[1]), False
+            insort(self._places[line.queue], entry.order)
+            if entry.offers and not line.rings_all:
                 # A phone that rings already is nearer to an answer than the right one.
                 return []
-            if before == (entry.line, entry.order):
+            if before == (entry.line, entry.order) and not entry.offers:
                 return self._alone(entry)
         return self._offer_or_wait(entry)
 
+    def _drop_place(self, entry: Waiting) -> None:
+        places = self._places[entry.queue]
+        del places[bisect_left(places, entry.order)]
+
     def _withdraw(self, entry: Waiting, seat: Seat) -> None:
-        """Whoever was offered the call cannot take it: it waits in its place again."""
+        """Whoever was offered the call cannot take it; if nobody else rings, it waits again."""
         seat.apply(AgentEvent.WITHDRAW)
-        seat.call = entry.offered_to = None
-        self._widen(entry)
-        entry.line.add_call(entry, self.waiting)
+        seat.call = None
+        entry.offers.remove(seat.extension)
+        if not entry.offers:
+            self._widen(entry)
+            entry.line.add_call(entry, self.waiting)
 
     def _widen(self, entry: Waiting) -> None:
         """The next operator at once: a caller does not wait for who did not answer."""
-        if entry.line.first_idle() is None:
+        if entry.line.skills and entry.line.first_idle() is None:
             entry.line = self._line(entry.queue, NO_SKILLS)
 
     def _leave(self, call: CallId) -> list[Decision]:
         entry = self.waiting.pop(call, None)
-        seat = self._lent.pop(call, None)
-        if entry is not None and entry.offered_to is not None:
-            seat = self.seats[entry.offered_to]
-        if seat is None:
+        if entry is None:
+            lent = self._lent.pop(call, None)
+            return [] if lent is None else self._give_back([lent.extension])
+        self._drop_place(entry)
+        return self._give_back(entry.offers)
+
+    def _give_back(self, agents: Sequence[str]) -> list[Decision]:
+        """Offers are withdrawn: these operators are as idle as they were."""
+        if not agents:
             return []
-        seat.apply(AgentEvent.WITHDRAW)
-        seat.call = None
-        return [_state(seat), *self._became_free(seat)]
+        decisions: list[Decision] = []
+        for agent in agents:
+            seat = self.seats[agent]
+            seat.apply(AgentEvent.WITHDRAW)
+            seat.call = None
+            decisions.append(_state(seat))
+        if len(agents) == 1:
+            return [*decisions, *self._became_free(self.seats[agents[0]])]
+        for agent in agents:
+            if self.seats[agent].free:
+                self._is_idle(self.seats[agent])
+        return [*decisions, *self._serve()]
 
     def _taken(self, call: CallId, agent: str) -> list[Decision]:
         seat = self.seats[agent]
@@ -265,8 +335,12 @@ class Acd:
         if seat.call != call or not seat.apply(AgentEvent.TAKE):
             return []
         seat.turn, seat.calls = seat.offer, seat.calls + 1
-        self.waiting.pop(call, None)
-        return [_state(seat), *self._answers(seat)]
+        entry = self.waiting.pop(call, None)
+        if entry is None:
+            return [_state(seat), *self._answers(seat)]
+        self._drop_place(entry)
+        entry.offers.remove(agent)
+        return [_state(seat), *self._answers(seat), *self._give_back(entry.offers)]
 
     def _missed(self, call: CallId, agent: str, reason: str, now: float) -> list[Decision]:
         seat = self.seats[agent]
@@ -279,10 +353,11 @@ class Acd:
             seat.missed += reason in MISSED_IN_PERSON
             decisions = [_state(seat), ArmTimer(TimerId(agent, PAUSE), self._policy.rona_pause)]
         entry = self.waiting.get(call)
-        if entry is not None and entry.offered_to == agent:
-            entry.offered_to = None
-            self._widen(entry)
-            decisions += self._offer_or_wait(entry)
+        if entry is not None and agent in entry.offers:
+            entry.offers.remove(agent)
+            if not entry.offers:
+                self._widen(entry)
+                decisions += self._offer_or_wait(entry)
         if missed and seat.missed >= self._policy.rona_limit:
             decisions += self._does_not_answer(seat, now)
         return decisions
@@ -293,7 +368,8 @@ class Acd:
         if seat.extension not in self._not_answering:
             self._not_answering.add(seat.extension)
             decisions.append(_not_answering(FactKind.ALARM_RAISED, seat))
-        if seat.present and all(self._present(queue) > 1 for queue in seat.queues):
+        others = all(self._present(queue) > 1 for queue in seat.queues)
+        if seat.present and not seat.supervisor and others:
 
             def change() -> None:
                 seat.on_break = NOT_ANSWERING
@@ -310,16 +386,17 @@ class Acd:
         return [_not_answering(FactKind.ALARM_CLEARED, seat)]
 
     def _offer_or_wait(self, entry: Waiting) -> list[Decision]:
-        seat = self._choose(entry.line)
-        if seat is not None:
-            return self._offer(entry, seat)
+        decisions = self._offer_to_idle(entry)
+        if entry.offers:
+            return decisions
         entry.line.add_call(entry, self.waiting)
         return self._alone(entry)
 
     def _alone(self, entry: Waiting) -> list[Decision]:
         """What a waiting call is told when nobody could be offered it."""
-        if self._present(entry.queue) > 0:
+        if self._present(entry.queue) > 0 or entry.line.present > 0:
             return []
+        entry.told = True
         return [*self._raise_alarm(entry.queue), OperatorsMissing(entry.call)]
 
     def _release(self, call: CallId, agent: str, now: float, wrap_up: bool) -> list[Decision]:
@@ -327,9 +404,29 @@ class Acd:
         if seat.call != call or not seat.apply(AgentEvent.RELEASE):
             return []
         seat.call = None
-        if wrap_up and self._policy.wrap_up > 0:
-            return [_state(seat), ArmTimer(TimerId(agent, WRAP_UP), self._policy.wrap_up)]
+        seat.wraps_since = now
+        if wrap_up and self._wrap_up > 0:
+            return [_state(seat), ArmTimer(TimerId(agent, WRAP_UP), self._wrap_up)]
         return self.timer_fired(TimerId(agent, WRAP_UP), now)
+
+    def _offer_to_idle(self, entry: Waiting) -> list[Decision]:
+        """Offer a call to the idle operator whom the strategy chooses, or to all of them."""
+        takers = self._takers(entry.line)
+        if entry.line.rings_all:
+            seats = [*takers.all_idle(), *self._lent_to(takers)]
+            decisions = [each for seat in seats for each in self._offer(entry, seat)]
+            if entry.offers:
+                entry.line.add_call(entry, self.waiting)
+            return decisions
+        chosen = self._choose(takers)
+        return [] if chosen is None else self._offer(entry, chosen)
+
+    def _offer_one_more(self, entry: Waiting, seat: Seat) -> list[Decision]:
+        """Offer a call that waits, or rings all, to one who can take it."""
+        decisions = self._offer(entry, seat)
+        if entry.line.rings_all and len(entry.offers) == 1:
+            entry.line.add_call(entry, self.waiting)
+        return decisions
 
     def _offer(self, entry: Waiting, seat: Seat) -> list[Decision]:
         withdrawn: list[Decision] = []
@@ -340,53 +437,62 @@ class Acd:
         seat.apply(AgentEvent.OFFER)
         self._count += 1
         seat.call, seat.offer = entry.call, self._count
-        entry.offered_to = seat.extension
+        entry.offers.append(seat.extension)
         return [*withdrawn, OfferMade(entry.call, seat.extension), _state(seat)]
 
     def _became_free(self, seat: Seat) -> list[Decision]:
-        """An operator can take a call: the most urgent of their lines, or wait for one."""
+        """An operator can take a call: the most urgent of their lines, or wait for one.
+
+        Or join in where all are rung.
+        """
         if not seat.free:
             return []
-        best: Waiting | None = None
-        for queue in seat.queues:
-            for line in self._lines[queue].values():
-                if line.present == 0 or seat.extension in line.seats:
-                    entry = line.first_call(self.waiting)
-                    if entry is not None and (best is None or entry.order < best.order):
-                        best = entry
-        if best is not None:
-            best.line.drop_first_call()
-            return self._offer(best, seat)
-        self._is_idle(seat)
-        return []
+        entry = self._most_urgent(
+            [
+                line
+                for line in self._lines_of[seat.extension]
+                if (line.calls or line.ringing)
+                and (line.present == 0 or seat.extension in line.seats)
+            ]
+        )
+        if entry is None:
+            self._is_idle(seat)
+            return []
+        return self._offer_one_more(entry, seat)
 
     def _is_idle(self, seat: Seat) -> None:
+        for line in self._lines_of[seat.extension]:
+            if seat.extension in line.seats:
+                line.add_idle(seat)
+
+    def _idle_from(self, seat: Seat, now: float) -> None:
         self._count += 1
-        for queue in seat.queues:
-            for line in self._lines[queue].values():
-                if seat.extension in line.seats:
-                    line.add_idle(seat, self._count)
+        seat.idle_since, seat.idle_number = now, self._count
 
-    def _line(self, queue: str, skills: frozenset[str]) -> Line:
-        """The line of a queue for some skills, made when first asked for."""
+    def _line(self, queue: str, asked: Asked) -> Line:
+        """The line of a queue for what its calls ask, made when first asked for."""
         lines = self._lines[queue]
-        if skills not in lines:
-            seats = {
-                seat.extension: seat
-                for seat in self.seats.values()
-                if queue in seat.queues and skills <= seat.skills.keys()
-            }
-            line = Line(queue, skills, self._strategies[queue], seats)
-            line.present = sum(seat.present for seat in seats.values())
-            if skills:
-                line.take_places_of(lines[NO_SKILLS])
-            lines[skills] = line
-        return lines[skills]
+        if asked not in lines:
+            seats = {e: seat for e, seat in self.seats.items() if _takes(seat, queue, asked)}
+            line = lines[asked] = Line.of(queue, asked, self._strategies[queue], seats)
+            line.rings_all |= self.ring_all
+            for seat in self.seats.values():
+                if queue in seat.queues or seat.extension in seats:
+                    self._lines_of[seat.extension].append(line)
+        return lines[asked]
 
-    def _choose(self, line: Line) -> Seat | None:
-        line = line if line.present else self._lines[line.queue][NO_SKILLS]
-        lent = (s for s in self._lent.values() if s.present and s.extension in line.seats)
-        return line.first_idle() or next(lent, None)
+    def _takers(self, line: Line) -> Line:
+        """The line whose operators take a line's calls now."""
+        return line if line.present else self._lines[line.queue][NO_SKILLS]
+
+    def _choose(self, takers: Line) -> Seat | None:
+        """Who is offered a call of this line: an idle operator, or one whom a call-back rings."""
+        return takers.first_idle() or next(self._lent_to(takers), None)
+
+    def _lent_to(self, takers: Line) -> Iterator[Seat]:
+        """Those of a line's operators whose phones ring for a call-back."""
+        lent = list(self._lent.values())
+        return (seat for seat in lent if seat.present and seat.extension in takers.seats)
 
     def _present(self, queue: str) -> int:
         return self._lines[queue][NO_SKILLS].present
@@ -404,7 +510,7 @@ class Acd:
         decisions = went
         for seat in came.values():
             if seat.state is AgentState.IDLE:
-                seat.idle_since = now
+                self._idle_from(seat, now)
             decisions.append(_state(seat))
             if seat.free:
                 self._is_idle(seat)
@@ -426,10 +532,9 @@ class Acd:
             if (seat.status, seat.state) != shown:
                 went.append(_state(seat))
             return
-        for queue in seat.queues:
-            for line in self._lines[queue].values():
-                if seat.extension in line.seats:
-                    line.present += 1 if seat.present else -1
+        for line in self._lines_of[seat.extension]:
+            if seat.extension in line.seats:
+                line.present += 1 if seat.present else -1
         if seat.present:
             came[seat.extension] = seat
         else:
@@ -439,7 +544,7 @@ class Acd:
     def _call_back(self, queue: str, came: dict[str, Seat], went: list[Decision]) -> None:
         """Nobody is left: someone who did not answer may yet, and is better than nobody."""
         for seat in self._lines[queue][NO_SKILLS].seats.values():
-            if seat.on_break == NOT_ANSWERING and seat.on_duty and seat.reachable:
+            if seat.on_break == NOT_ANSWERING and seat.here:
 
                 def change(seat: Seat = seat) -> None:
                     seat.on_break = None
@@ -448,20 +553,37 @@ class Acd:
                 return
 
     def _serve(self) -> list[Decision]:
-        """Several came at once, or the last with some skills went: most urgent call first."""
+        """Several came at once, or the last with some skills went: most urgent call first.
+
+        Each waiting call gets one before any gets all who are left.
+        """
         decisions: list[Decision] = []
+        lines = [line for lines in self._lines.values() for line in lines.values()]
         while True:
-            best: tuple[Waiting, Seat] | None = None
-            for line in (line for lines in self._lines.values() for line in lines.values()):
-                entry, seat = line.first_call(self.waiting), self._choose(line)
-                if entry is None or seat is None:
-                    continue
-                if best is None or entry.order < best[0].order:
-                    best = entry, seat
-            if best is None:
+            served = [line for line in lines if self._choose(self._takers(line)) is not None]
+            entry = self._most_urgent(served)
+            if entry is None:
                 return decisions
-            best[0].line.drop_first_call()
-            decisions += self._offer(*best)
+            seat = self._choose(self._takers(entry.line))
+            decisions += [] if seat is None else self._offer_one_more(entry, seat)
+
+    def _most_urgent(self, lines: Sequence[Line]) -> Waiting | None:
+        """The first call of some lines that rings nowhere; if there is none, that rings all."""
+        if not lines:
+            return None
+        best: Waiting | None = None
+        for line in lines:
+            entry = line.first_call(self.waiting)
+            if entry is not None and (best is None or entry.order < best.order):
+                best = entry
+        if best is not None:
+            best.line.drop_first_call()
+            return best
+        for line in lines:
+            entry = line.first_ringing(self.waiting) if line.ringing else None
+            if entry is not None and (best is None or entry.order < best.order):
+                best = entry
+        return best
 
     def _alarms(self) -> list[Decision]:
         """Callers wait where nobody is; or somebody is there again."""
@@ -470,24 +592,39 @@ class Acd:
             if self._present(queue) > 0:
                 self._alarmed.discard(queue)
                 decisions.append(_no_operator(FactKind.ALARM_CLEARED, queue))
+                for entry in self._waiting_in(queue):
+                    entry.told = False
         for queue in self._strategies:
-            if self._present(queue) > 0 or queue in self._alarmed:
+            if self._present(queue) > 0:
                 continue
-            # One that still rings somewhere may yet be answered; if not, it is told then.
-            alone = sorted(
-                (e for e in self.waiting.values() if e.queue == queue and e.offered_to is None),
-                key=lambda entry: entry.order,
-            )
-            if alone:
-                decisions += self._raise_alarm(queue)
-                decisions += [OperatorsMissing(entry.call) for entry in alone]
+            alone: list[Waiting] = []
+            for entry in self._waiting_in(queue):
+                if entry.line.present > 0:
+                    entry.told = False
+                elif not entry.told and not entry.offers:
+                    # One that still rings somewhere may yet be answered; if not, it is told then.
+                    alone.append(entry)
+            for entry in sorted(alone, key=lambda each: each.order):
+                decisions += self._alone(entry)
         return decisions
+
+    def _waiting_in(self, queue: str) -> list[Waiting]:
+        return [entry for entry in self.waiting.values() if entry.queue == queue]
 
     def _raise_alarm(self, queue: str) -> list[Decision]:
         if queue in self._alarmed:
             return []
         self._alarmed.add(queue)
         return [_no_operator(FactKind.ALARM_RAISED, queue)]
+
+
+def _takes(seat: Seat, queue: str, asked: Asked) -> bool:
+    """Whether an operator takes calls of a queue that ask this."""
+    if not isinstance(asked, Reach):
+        return queue in seat.queues and asked <= seat.skills.keys()
+    if seat.supervisor:
+        return asked is not Reach.EVERYONE
+    return asked is not Reach.SUPERVISORS or queue in seat.queues
 
 
 def status_fact(agent: str, status: Status, reason: str | None, by: Asker) -> Record:
@@ -497,8 +634,13 @@ def status_fact(agent: str, status: Status, reason: str | None, by: Asker) -> Re
 
 
 def _state(seat: Seat) -> Record:
-    data = {"agent": seat.extension, "status": seat.status, "state": seat.state, "call": seat.call}
-    return Record(None, FactKind.AGENT_STATE, {**data})
+    data: dict[str, JSON] = {
+        "agent": seat.extension,
+        "status": seat.status,
+        "state": seat.state,
+        "call": seat.call,
+    }
+    return Record(None, FactKind.AGENT_STATE, data)
 
 
 def _no_operator(kind: FactKind, queue: str) -> Record:

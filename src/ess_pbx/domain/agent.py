@@ -120,6 +120,8 @@ class Seat:
     reachable: bool = False
     idle_since: float = 0.0
     """Monotonic seconds; the longest idle is offered the next call."""
+    wraps_since: float = 0.0
+    """Monotonic seconds; when the wrap-up began that goes on or was last."""
     call: CallId | None = None
     """The call offered to or taken by this operator."""
     skills: Mapping[str, int] = field(default_factory=dict)
@@ -136,11 +138,21 @@ class Seat:
     """Number of the last offer that was taken or missed: for those who go in turn."""
     offer: int = 0
     """Number of the offer in flight."""
+    idle_number: int = 0
+    """Counts who became idle when; parts those who stand equal in a line."""
+    supervisor: bool = False
+    """Rung by the ladder alone, whatever shift it is."""
+
+    @property
+    def here(self) -> bool:
+        """Whether it is this operator's time, and their phone is there."""
+        return self.reachable and (self.on_duty or self.supervisor)
 
     @property
     def present(self) -> bool:
         """Whether calls can reach this operator at all."""
-        return self.on_duty and self.reachable and self.logged_in and self.on_break is None
+        here = self.reachable and (self.on_duty or self.supervisor)
+        return here and self.logged_in and self.on_break is None
 
     @property
     def standing(self) -> tuple[Status, str | None]:
@@ -156,7 +168,7 @@ class Seat:
             return "present"
         if not self.logged_in:
             return str(Status.LOGGED_OUT)
-        return str(Status.BREAK) if self.on_duty and self.reachable else "away"
+        return str(Status.BREAK) if self.here else "away"
 
     @property
     def free(self) -> bool:

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from ess_pbx.domain import ids
 from ess_pbx.domain.config import Agency, Centre
-from ess_pbx.domain.effects import Effect, Record, Role
+from ess_pbx.domain.effects import Effect, Reach, Record, Role
 from ess_pbx.domain.facts import JSON, FactKind
 from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId
 
@@ -155,10 +155,14 @@ class Call:
     """When the caller was last asked for key 5."""
     asking: PlaybackId | None = None
     """The same, while it is said into the conversation with the operator."""
+    lost_at: float | None = None
+    """When the caller last lost the human they had, and began to wait anew."""
     rungs: int = 0
-    """Steps of the ladder that are done."""
+    """Steps of the ladder that are done or passed over."""
     any_skills: bool = False
     """Whether the caller has waited too long to ask for skills."""
+    reach: Reach | None = None
+    """Whom the call rings beyond its queue, after long waiting."""
     menu: str = ""
     menus: tuple[str, ...] = ()
     """The menus on the way to this one, which is the last of them."""
@@ -169,9 +173,12 @@ class Call:
     legs: dict[LegId, Leg] = field(default_factory=dict)
     bridged: bool = False
     """Whether the call's bridge exists."""
-    offer: OperatorSide | None = None
+    offers: tuple[OperatorSide, ...] = ()
+    """Operators whose phones ring for the call: one, or all at once."""
     operator: OperatorSide | None = None
     agency: AgencySide | None = None
+    overflows: tuple[AgencySide, ...] = ()
+    """Agencies whose phones ring for a caller who waits for operators too."""
     announcements: tuple[str, ...] = ()
     """Prompts the caller has still to hear."""
     playing: PlaybackId | None = None
@@ -200,17 +207,46 @@ class Call:
         return ids.bridge_of(self.id)
 
 
+class Places(Protocol):
+    """What a call may ask the queue at once, without being told later."""
+
+    def position(self, call: CallId, /) -> int | None:
+        """Which of its queue's waiting calls this is, from 1; None when it does not wait."""
+
+
+class NoPlaces:
+    """A queue in which nobody waits."""
+
+    def position(self, _: CallId, /) -> int | None:
+        """None, whoever asks."""
+        return None
+
+
 class Turn:
     """One event being decided: the call as it becomes, and the effects in order."""
 
     def __init__(
-        self, call: Call, now: float, centre: Centre, local: datetime | None = None
+        self,
+        call: Call,
+        now: float,
+        centre: Centre,
+        local: datetime | None = None,
+        *,
+        holiday: bool = False,
+        queue: Places | None = None,
+        hurry: float = 1.0,
     ) -> None:
         self.call = call
         self.now = now
         self.centre = centre
         self.local = local
         """The centre's local time as it was last read; None before the first reading."""
+        self.holiday = holiday
+        """Whether that day is a holiday of the roster."""
+        self.queue: Places = NoPlaces() if queue is None else queue
+        """The queue as it was before this turn."""
+        self.hurry = hurry
+        """The ladder comes so many times as early; 1 as the policy says."""
         self.effects: list[Effect] = []
 
     def set(self, **changes: Any) -> None:

@@ -31,7 +31,8 @@ from ess_pbx.domain.effects import EngineEffect, Record, Refused
 from ess_pbx.domain.events import Arrived, CallBackDue, CallBackWithdrawn, CallEvent, LegGone
 from ess_pbx.domain.facts import JSON, FactKind
 from ess_pbx.domain.ids import CallId
-from ess_pbx.domain.waiting import TOP_PRIORITY, skills_of
+from ess_pbx.domain.queueing import skills_of
+from ess_pbx.domain.waiting import TOP_PRIORITY
 
 Outcome: TypeAlias = Record | Refused | CallBackWithdrawn
 
@@ -184,8 +185,8 @@ class CallBackDesk:
         over = after.phase is Phase.ENDED
         if task is None or isinstance(event, CallBackWithdrawn):
             return []
-        if before.phase is Phase.CALLING_OPERATOR and over and before.offer is not None:
-            self._passed[before.offer.agent] = now + PASSED_OVER
+        if before.phase is Phase.CALLING_OPERATOR and over and before.offers:
+            self._passed[before.offers[0].agent] = now + PASSED_OVER
         if before.phase is not Phase.CALLING_BACK or before.operator is None:
             return []
         agent = before.operator.agent

@@ -16,6 +16,7 @@ from ess_pbx.domain.alarms import Alarms
 from ess_pbx.domain.call import Call
 from ess_pbx.domain.call_back_desk import CallBackDesk
 from ess_pbx.domain.call_backs import CallBacks
+from ess_pbx.domain.call_in import CallIn
 from ess_pbx.domain.callers import Callers
 from ess_pbx.domain.commands import (
     AcknowledgeAlarm,
@@ -23,7 +24,9 @@ from ess_pbx.domain.commands import (
     CloseCallBack,
     Command,
     ConfirmPrank,
+    DeclareSurge,
     EndBreak,
+    EndSurge,
     EndWrapUp,
     LiftPrank,
     LogIn,
@@ -55,6 +58,9 @@ from ess_pbx.domain.events import (
     CentreEvent,
     ClockRead,
     DeskCallArrived,
+    EarthquakeFeedRead,
+    EarthquakeReported,
+    Hurried,
     OfferMade,
     OperatorsMissing,
     PhoneLost,
@@ -68,6 +74,8 @@ from ess_pbx.domain.incidents import Incidents, ReportCommand
 from ess_pbx.domain.memory import Memory
 from ess_pbx.domain.presence import Presence, carry_out, unknown_operator
 from ess_pbx.domain.roster import Roster, ahead
+from ess_pbx.domain.surge import SurgeMode, SurgeState
+from ess_pbx.domain.surge_centre import in_surge
 from ess_pbx.domain.transitions import decide
 
 
@@ -84,17 +92,25 @@ class CallCentre:
         self._wall_ahead = 0.0
         self.alarms = Alarms()
         self.call_backs = CallBacks()
+        self._hurry = 1.0
         self.incidents = Incidents(config)
         self.desks = Desks(config, self.acd)
         self.presence = Presence()
         self._desk = CallBackDesk(config, self.call_backs, self.acd)
         self.callers = Callers(config.policy)
+        self.surge = SurgeMode(config.surge)
+        self.call_in = CallIn(config)
+        self._met = in_surge(config, None)
+        """The centre as calls meet it now."""
+        self._followed: SurgeState | None = None
+        """The surge that centre, queue and duty go by; the one remembered, once it is followed."""
         self.memories: tuple[Memory, ...] = (
             self.presence,
             self.desks.wrong_pins,
             self.incidents,
             self.callers,
             self.call_backs,
+            self.surge,
             self.alarms,
         )
 
@@ -104,6 +120,8 @@ class CallCentre:
         match event:
             case CallEvent(call) | PinChecked(call) if call in self.desks.calls:
                 effects += self.desks.decide(event, partial(self._command, now), self.wall(now))
+            case CallEvent(call) if call in self.call_in.calls:
+                effects += self.call_in.decide(event, self.wall(now))
             case CallEvent():
                 self._call(event, now, effects)
             case DeskCallArrived():
@@ -115,8 +133,8 @@ class CallCentre:
             case ClockRead(local, phones_known, wall):
                 first, self._local = self._local is None, local
                 self._wall_ahead = (_epoch(local) if wall is None else wall) - now
-                duty = self.roster.on_duty(local)
-                self._follow(self.acd.set_on_duty(duty, now), now, effects)
+                effects += self.surge.clock(self.wall(now))
+                self._follow(self.acd.set_on_duty(self.on_duty(local), now), now, effects)
                 if first:
                     self._follow(self._restored(local, now), now, effects)
                 effects += self.desks.clock(self.wall(now))
@@ -131,16 +149,42 @@ class CallCentre:
                 effects += self.alarms.changed(event)
             case AgentTimerFired(timer):
                 self._follow(self.acd.timer_fired(timer, now), now, effects)
+            case EarthquakeReported(quake):
+                effects += self.surge.earthquake(quake, self.wall(now))
+            case EarthquakeFeedRead(trouble):
+                effects += self.surge.feed_read(trouble)
             case Command():
                 effects += self._command(now, event)
         self._remember(effects, now)
+        if self.surge.state is not self._followed:
+            changes = self._follow_surge(now)
+            self._remember(changes, now)
+            effects += changes
         if isinstance(event, ClockRead) or self._desk.wakes(effects):
             self._call_back(now, effects)
         return effects
 
+    def on_duty(self, local: datetime) -> frozenset[str]:
+        """Whose shift it is at a local time; in a surge everybody, where it calls them in."""
+        if self.surge.state is not None and self.config.surge.call_in:
+            return frozenset(self.acd.seats)
+        return self.roster.on_duty(local)
+
     def wall(self, now: float) -> float:
         """Seconds since the epoch, by the wall clock as it was last read."""
         return now + self._wall_ahead
+
+    def hurry(self, factor: float, now: float) -> list[EngineEffect]:
+        """From now on the ladder comes ``factor`` (above 0) times as early as the policy says.
+
+        For those who wait already too: a step that is overdue by it comes at once.
+        """
+        effects: list[EngineEffect] = []
+        if factor != self._hurry:
+            self._hurry = factor
+            for call in list(self.calls):
+                self._call(Hurried(call), now, effects)
+        return effects
 
     def recall(self, fact: Fact) -> None:
         """A fact from before this start, oldest first; calls are not made anew by it."""
@@ -192,6 +236,8 @@ class CallCentre:
             case CallBackNow() | CloseCallBack():
                 follows = self._desk.command(command, self.calls, self.wall(now))
                 self._follow(follows, now, effects)
+            case DeclareSurge() | EndSurge():
+                effects += self.surge.command(command, self.wall(now))
             case _ if isinstance(command, ReportCommand):
                 local = self._local or datetime.fromtimestamp(self.wall(now), UTC)
                 effects += self.incidents.decide(command, local)
@@ -202,6 +248,8 @@ class CallCentre:
                 effects += pranks.confirm(self.config.policy, command, self.wall(now))
             case LiftPrank():
                 effects += pranks.lift(self.callers, command)
+            case AcknowledgeAlarm(_, alarm) if alarm in self.surge.alarms:
+                effects += self.surge.command(command, self.wall(now))
             case AcknowledgeAlarm():
                 effects.append(self.alarms.acknowledge(command))
             case _:
@@ -216,6 +264,25 @@ class CallCentre:
         """The number of a call that goes on or is remembered; None for a call unknown."""
         going_on = self.calls.get(call)
         return self.callers.number_of(call) if going_on is None else going_on.number
+
+    def _follow_surge(self, now: float) -> list[EngineEffect]:
+        """Surge mode began, changed or ended: calls, queue and duty go by it from now on."""
+        effects: list[EngineEffect] = []
+        was_on, self._followed = self._followed is not None, self.surge.state
+        self._met = in_surge(self.config, self._followed)
+        is_on = self._followed is not None
+        if was_on is is_on:
+            return effects
+        self._follow(self.acd.set_surge(self.config.surge if is_on else None, now), now, effects)
+        if self._local is not None:
+            self._follow(self.acd.set_on_duty(self.on_duty(self._local), now), now, effects)
+        effects += self.hurry(self.config.surge.hurry if is_on else 1.0, now)
+        if not is_on:
+            effects += self.call_in.stop()
+        elif self.config.surge.call_in:
+            absent = [each for each, seat in self.acd.seats.items() if not seat.reachable]
+            effects += self.call_in.begin(absent, self.wall(now))
+        return effects
 
     def _look_ahead(self, local: datetime) -> list[Record]:
         there = {seat.extension for seat in self.acd.seats.values() if seat.reachable}
@@ -235,7 +302,17 @@ class CallCentre:
             number = event.number if isinstance(event, CallBackDue) else event.caller_e164
             known = self.callers.known(number, self.wall(now))
             call = Call(event.call, now, known, earlier=self._desk.earlier(event))
-        after, wanted = decide(call, event, now, self.config, self._local)
+        local = self._local
+        after, wanted = decide(
+            call,
+            event,
+            now,
+            self._met,
+            local,
+            holiday=local is not None and self.roster.is_holiday(local.date()),
+            queue=self.acd,
+            hurry=self._hurry,
+        )
         seen = self._desk.saw(call, after, event, self.calls, now, self.wall(now))
         self.calls[event.call] = after
         missing: list[Decision] = []

@@ -6,8 +6,8 @@ that, is for ``call_back_desk``.
 
 from __future__ import annotations
 
-from ess_pbx.domain import waiting
-from ess_pbx.domain.call import Direction, Phase, Result, Turn
+from ess_pbx.domain import ringing
+from ess_pbx.domain.call import Direction, OperatorSide, Phase, Result, Turn
 from ess_pbx.domain.call_backs import OPERATOR_LEFT
 from ess_pbx.domain.classifying import record_classification
 from ess_pbx.domain.effects import (
@@ -42,6 +42,7 @@ from ess_pbx.domain.events import (
     TimerFired,
 )
 from ess_pbx.domain.facts import FactKind
+from ess_pbx.domain.ids import LegId
 
 PHASES = frozenset({Phase.CALLING_OPERATOR, Phase.CALLING_BACK, Phase.CALL_BACK_FAILED})
 """A call that is still to reach whom it calls back."""
@@ -87,13 +88,13 @@ def begin(turn: Turn, event: CallBackDue) -> None:
         node=event.node,
     )
     record_classification(turn)
-    waiting.offer(turn, OfferMade(turn.call.id, event.agent))
+    ringing.offer(turn, OfferMade(turn.call.id, event.agent))
 
 
 def operator_answered(turn: Turn, event: LegAnswered) -> None:
     """The operator picked up: ring the caller's number, which the operator hears."""
-    call, offered = turn.call, turn.call.offer
-    if offered is None or event.leg != offered.leg:
+    call, offered = turn.call, ringing.offered_on(turn, event.leg)
+    if offered is None:
         hang_up_stranger(turn, event)
         return
     ring = turn.centre.policy.call_back_ring
@@ -109,7 +110,7 @@ def operator_answered(turn: Turn, event: LegAnswered) -> None:
             timeout=ring + 5,
             trunk=call.trunk,
         ),
-        CancelTimer(timer(call.id, "ring")),
+        CancelTimer(ringing.ring_timer(call.id, offered.leg)),
         ArmTimer(timer(call.id, "callback"), ring),
         CreateBridge(call.bridge),
         Join(call.bridge, (offered.leg,)),
@@ -120,7 +121,7 @@ def operator_answered(turn: Turn, event: LegAnswered) -> None:
     turn.set(
         phase=Phase.CALLING_BACK,
         bridged=True,
-        offer=None,
+        offers=(),
         operator=offered,
         operator_hears=tone,
     )
@@ -130,19 +131,19 @@ def operator_answered(turn: Turn, event: LegAnswered) -> None:
 
 def offer_gone(turn: Turn, event: LegGone) -> None:
     """The operator's phone refused, or vanished."""
-    offered = turn.call.offer
+    offered = ringing.offered_on(turn, event.leg)
     turn.drop_leg(event.leg, event.cause)
-    if offered is not None and event.leg == offered.leg:
-        _not_taken(turn, waiting.reason_of(event.cause), event.cause)
+    if offered is not None:
+        _not_taken(turn, offered, ringing.reason_of(event.cause), event.cause)
 
 
 def offer_timer(turn: Turn, event: TimerFired) -> None:
     """The operator does not answer."""
-    offered = turn.call.offer
-    if event.timer.kind == "ring" and offered is not None:
+    offered = ringing.offered_on(turn, LegId(event.timer.key))
+    if event.timer.kind == ringing.RING and offered is not None:
         # Who does not answer this would not answer a caller either, and is passed over for a while.
         turn.do(OfferMissed(turn.call.id, offered.agent, NO_ANSWER))
-        _not_taken(turn, NO_ANSWER, UNKNOWN_CAUSE)
+        _not_taken(turn, offered, NO_ANSWER, UNKNOWN_CAUSE)
 
 
 def caller_answered(turn: Turn, event: LegAnswered) -> None:
@@ -212,18 +213,15 @@ def picked_up_too_late(turn: Turn, event: LegAnswered) -> None:
 
 def withdrawn(turn: Turn, event: CallBackWithdrawn) -> None:
     """Nobody is to be called back any more, or a caller needs the operator more."""
-    offered = turn.call.offer
-    if offered is not None:
+    for offered in turn.call.offers:
         turn.record(
             FactKind.OFFER_MISSED, agent=offered.agent, leg=offered.leg, reason=event.reason
         )
     end(turn, Result.INDETERMINATE, event.reason, None, UNKNOWN_CAUSE)
 
 
-def _not_taken(turn: Turn, reason: str, cause: int) -> None:
-    offered = turn.call.offer
-    if offered is not None:
-        turn.record(FactKind.OFFER_MISSED, agent=offered.agent, leg=offered.leg, reason=reason)
+def _not_taken(turn: Turn, offered: OperatorSide, reason: str, cause: int) -> None:
+    turn.record(FactKind.OFFER_MISSED, agent=offered.agent, leg=offered.leg, reason=reason)
     end(turn, Result.INDETERMINATE, NOT_TAKEN, Role.OPERATOR, cause)
 
 

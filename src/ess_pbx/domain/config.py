@@ -29,9 +29,14 @@ Day = Literal["sen", "sel", "rab", "kam", "jum", "sab", "min"]
 DAYS: tuple[Day, ...] = ("sen", "sel", "rab", "kam", "jum", "sab", "min")
 """Monday to Sunday, in the order of ``datetime.weekday``."""
 SkillLevel = Annotated[int, Meta(ge=1, le=9)]
-Strategy = Literal["longest-idle", "round-robin", "fewest-calls", "skill-first"]
+Strategy = Literal["longest-idle", "round-robin", "fewest-calls", "skill-first", "ring-all"]
 """Which of the operators who can take a call is offered it. ``fewest-calls`` counts those taken
-since the operator came on duty; ``skill-first`` adds up the levels of the skills asked for."""
+since the operator came on duty; ``skill-first`` adds up the levels of the skills asked for;
+``ring-all`` rings all of them at once, and the first who answers has the call."""
+Step = Literal["wider-skills", "ring-all", "supervisors", "overflow"]
+"""What the ladder does for a caller who has waited long. ``wider-skills``: anyone of the queue will
+do, for who asks for skills; ``ring-all``: all operators on shift who are free, of any queue;
+``supervisors``: those too; ``overflow``: an agency or a neighbouring centre."""
 
 LANGUAGE_SKILL = "bahasa-"
 """With a language's code: the skill that a caller in another language than the centre's needs."""
@@ -70,8 +75,8 @@ class Shift(Shape, frozen=True, kw_only=True):
 
     id: Identifier
     name: Title
-    starts: time
-    ends: time
+    starts: LocalTime
+    ends: LocalTime
     operators: tuple[Extension, ...]
     """Who works it on every date for which the roster names nobody."""
     minimum: Annotated[int, Meta(ge=0, le=1000)] = 1
@@ -85,10 +90,18 @@ class Operator(Shape, frozen=True, kw_only=True):
 
     extension: Extension
     name: Title
-    supervisor: bool = False
-    """Whether they may log others out, and end others' breaks, from their phone."""
     skills: dict[Identifier, SkillLevel] = {}
     """What they can do, and how well."""
+    phone: Number | None = None
+    """Their own number, in E.164, on which surge mode calls them in."""
+    role: Literal["operator", "supervisor"] = "operator"
+    """A supervisor is rung by the ladder alone, on shift or not, while their phone is there. They
+    may log others out, and end others' breaks."""
+
+    @property
+    def supervisor(self) -> bool:
+        """Whether this is a supervisor."""
+        return self.role == "supervisor"
 
 
 class Agency(Shape, frozen=True, kw_only=True):
@@ -114,6 +127,9 @@ class Classification(Shape, frozen=True, kw_only=True):
 
 class QueueKey(Classification, frozen=True, kw_only=True):
     """What a key does for a caller who waits in a queue: they wait on, in another it may be."""
+
+    hint: PromptName | None = None
+    """What the key is for, said to who waits; the key itself is said after it."""
 
 
 class Choice(Classification, frozen=True, kw_only=True):
@@ -145,6 +161,8 @@ class Hours(Shape, frozen=True, kw_only=True):
 
     open: tuple[OpenPeriod, ...]
     closed: Choice
+    holidays: Literal["open", "closed"] = "open"
+    """Whether a holiday of the roster is a day like any other, or closed all day."""
 
 
 class Menu(Shape, frozen=True, kw_only=True):
@@ -169,13 +187,17 @@ class Menu(Shape, frozen=True, kw_only=True):
 
 
 class Rung(Shape, frozen=True, kw_only=True):
-    """What is done for a caller who has waited ``after`` seconds since they called."""
+    """What is done for a caller who has waited ``after`` seconds since they called.
+
+    Or since they lost the operator or agency they were speaking with.
+    """
 
     after: Seconds
-    step: Literal["wider-skills"]
-    """``wider-skills``: anyone of the queue will do, for a caller who asks for skills."""
+    step: Step
     prompt: PromptName | None = None
     """Said to the caller then."""
+    to: Identifier | None = None
+    """The agency that ``overflow`` rings; the caller waits on, and has who answers first."""
 
 
 class BreakReason(Shape, frozen=True, kw_only=True):
@@ -213,8 +235,14 @@ class Policy(Shape, frozen=True, kw_only=True):
     age_lift: Seconds = 300.0
     """One step of priority is worth this much waiting, so that nobody waits for ever: by default a
     caller of priority 9 goes before all of priority 5 who came up to 20 minutes earlier."""
-    ladder: tuple[Rung, ...] = (Rung(after=30.0, step="wider-skills"),)
-    """Steps by waiting time, in order."""
+    announce_position: bool = True
+    """Whether the comfort announcement begins with the caller's place in the queue."""
+    ladder: tuple[Rung, ...] = (
+        Rung(after=30.0, step="wider-skills"),
+        Rung(after=60.0, step="ring-all"),
+        Rung(after=90.0, step="supervisors"),
+    )
+    """Steps by waiting time, in order. One that changes nothing for a caller is passed over."""
     rona_limit: Annotated[int, Meta(ge=1, le=100)] = 3
     """An operator who misses this many offers in a row is on break until their phone registers
     anew; never the last one there."""
@@ -279,6 +307,82 @@ class Policy(Shape, frozen=True, kw_only=True):
     """What a confirmed prankster hears on arrival, after the greeting."""
 
 
+class Region(Shape, frozen=True, kw_only=True):
+    """The point from which distances to the region are measured. Degrees, WGS 84."""
+
+    latitude: Annotated[float, Meta(ge=-90, le=90)]
+    """North positive: Indonesia's south is negative."""
+    longitude: Annotated[float, Meta(ge=-180, le=180)]
+
+
+class Threshold(Shape, frozen=True, kw_only=True):
+    """An earthquake so near and so strong concerns the region."""
+
+    within_km: Annotated[float, Meta(gt=0, le=20000)]
+    magnitude: Annotated[float, Meta(ge=0, le=10)]
+
+
+class EarthquakeFeed(Shape, frozen=True, kw_only=True):
+    """BMKG's latest earthquake (autogempa.json), and which of them begin surge mode."""
+
+    url: Annotated[str, Meta(pattern=r"^(https?://[^\s@/?#]+(/[^\s@]*)?)?$")] = ""
+    """Nothing is asked of anybody while it is empty."""
+    every: Annotated[float, Meta(ge=1, le=3600)] = 30.0
+    timeout: Annotated[float, Meta(gt=0, le=60)] = 10.0
+    region: Region
+    thresholds: tuple[Threshold, ...] = (
+        Threshold(within_km=50.0, magnitude=4.5),
+        Threshold(within_km=150.0, magnitude=5.5),
+        Threshold(within_km=300.0, magnitude=6.5),
+    )
+    tsunami_within_km: Annotated[float, Meta(ge=0, le=20000)] = 500.0
+    """A quake that may bring a tsunami concerns the region from here on, whatever its magnitude;
+    0 for a region without a coast."""
+    max_age: Seconds = 1800.0
+    """An older earthquake begins nothing."""
+
+
+class Surge(Shape, frozen=True, kw_only=True):
+    """Siaga bencana: what changes while everyone calls at once. It is begun by hand or by a feed.
+
+    Every effect is a setting of its own; none of them ever refuses or ends a call.
+    """
+
+    lasts: Seconds = 7200.0
+    """It ends by itself this long after it was declared or last extended."""
+    announce: bool = True
+    """Say what happened in place of the greeting; such a prompt says, too, that all is recorded."""
+    prompt: PromptName = "siaga-bencana"
+    """What is said, unless who declares it names another."""
+    earthquake_prompt: PromptName = "siaga-gempa"
+    tsunami_prompt: PromptName = "siaga-tsunami"
+    prompts: tuple[PromptName, ...] = ()
+    """Others that may be named when surge mode is declared by hand."""
+    ask_own_need: Literal["wait", "inform", "no"] = "wait"
+    """Whether callers are asked to press a key if they need help themselves. Who presses nothing
+    waits behind those who did, at once or after the information; with "no" nobody is asked."""
+    need_key: Key = "1"
+    need_prompt: PromptName = "siaga-butuh-bantuan"
+    information: tuple[PromptName, ...] = ("siaga-informasi",)
+    need_priority: Annotated[int, Meta(ge=0, le=9)] = 8
+    other_priority: Annotated[int, Meta(ge=0, le=9)] = 3
+    category: Identifier | None = None
+    """Of callers who are asked; the centre's default when there is none."""
+    ring_all: bool = True
+    """Every idle operator of a queue is rung at once."""
+    wrap_up: Annotated[float, Meta(ge=0, le=3600)] = 5.0
+    """Time for the report while it lasts, when the policy's is longer."""
+    call_in: bool = True
+    """Operators whose shift it is not count as on duty while their phone is reachable."""
+    call_in_trunk: Identifier | None = None
+    """The trunk over which the own phones of those who are not there are rung (Operator.phone)."""
+    call_in_prompt: PromptName = "siaga-panggilan"
+    """What is said to them."""
+    hurry: Annotated[float, Meta(ge=1, le=100)] = 2.0
+    """The ladder's steps come so many times as early."""
+    feed: EarthquakeFeed | None = None
+
+
 class Centre(Shape, frozen=True, kw_only=True):
     """A pusat: its people, queues, menus and policy."""
 
@@ -297,6 +401,7 @@ class Centre(Shape, frozen=True, kw_only=True):
     default_queue: Identifier
     default_category: Identifier
     policy: Policy = Policy()
+    surge: Surge = Surge()
     queues: tuple[Queue, ...]
     categories: tuple[Category, ...]
     shifts: tuple[Shift, ...]

@@ -22,6 +22,8 @@ class Role(StrEnum):
     CALLER = "caller"
     OPERATOR = "operator"
     AGENCY = "agency"
+    STAFF = "staff"
+    """An operator on their own phone, who is called in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,17 @@ class Refused:
     """For people: what was found and what was expected."""
 
 
+class Reach(StrEnum):
+    """Whom a call rings at once, idle ones all together, when the ladder has come so far."""
+
+    EVERYONE = "everyone"
+    """All operators on shift, of any queue and skill."""
+    SUPERVISORS = "supervisors"
+    """All of the call's queue, and the supervisors."""
+    ALL = "all"
+    """All operators on shift, and the supervisors."""
+
+
 @dataclass(frozen=True, slots=True)
 class CheckPin:
     """Compare an operator's PIN; ``events.PinChecked`` answers. It is slow by design (argon2)."""
@@ -200,18 +213,20 @@ class JoinQueue:
     since: float
     skills: frozenset[str] = frozenset()
     """What the operator should have; while nobody there has it, anyone of the queue will do."""
+    reach: Reach | None = None
+    """Who is rung beyond that, whatever they can do."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeaveQueue:
-    """The call no longer wants an operator; an offer in flight is withdrawn."""
+    """The call no longer wants an operator; offers in flight are withdrawn."""
 
     call: CallId
 
 
 @dataclass(frozen=True, slots=True)
 class OfferTaken:
-    """The operator who was offered the call answered."""
+    """An operator who was offered the call answered; other offers of it are withdrawn."""
 
     call: CallId
     agent: str
@@ -219,7 +234,7 @@ class OfferTaken:
 
 @dataclass(frozen=True, slots=True)
 class OfferMissed:
-    """The operator who was offered the call did not answer (RONA), refused or could not be rung."""
+    """An operator who was offered the call did not answer (RONA), refused or could not be rung."""
 
     call: CallId
     agent: str

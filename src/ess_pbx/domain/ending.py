@@ -25,13 +25,24 @@ UNKNOWN_CAUSE = 0
 RELEASE_CHECK = 5.0
 """Seconds after which legs that should be gone are hung up once more."""
 
-_TIMERS = ("menu", "comfort", "ring", "agency", "ladder", "silence", "callback")
+_TIMERS = ("menu", "comfort", "agency", "ladder", "silence", "callback")
 _NOTHING_TO_REPORT = frozenset({Phase.CALLING_BACK, Phase.CALL_BACK_FAILED})
 
 
 def timer(call: CallId, kind: str) -> TimerId:
-    """A timer of a call; a call has at most one of each kind."""
+    """A timer of a call that has at most one of its kind; phones that ring have one each."""
     return TimerId(call, kind)
+
+
+def cancel_timers(turn: Turn) -> None:
+    """Nothing is due for this call any more."""
+    call = turn.call
+    for kind in _TIMERS:
+        turn.do(CancelTimer(timer(call.id, kind)))
+    for side in call.offers:
+        turn.do(CancelTimer(TimerId(call.id, "ring", side.leg)))
+    for rung in call.overflows:
+        turn.do(CancelTimer(TimerId(call.id, "overflow", rung.leg)))
 
 
 def end(turn: Turn, result: Result, reason: str, ended_by: Role | None, cause: int) -> None:
@@ -44,8 +55,7 @@ def end(turn: Turn, result: Result, reason: str, ended_by: Role | None, cause: i
         return
     hearing.quiet(turn)
     stop_operator_sound(turn)
-    for kind in _TIMERS:
-        turn.do(CancelTimer(timer(call.id, kind)))
+    cancel_timers(turn)
     # Phones first: an operator given back may be rung for the next call in the same moment.
     for leg in call.legs:
         turn.do(HangUp(leg))
@@ -55,9 +65,10 @@ def end(turn: Turn, result: Result, reason: str, ended_by: Role | None, cause: i
         turn.do(ReleaseAgent(call.id, call.operator.agent, wrap_up=spoke))
     turn.set(
         phase=Phase.ENDED,
-        offer=None,
+        offers=(),
         operator=None,
         agency=None,
+        overflows=(),
         termination=Termination(result, reason, ended_by),
     )
     turn.record(
@@ -94,7 +105,7 @@ def stopped(turn: Turn, _: CallEvent) -> None:
 def hang_up_stranger(turn: Turn, event: LegAnswered) -> None:
     """A phone whose offer was withdrawn was picked up in that moment; our own parties stay."""
     call = turn.call
-    sides = (call.offer, call.operator, call.agency)
+    sides = (*call.offers, call.operator, call.agency, *call.overflows)
     if event.leg == call.caller:
         # An operator who was rung before the caller was answered can be faster than our 200.
         turn.record(FactKind.CALL_ANSWERED)

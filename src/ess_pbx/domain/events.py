@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ess_pbx.domain.ids import CallId, LegId, PlaybackId
 
 if TYPE_CHECKING:
+    from ess_pbx.domain.earthquake import Earthquake
     from ess_pbx.domain.roster import Entry
 
 
@@ -143,6 +144,11 @@ class OperatorsMissing(CallEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class Hurried(CallEvent):
+    """The ladder comes earlier or later than when its next step was set."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping(CallEvent):
     """The Asterisk that holds the call is about to be stopped, on purpose."""
 
@@ -242,6 +248,20 @@ class PinChecked(CentreEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class EarthquakeReported(CentreEvent):
+    """The feed's latest earthquake; it may be told again."""
+
+    quake: Earthquake
+
+
+@dataclass(frozen=True, slots=True)
+class EarthquakeFeedRead(CentreEvent):
+    """The feed was asked: ``trouble`` is what is wrong with it, None when nothing is."""
+
+    trouble: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class AgentTimerFired(CentreEvent):
     """A timer of an operator (wrap-up, pause after a missed offer) ran out."""
 
@@ -262,6 +282,7 @@ CALL_EVENTS: tuple[type[CallEvent], ...] = (
     OfferMade,
     OfferWithdrawn,
     OperatorsMissing,
+    Hurried,
     Stopping,
     CallBackDue,
     CallBackWithdrawn,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ess_pbx.domain import hearing, priority, silence, waiting
+from ess_pbx.domain import hearing, priority, queueing, ringing, silence, waiting
 from ess_pbx.domain.call import Phase, Result, Then, Turn
 from ess_pbx.domain.classifying import classify, record_classification
 from ess_pbx.domain.config import Choice
-from ess_pbx.domain.effects import Answer, ArmTimer, CancelTimer, HangUp, LeaveQueue, Role
+from ess_pbx.domain.effects import Answer, ArmTimer, CancelTimer, LeaveQueue, Role
 from ess_pbx.domain.ending import UNKNOWN_CAUSE, end, timer
 from ess_pbx.domain.events import (
     Arrived,
@@ -68,7 +68,7 @@ def arrived(turn: Turn, event: Arrived) -> None:
     if centre.first_menu is not None:
         if centre.policy.search_at_once:
             record_classification(turn)
-            waiting.join(turn)
+            queueing.join(turn)
         turn.do(Answer(turn.call.caller))
         enter_menu(turn, centre.first_menu, *greeting)
         return
@@ -85,9 +85,10 @@ def enter_menu(turn: Turn, name: str, *before: str, closed: tuple[str, ...] = ()
     Where it is closed the caller goes elsewhere; ``closed`` are the menus that sent them on.
     """
     menu = turn.centre.menus[name]
-    if menu.hours is not None and turn.local is not None and not is_open(menu.hours, turn.local):
-        classify(turn, menu.hours.closed)
-        _go_on(turn, menu.hours.closed, *before, closed=(*closed, name))
+    hours, local = menu.hours, turn.local
+    if hours is not None and local is not None and not is_open(hours, local, holiday=turn.holiday):
+        classify(turn, hours.closed)
+        _go_on(turn, hours.closed, *before, closed=(*closed, name))
         return
     way = turn.call.menus
     way = (*(way[: way.index(name)] if name in way else way), name)
@@ -127,8 +128,8 @@ def timer_fired(turn: Turn, event: TimerFired) -> None:
     """Nothing was pressed; or an operator did not answer."""
     if event.timer.kind == "menu":
         _nothing_pressed(turn)
-    elif event.timer.kind == "ring":
-        waiting.timer_fired(turn, event)
+    elif event.timer.kind == ringing.RING:
+        ringing.not_answered(turn, event.timer)
     elif event.timer.kind == silence.TIMER and silence.fired(turn):
         # The menu's own time goes on when this is said too.
         turn.do(ArmTimer(timer(turn.call.id, "menu"), LONGEST_PROMPTS))
@@ -176,7 +177,7 @@ def _choose(turn: Turn, choice: Choice, *, pressed: bool) -> None:
     in_menu = turn.call.phase is Phase.IVR and turn.call.information is not Then.END
     moves = left_queue or turn.call.priority != before
     if in_menu and moves and turn.centre.policy.search_at_once:
-        waiting.join(turn)
+        queueing.join(turn)
 
 
 def _go_on(turn: Turn, choice: Choice, *before: str, closed: tuple[str, ...] = ()) -> None:
@@ -213,12 +214,8 @@ def _inform(turn: Turn, choice: Choice, *before: str) -> None:
 
 
 def _stop_searching(turn: Turn) -> None:
-    call = turn.call
-    if call.offer is not None:
-        # The phone first: an operator given back may be rung for the next call in this moment.
-        turn.do(HangUp(call.offer.leg), CancelTimer(timer(call.id, "ring")))
-        turn.set(offer=None)
-    turn.do(LeaveQueue(call.id))
+    ringing.stop_ringing(turn)
+    turn.do(LeaveQueue(turn.call.id))
 
 
 def _information_goes_on(turn: Turn) -> None:

@@ -7,8 +7,13 @@ from datetime import datetime
 from ess_pbx.domain.config import DAYS, Hours, OpenPeriod
 
 
-def is_open(hours: Hours, local: datetime) -> bool:
-    """Whether one of the periods covers ``local``, a time in the centre's own time zone."""
+def is_open(hours: Hours, local: datetime, *, holiday: bool = False) -> bool:
+    """Whether one of the periods covers ``local``, a time in the centre's own time zone.
+
+    On a ``holiday``, only where holidays are days like others.
+    """
+    if holiday and hours.holidays == "closed":
+        return False
     return any(_covers(period, local) for period in hours.open)
 
 

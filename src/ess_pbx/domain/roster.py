@@ -98,8 +98,11 @@ class Roster:
 
     def templates(self, day: date) -> tuple[Shift, ...]:
         """The shifts of a date: on a holiday those made for holidays, if the centre has any."""
-        holiday = any(entry.is_holiday for entry in self._of_date.get(day, ()))
-        return self._special if holiday and self._special else self._ordinary
+        return self._special if self._special and self.is_holiday(day) else self._ordinary
+
+    def is_holiday(self, day: date) -> bool:
+        """Whether a date is a holiday of the centre."""
+        return any(entry.is_holiday for entry in self._of_date.get(day, ()))
 
     def assigned(self, shift: Shift, day: date) -> frozenset[str]:
         """Whose duty a shift is on a date, before anyone takes it over or is away."""

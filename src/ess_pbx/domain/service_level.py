@@ -132,22 +132,23 @@ class CallFacts:
     def answered_after(self) -> float | None:
         """Seconds from INVITE to two-way audio with a human: the clock of every answer figure.
 
-        That is when the operator picked up, or when our own answer went out to the caller if that
-        was later. A greeting or menu is no answer. None when no operator answered.
+        That is when the operator picked up, or an agency that was rung for a caller in the queue;
+        or when our own answer went out to the caller if that was later. A greeting or menu is no
+        answer. None when nobody answered.
         """
-        if self.operator_answered is None:
-            return None
-        return max(self.operator_answered, self.caller_connected or 0.0)
+        humans = [self.operator_answered, *(consult.answered for consult in self.consults)]
+        first = min((each for each in humans if each is not None), default=None)
+        return None if first is None else max(first, self.caller_connected or 0.0)
 
     @property
     def step(self) -> Step:
         """The furthest step of the funnel that the call reached."""
         if any(consult.answered is not None for consult in self.consults):
             return Step.CLOSED if self.result == "success" else Step.AGENCY_ANSWERED
-        if any(consult.rung for consult in self.consults):
-            return Step.AGENCY_RUNG
         if self.operator_answered is not None:
-            return Step.ANSWERED
+            # An agency that only rang for a caller in the queue was no answer.
+            rung = any(consult.rung for consult in self.consults)
+            return Step.AGENCY_RUNG if rung else Step.ANSWERED
         if self.rung:
             return Step.RUNG
         if self.queued:

@@ -125,4 +125,4 @@ def leave(turn: Turn) -> None:
 
 def _ask(turn: Turn) -> None:
     turn.set(silence_asked=turn.now)
-    turn.record(FactKind.ANNOUNCED, prompt=ASK_PROMPT)
+    turn.record(FactKind.ANNOUNCED, prompt=ASK_PROMPT, position=None)

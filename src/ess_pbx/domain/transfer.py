@@ -6,14 +6,13 @@ an announcement and music.
 
 from __future__ import annotations
 
-from ess_pbx.domain import hearing, ids, operator_keys, silence, waiting
-from ess_pbx.domain.call import AgencySide, Phase, Result, Turn
+from ess_pbx.domain import hearing, operator_keys, ringing, silence, waiting
+from ess_pbx.domain.call import Phase, Result, Turn
 from ess_pbx.domain.effects import (
     ArmTimer,
     CancelTimer,
     HangUp,
     Join,
-    Originate,
     Part,
     PlayPrompt,
     PlayTone,
@@ -45,24 +44,14 @@ def consult(turn: Turn, code: str) -> None:
     if agency is None or call.operator is None:
         return
     silence.leave(turn)
-    leg = ids.agency_leg(call.id, call.made_legs + 1)
-    ring = turn.centre.policy.agency_ring
+    side = ringing.ring_agency(turn, agency)
     turn.do(
-        Originate(
-            call=call.id,
-            leg=leg,
-            role=Role.AGENCY,
-            address=agency.contact,
-            number=call.number,
-            name=waiting.shown_name(turn),
-            timeout=ring + 5,
-        ),
         Part(call.bridge, call.caller),
-        ArmTimer(timer(call.id, "agency"), ring),
+        ArmTimer(timer(call.id, "agency"), turn.centre.policy.agency_ring),
     )
-    turn.add_leg(leg, Role.AGENCY, agency.id)
-    turn.set(phase=Phase.CONSULT_RINGING, agency=AgencySide(agency, leg))
-    turn.record(FactKind.CONSULT_STARTED, agency=agency.id, agent=call.operator.agent, leg=leg)
+    turn.set(phase=Phase.CONSULT_RINGING, agency=side)
+    agent = call.operator.agent
+    turn.record(FactKind.CONSULT_STARTED, agency=agency.id, agent=agent, leg=side.leg)
     hearing.announce(turn, HOLD_PROMPT)
     tone = turn.new_playback()
     turn.set(operator_hears=tone)
@@ -144,7 +133,7 @@ def ringing_gone(turn: Turn, event: LegGone) -> None:
         case Role.CALLER:
             end(turn, Result.SUCCESS, "caller left during a consult", Role.CALLER, event.cause)
         case Role.AGENCY:
-            _consult_failed(turn, waiting.reason_of(event.cause))
+            _consult_failed(turn, ringing.reason_of(event.cause))
         case Role.OPERATOR:
             _drop_agency(turn, "the operator left")
             _requeue_without_operator(turn)

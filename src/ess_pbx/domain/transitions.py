@@ -10,8 +10,19 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
-from ess_pbx.domain import calling_back, ending, hearing, ivr, silence, talking, transfer, waiting
-from ess_pbx.domain.call import Call, Phase, Turn
+from ess_pbx.domain import (
+    calling_back,
+    ending,
+    hearing,
+    ivr,
+    ladder,
+    ringing,
+    silence,
+    talking,
+    transfer,
+    waiting,
+)
+from ess_pbx.domain.call import Call, Phase, Places, Turn
 from ess_pbx.domain.config import Centre
 from ess_pbx.domain.effects import Effect, Illegal, LeaveQueue
 from ess_pbx.domain.events import (
@@ -20,6 +31,7 @@ from ess_pbx.domain.events import (
     CallBackDue,
     CallBackWithdrawn,
     CallEvent,
+    Hurried,
     KeyPressed,
     LegAnswered,
     LegGone,
@@ -78,6 +90,7 @@ _HUMANS = rules(
     on(OfferMade, unwanted_offer),
     on(OfferWithdrawn, illegal),
     on(OperatorsMissing, ignored),
+    on(Hurried, ignored),
     on(Stopping, ending.stopped),
     on(CallBackDue, illegal),
     on(CallBackWithdrawn, ignored),
@@ -111,9 +124,10 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
         on(PlaybackBegan, hearing.began),
         on(PlaybackEnded, ivr.playback_ended),
         on(TimerFired, ivr.timer_fired),
-        on(OfferMade, waiting.offer),
-        on(OfferWithdrawn, waiting.withdrawn),
+        on(OfferMade, ringing.offer),
+        on(OfferWithdrawn, ringing.withdrawn),
         on(OperatorsMissing, ivr.nobody_there),
+        on(Hurried, ignored),
         on(Stopping, ending.stopped),
         on(CallBackDue, illegal),
         on(CallBackWithdrawn, ignored),
@@ -129,9 +143,10 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
         on(PlaybackBegan, hearing.began),
         on(PlaybackEnded, hearing.ended),
         on(TimerFired, waiting.timer_fired),
-        on(OfferMade, waiting.offer),
-        on(OfferWithdrawn, waiting.withdrawn),
+        on(OfferMade, ringing.offer),
+        on(OfferWithdrawn, ringing.withdrawn),
         on(OperatorsMissing, waiting.nobody_there),
+        on(Hurried, ladder.arm_anew),
         on(Stopping, ending.stopped),
         on(CallBackDue, illegal),
         on(CallBackWithdrawn, ignored),
@@ -194,12 +209,21 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
 
 
 def decide(
-    call: Call, event: CallEvent, now: float, centre: Centre, local: datetime | None = None
+    call: Call,
+    event: CallEvent,
+    now: float,
+    centre: Centre,
+    local: datetime | None = None,
+    *,
+    holiday: bool = False,
+    queue: Places | None = None,
+    hurry: float = 1.0,
 ) -> tuple[Call, list[Effect]]:
     """What becomes of a call by an event at ``now`` (monotonic seconds), and what is to be done.
 
-    ``local`` is the centre's time of day, for opening hours.
+    ``local`` is the centre's time of day, on a ``holiday`` or not, for opening hours; ``queue``
+    knows the call's place, and the ladder comes ``hurry`` times as early as the policy says.
     """
-    turn = Turn(call, now, centre, local)
+    turn = Turn(call, now, centre, local, holiday=holiday, queue=queue, hurry=hurry)
     TABLE[call.phase][type(event)](turn, event)
     return turn.call, turn.effects

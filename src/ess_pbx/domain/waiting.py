@@ -2,55 +2,25 @@
 
 from __future__ import annotations
 
-from ess_pbx.domain import hearing, ids, priority, silence
+from ess_pbx.domain import comfort, hearing, ladder, overflow, priority, ringing, silence
 from ess_pbx.domain.call import OperatorSide, Phase, Turn
 from ess_pbx.domain.classifying import classify
-from ess_pbx.domain.config import LANGUAGE_SKILL, Centre
-from ess_pbx.domain.effects import (
-    ArmTimer,
-    CancelTimer,
-    CreateBridge,
-    HangUp,
-    Join,
-    JoinQueue,
-    OfferMissed,
-    OfferTaken,
-    Originate,
-    Role,
-)
-from ess_pbx.domain.ending import caller_left, hang_up_stranger, timer
+from ess_pbx.domain.effects import CreateBridge, Join, OfferTaken
+from ess_pbx.domain.ending import caller_left, cancel_timers, hang_up_stranger
 from ess_pbx.domain.events import (
     CallEvent,
     KeyPressed,
     LegAnswered,
     LegGone,
     LegRang,
-    OfferMade,
-    OfferWithdrawn,
     TimerFired,
 )
 from ess_pbx.domain.facts import FactKind
+from ess_pbx.domain.queueing import join, skills_for
 
 WAIT_PROMPT = "mohon-tunggu"
-COMFORT_PROMPT = "antrean-lanjut"
 NO_OPERATOR_PROMPT = "tidak-ada-operator"
 TOP_PRIORITY = 9
-
-REASONS = {
-    17: "busy",
-    18: "no answer",
-    19: "no answer",
-    20: "not registered",
-    21: "refused",
-    27: "unreachable",
-    3: "unreachable",
-}
-"""Q.850 causes of a leg that was never answered, in words."""
-
-
-def reason_of(cause: int) -> str:
-    """Why a leg was not answered."""
-    return REASONS.get(cause, f"failed (cause {cause})")
 
 
 def queue_call(turn: Turn, *prompts: str) -> None:
@@ -61,7 +31,7 @@ def queue_call(turn: Turn, *prompts: str) -> None:
 
 def requeue(turn: Turn) -> None:
     """A caller who had a human lost them: back to the head of the queue, age kept."""
-    turn.set(operator=None, agency=None, dialled="")
+    turn.set(operator=None, agency=None, dialled="", lost_at=turn.now)
     priority.raise_to(turn, priority.CUT_OFF, TOP_PRIORITY)
     begin(turn)
     hearing.announce(turn, WAIT_PROMPT)
@@ -72,164 +42,68 @@ def begin(turn: Turn) -> None:
     """From now on the caller does nothing but wait."""
     turn.set(phase=Phase.WAITING)
     join(turn)
-    turn.do(ArmTimer(timer(turn.call.id, "comfort"), turn.centre.policy.comfort))
-    _arm_ladder(turn)
-
-
-def join(turn: Turn) -> None:
-    """Queue the call as it stands, or move it there; its age counts from its arrival."""
-    call = turn.call
-    turn.record(FactKind.QUEUED, queue=call.queue, priority=call.priority)
-    _join(turn)
-
-
-def _join(turn: Turn) -> None:
-    call = turn.call
-    since = call.arrived - call.head_start
-    turn.do(JoinQueue(call.id, call.queue, call.priority, since, skills_for(turn)))
-
-
-def skills_for(turn: Turn) -> frozenset[str]:
-    """What the call's category and language ask of an operator."""
-    call = turn.call
-    if call.any_skills:
-        return frozenset()
-    return skills_of(turn.centre, call.category, call.language)
-
-
-def skills_of(centre: Centre, category: str, language: str) -> frozenset[str]:
-    """What a category and a language ask of an operator."""
-    asked = next((each.skills for each in centre.categories if each.id == category), ())
-    if language == centre.language:
-        return frozenset(asked)
-    return frozenset({*asked, LANGUAGE_SKILL + language})
-
-
-def offer(turn: Turn, event: OfferMade) -> None:
-    """Ring the phone of the operator whom the queue chose: one request, before all else."""
-    call, policy = turn.call, turn.centre.policy
-    leg = ids.operator_leg(call.id, call.made_legs + 1)
-    turn.do(
-        Originate(
-            call=call.id,
-            leg=leg,
-            role=Role.OPERATOR,
-            address=event.agent,
-            number=call.number,
-            name=shown_name(turn),
-            timeout=policy.ring + 5,
-        ),
-        ArmTimer(timer(call.id, "ring"), policy.ring),
-    )
-    turn.add_leg(leg, Role.OPERATOR, event.agent)
-    turn.set(offer=OperatorSide(event.agent, leg))
-    turn.record(FactKind.OFFERED, agent=event.agent, leg=leg)
-
-
-def shown_name(turn: Turn) -> str:
-    """What a phone shows with the call: that its caller cannot speak, its category, and that
-    there is no number, each when so.
-    """
-    call = turn.call
-    named = {category.id: category.name for category in turn.centre.categories}
-    category = named.get(call.category, call.category)
-    if call.phase is Phase.CALLING_OPERATOR:
-        category = f"Telepon balik {category}"
-    shown = category if call.number else f"{category}, {call.display}"
-    return f"{silence.SHOWN}, {shown}" if call.silent else shown
+    comfort.arm(turn)
+    ladder.arm(turn)
 
 
 def rang(turn: Turn, event: LegRang) -> None:
-    """The operator's phone rings."""
-    offered = turn.call.offer
-    if offered is not None and event.leg == offered.leg:
+    """An operator's phone rings, or an agency's."""
+    if (offered := ringing.offered_on(turn, event.leg)) is not None:
         turn.record(FactKind.OPERATOR_RUNG, agent=offered.agent, leg=event.leg)
+    elif (rung := overflow.rung_on(turn, event.leg)) is not None:
+        turn.record(FactKind.AGENCY_RUNG, agency=rung.agency.id, leg=event.leg)
 
 
 def answered(turn: Turn, event: LegAnswered) -> None:
-    """Our 200 is out, or the operator picked up."""
-    call = turn.call
-    if call.offer is not None and event.leg == call.offer.leg:
-        _connect(turn, call.offer)
+    """Our 200 is out, or somebody picked up."""
+    if (offered := ringing.offered_on(turn, event.leg)) is not None:
+        _connect(turn, offered)
+    elif (rung := overflow.rung_on(turn, event.leg)) is not None:
+        overflow.answered(turn, rung)
     else:
         hang_up_stranger(turn, event)
 
 
 def _connect(turn: Turn, operator: OperatorSide) -> None:
     call = turn.call
-    for kind in ("ring", "comfort", "menu", "ladder"):
-        turn.do(CancelTimer(timer(call.id, kind)))
+    cancel_timers(turn)
     hearing.quiet(turn)
     if not call.bridged:
         turn.do(CreateBridge(call.bridge))
-    turn.do(Join(call.bridge, (call.caller, operator.leg)), OfferTaken(call.id, operator.agent))
-    turn.set(phase=Phase.TALKING, bridged=True, offer=None, operator=operator, dialled="")
+    turn.do(Join(call.bridge, (call.caller, operator.leg)))
+    ringing.stop_ringing(turn, but=operator.leg)
+    overflow.give_up(turn, "answered elsewhere")
+    turn.do(OfferTaken(call.id, operator.agent))
+    turn.set(phase=Phase.TALKING, bridged=True, operator=operator, dialled="")
     turn.record(FactKind.OPERATOR_ANSWERED, agent=operator.agent, leg=operator.leg)
     silence.connected(turn)
 
 
 def gone(turn: Turn, event: LegGone) -> None:
-    """The caller left, or the phone that was offered the call refused it or vanished."""
-    call = turn.call
-    if event.leg == call.caller:
+    """The caller left, or a phone that rang for them refused or vanished."""
+    if event.leg == turn.call.caller:
         caller_left(turn, event)
         return
     turn.drop_leg(event.leg, event.cause)
-    if call.offer is not None and event.leg == call.offer.leg:
-        _missed(turn, call.offer, reason_of(event.cause))
+    if (offered := ringing.offered_on(turn, event.leg)) is not None:
+        ringing.missed(turn, offered, ringing.reason_of(event.cause))
+    elif (rung := overflow.rung_on(turn, event.leg)) is not None:
+        overflow.failed(turn, rung, ringing.reason_of(event.cause))
 
 
 def timer_fired(turn: Turn, event: TimerFired) -> None:
-    """Ring time is over, or it is time to say that we are still there."""
-    call = turn.call
-    if event.timer.kind == "ring" and call.offer is not None:
-        turn.do(HangUp(call.offer.leg))
-        _missed(turn, call.offer, "no answer")
-    elif event.timer.kind == "comfort":
-        turn.do(ArmTimer(event.timer, turn.centre.policy.comfort))
-        if call.playing is None:
-            hearing.announce(turn, COMFORT_PROMPT)
-    elif event.timer.kind == "ladder":
-        _climb(turn)
-    elif event.timer.kind == silence.TIMER:
-        silence.fired(turn)
-
-
-def _arm_ladder(turn: Turn) -> None:
-    """When the next step is due, counted from the call's arrival; none when it changes nothing."""
-    call, ladder = turn.call, turn.centre.policy.ladder
-    if call.rungs < len(ladder) and skills_for(turn):
-        due = call.arrived + ladder[call.rungs].after
-        turn.do(ArmTimer(timer(call.id, "ladder"), max(0.0, due - turn.now)))
-
-
-def _climb(turn: Turn) -> None:
-    """The caller has waited long: the next step."""
-    rung = turn.centre.policy.ladder[turn.call.rungs]
-    turn.set(rungs=turn.call.rungs + 1, any_skills=True)
-    turn.record(FactKind.LADDER_STEP, step=rung.step, after=rung.after)
-    if rung.prompt is not None:
-        hearing.announce(turn, rung.prompt)
-    _join(turn)
-
-
-def _missed(turn: Turn, offered: OperatorSide, reason: str) -> None:
-    turn.set(offer=None)
-    turn.record(FactKind.OFFER_MISSED, agent=offered.agent, leg=offered.leg, reason=reason)
-    turn.do(
-        CancelTimer(timer(turn.call.id, "ring")),
-        OfferMissed(turn.call.id, offered.agent, reason),
-    )
-
-
-def withdrawn(turn: Turn, event: OfferWithdrawn) -> None:
-    """Whoever is being rung takes no calls any more: the queue has the next one."""
-    offered = turn.call.offer
-    if offered is None or offered.agent != event.agent:
-        return
-    turn.set(offer=None)
-    turn.record(FactKind.OFFER_MISSED, agent=offered.agent, leg=offered.leg, reason=event.reason)
-    turn.do(HangUp(offered.leg), CancelTimer(timer(turn.call.id, "ring")))
+    """Ring time is over, it is time to say that we are still there, or to do more."""
+    match event.timer.kind:
+        case ringing.RING:
+            ringing.not_answered(turn, event.timer)
+        case overflow.OVERFLOW:
+            overflow.not_answered(turn, event.timer)
+        case comfort.COMFORT:
+            comfort.comfort(turn)
+        case ladder.LADDER:
+            ladder.climb(turn)
+        case silence.TIMER:
+            silence.fired(turn)
 
 
 def nobody_there(turn: Turn, _: CallEvent) -> None:
@@ -240,7 +114,7 @@ def nobody_there(turn: Turn, _: CallEvent) -> None:
         turn.set(announcements=())
     else:
         hearing.quiet(turn)
-    hearing.announce(turn, NO_OPERATOR_PROMPT)
+    comfort.say(turn, NO_OPERATOR_PROMPT)
 
 
 def key(turn: Turn, event: KeyPressed) -> None:
@@ -265,5 +139,4 @@ def key(turn: Turn, event: KeyPressed) -> None:
     if (turn.call.queue, turn.call.priority, skills_for(turn)) != before:
         join(turn)
         # What is asked of an operator may have changed with it.
-        turn.do(CancelTimer(timer(turn.call.id, "ladder")))
-        _arm_ladder(turn)
+        ladder.arm_anew(turn)

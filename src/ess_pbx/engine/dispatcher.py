@@ -36,10 +36,20 @@ from ess_pbx.engine.executor import Executor
 from ess_pbx.engine.journal import Journal
 from ess_pbx.engine.timers import Timers
 
-ALARMS = frozenset({FactKind.ALARM_RAISED, FactKind.ALARM_CLEARED, FactKind.RECORDING_FAILED})
+ALARMS = frozenset(
+    {
+        FactKind.ALARM_RAISED,
+        FactKind.ALARM_CLEARED,
+        FactKind.RECORDING_FAILED,
+        FactKind.SURGE_DECLARED,
+        FactKind.WALLBOARD_ALARM,
+    }
+)
 PRIVATE = frozenset({"fields"})
 """What people write in a report is nobody's who reads the log."""
 LONGEST_ORIGINS = 10_000
+OWN_FIELDS = {"call": "agent_call", "event": "earthquake", "ms": "fact_ms"}
+"""What a fact's key is called in the log where the log's line has a field of that name itself."""
 CHECKPOINT_FACTS = 10_000
 """After so many facts all that is remembered is written anew: the next start reads no further."""
 LOG_SECONDS = 0.002
@@ -109,8 +119,12 @@ class Dispatcher:
         It is the call's centre's, unless one is named.
         """
         concerned = self.centres.home(call) if centre is None else self.centres[centre]
-        concerned.saw(call, kind, data, self._clock.monotonic())
         self._write(call, kind, data, concerned.config.id)
+        try:
+            concerned.saw(call, kind, data, self._clock.monotonic())
+        except Exception:
+            # What is remembered is less than what is on record.
+            self._log.exception("fact.not_remembered", kind=kind)
 
     def _write(
         self, call: CallId | None, kind: FactKind, data: Mapping[str, JSON], centre: str
@@ -226,5 +240,5 @@ class Dispatcher:
 
 
 def _field(name: str) -> str:
-    """A fact's key as a log field; ``call`` is the log's own."""
-    return "agent_call" if name == "call" else name
+    """A fact's key as a log field; some names are the log's own."""
+    return OWN_FIELDS.get(name, name)

@@ -61,7 +61,7 @@ class Duty:
     def read_clock(self, wall: float, *, phones_known: bool) -> None:
         """It is ``wall`` (epoch seconds): whose duty is it, in the centre's own time zone?"""
         local = datetime.fromtimestamp(wall, self._zone)
-        on_duty = self._core.roster.on_duty(local)
+        on_duty = self._core.on_duty(local)
         if on_duty != self.on_duty:
             self.on_duty = on_duty
             self._log.info("shift.on_duty", centre=self._centre, operators=sorted(on_duty))

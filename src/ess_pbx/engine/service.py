@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -22,7 +23,14 @@ from ess_pbx.db.connect import create_engine
 from ess_pbx.db.projector import Projector
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.centres import Centres
-from ess_pbx.domain.events import LegAnswered, PlaybackEnded, Stopping
+from ess_pbx.domain.earthquake import Earthquake
+from ess_pbx.domain.events import (
+    EarthquakeFeedRead,
+    EarthquakeReported,
+    LegAnswered,
+    PlaybackEnded,
+    Stopping,
+)
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId, LegId, call_of
 from ess_pbx.engine import recordings
@@ -36,6 +44,7 @@ from ess_pbx.engine.recall import recall
 from ess_pbx.engine.reconcile import reconcile, talking_in
 from ess_pbx.engine.stream_watch import StreamWatch
 from ess_pbx.errors import AriError, AriRefusedError
+from ess_pbx.feeds.bmkg import BmkgFeed
 from ess_pbx.settings.credentials import Credentials
 from ess_pbx.settings.entry import trunks_of
 from ess_pbx.settings.model import Settings
@@ -143,6 +152,7 @@ class Engine:
             # Each of its own: a roster on a disk that does not answer holds up one centre only.
             *(asyncio.create_task(self._watch_clock(duty), name="clock") for duty in self._duties),
         ]
+        self._watch_earthquakes()
         await self.ari.start()
         await self.ari.wait_connected(timeout)
 
@@ -311,7 +321,7 @@ class Engine:
             talking_in(bridges, {channel.id for channel in channels}),
             unanswered={channel.id for channel in channels if channel.state != "Up"},
             desk_channels={each.id for each in channels if each.dialplan.context == DESK_CONTEXT},
-            desk_calls=self.centres.desk_calls,
+            beside=self.centres.beside,
         )
         for event in outcome.gone:
             self.dispatcher.feed(event)
@@ -351,6 +361,26 @@ class Engine:
 
     def _journal_trouble(self, reason: str) -> None:
         self._log.error("journal.trouble", reason=reason)
+
+    def _watch_earthquakes(self) -> None:
+        for centre in self.settings.centres:
+            feed, name = centre.surge.feed, centre.id
+            if feed is None or not feed.url:
+                # What was wrong with an address that is asked no more is no alarm.
+                self.dispatcher.feed(EarthquakeFeedRead(None, centre=name))
+                continue
+            bmkg = BmkgFeed(
+                feed,
+                on_quake=partial(self._earthquake, name),
+                on_trouble=partial(self._feed_read, name),
+            )
+            self._watches.append(asyncio.create_task(bmkg.run(), name="earthquakes"))
+
+    def _earthquake(self, centre: str, quake: Earthquake) -> None:
+        self.dispatcher.feed(EarthquakeReported(quake, centre=centre))
+
+    def _feed_read(self, centre: str, trouble: str | None) -> None:
+        self.dispatcher.feed(EarthquakeFeedRead(trouble, centre=centre))
 
     async def _watch_clock(self, duty: Duty) -> None:
         while True:

@@ -23,10 +23,12 @@ from ess_pbx.domain.config import LANGUAGE_SKILL, Policy, Shift
 from ess_pbx.domain.shift import is_on
 from ess_pbx.errors import SettingsError
 from ess_pbx.prompts.catalogue import load_catalogue
+from ess_pbx.settings.ladder_checks import check_ladder
 from ess_pbx.settings.menu_checks import Targets, check_menus
 from ess_pbx.settings.menus import MenuFile, read_menus
 from ess_pbx.settings.model import CentreTable
 from ess_pbx.settings.reading import INVALID, Problems, holds_invalid, shown
+from ess_pbx.settings.surge_checks import check_surge
 
 SECTIONS = ("queues", "categories", "shifts", "operators", "agencies")
 """The tables of a centre's settings that occur more than once."""
@@ -129,6 +131,13 @@ class CentreChecks:
                     self._known(path, operator, extensions, "an operator's extension")
                     if operator in element.operators[:index]:
                         self.problems.add(path, f"{shown(operator)} again", "each operator once")
+        supervisors = {e.extension for _, e in self._each("operators") if e.role == "supervisor"}
+        for at, queue in self._each("queues"):
+            for index, operator in enumerate(queue.operators):
+                if operator in supervisors:
+                    found = f"{shown(operator)}, a supervisor"
+                    expected = "an operator; supervisors are rung by the ladder"
+                    self.problems.add(("queues", at, "operators", index), found, expected)
         for at, agency in self._each("agencies"):
             for index, name in enumerate(agency.categories):
                 path = ("agencies", at, "categories", index)
@@ -166,6 +175,10 @@ class CentreChecks:
             self.problems.add(("shifts",), "none", "one shift or more")
         if self.values["operators"] == ():
             self.problems.add(("operators",), "none", "one operator or more")
+        elif not holds_invalid(self.values["operators"]) and all(
+            operator.role == "supervisor" for _, operator in self._each("operators")
+        ):
+            self.problems.add(("operators",), "supervisors only", "one operator or more")
         centre = self.values["centre"]
         rostered = centre is not INVALID and centre.roster is not None
         for at, shift in self._each("shifts"):
@@ -190,7 +203,7 @@ class CentreChecks:
             return
         on_duty = {extension for shift in shifts for extension in shift.operators}
         for at, operator in self._each("operators"):
-            if operator.extension not in on_duty:
+            if operator.extension not in on_duty and operator.role == "operator":
                 self.warnings.add(("operators", at), "on no shift", "one shift or more")
 
     def _centre(self, table: CentreTable, folder: Path | None) -> None:
@@ -209,10 +222,15 @@ class CentreChecks:
         prompts, languages = self._catalogue(table, folder)
         if not holds_invalid(self.values["policy"]):
             self._breaks(self.values["policy"], prompts)
+        if self.values["policy"] is not INVALID:
+            check_ladder(self.values["policy"], self._names("agencies"), prompts, self.problems)
         self._skills(languages, rostered=table.roster is not None)
         if table.greeting and prompts is not None and table.greeting not in prompts:
             expected = f"a prompt in the catalogue ({', '.join(sorted(prompts))})"
             self.problems.add(("centre", "greeting"), shown(table.greeting), expected)
+        if self.values["surge"] is not INVALID:
+            surge, given = self.values["surge"], self.raw.get("surge", {})
+            check_surge(surge, given, prompts, categories, self.problems, self.warnings)
         whole = True
         if table.menus is not None:
             file = self.base / table.menus

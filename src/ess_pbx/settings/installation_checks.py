@@ -56,6 +56,7 @@ class InstallationChecks:
         self._trunks()
         self._numbers()
         self._centres_of_trunks()
+        self._trunks_of_centres()
         self._apart()
         if values["asterisk"] is not INVALID:
             self._ports(values["asterisk"])
@@ -132,6 +133,30 @@ class InstallationChecks:
             if each.id is not None and each.id not in reached:
                 found = f"{shown(each.id)}, which no trunk has an entry number of"
                 each.warnings.add(("centre", "id"), found, "one, for calls to come in")
+
+    def _trunks_of_centres(self) -> None:
+        """Hold the trunks that centres name against those there are."""
+        trunks = self.file.names("trunks")
+        for each in self.centres:
+            surge = each.file.values["surge"]
+            if surge is INVALID:
+                continue
+            if surge.call_in_trunk is not None and self.whole:
+                if surge.call_in_trunk not in trunks:
+                    each.problems.add(
+                        ("surge", "call_in_trunk"),
+                        shown(surge.call_in_trunk),
+                        f"the id of a trunk ({', '.join(trunks) or 'there are none'})",
+                    )
+                continue
+            for at, operator in each.file.each("operators"):
+                if operator.phone is not None and surge.call_in:
+                    each.warnings.add(
+                        ("operators", at, "phone"),
+                        f"{shown(operator.phone)}, which nothing rings",
+                        "[surge] call_in_trunk, to be called in over",
+                    )
+                    break
 
     def _apart(self) -> None:
         """Hold the centres apart: by their ids, and by the extensions of their operators."""

@@ -135,6 +135,7 @@ def _centre(checks: CentreChecks) -> Centre:
         default_queue=table.default_queue,
         default_category=table.default_category,
         policy=checks.values["policy"],
+        surge=checks.values["surge"],
         **{name: checks.values[name] for name in SECTIONS},
         menus=checks.menus.menus,
         queue_keys=checks.menus.queue_keys,

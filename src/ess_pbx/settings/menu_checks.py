@@ -47,6 +47,9 @@ def check_menus(file: MenuFile, first: str | None, targets: Targets, problems: P
             expected = "another key, or silent_after = 0 in [policy]"
             problems.add((QUEUE_KEYS, key), found, expected)
         _check_targets(wanted, (QUEUE_KEYS, key), targets, problems)
+        if wanted.hint is not None and wanted.hint not in (targets.prompts or [wanted.hint]):
+            expected = "a prompt in the centre's catalogue"
+            problems.add((QUEUE_KEYS, key, "hint"), shown(wanted.hint), expected)
     if not whole:
         return
     reached = _reached(menus, first)

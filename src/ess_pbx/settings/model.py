@@ -27,6 +27,7 @@ from ess_pbx.domain.config import (
     Seconds,
     Shape,
     Shift,
+    Surge,
     Title,
 )
 from ess_pbx.errors import SettingsError
@@ -206,6 +207,7 @@ class CentreDocument(Shape, frozen=True, kw_only=True):
 
     centre: CentreTable
     policy: Policy = Policy()
+    surge: Surge = Surge()
     queues: tuple[Queue, ...]
     categories: tuple[Category, ...]
     shifts: tuple[Shift, ...]

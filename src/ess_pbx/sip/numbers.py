@@ -30,6 +30,7 @@ _WITHHELD = frozenset(
 )
 """Compared without spaces and in lower case."""
 _LONGEST_RAW = 256
+_LONGEST_E164 = len("+") + 15
 _LONGEST_LOCAL = 8
 _VISUAL = re.compile(r"[\s()\[\].\-/_\u2010-\u2015\u200b-\u200f\u202a-\u202e\u2060\ufeff]+")
 _DIALLED = re.compile(r"\+?[0-9]+")
@@ -135,7 +136,11 @@ def _valid(text: str, country: str) -> PhoneNumber | None:
         number = phonenumbers.parse(text, country)
     except NumberParseException:
         return None
-    return number if phonenumbers.is_valid_number(number) else None
+    if not phonenumbers.is_valid_number(number):
+        return None
+    # Some national plans have longer numbers; E.164 §6.2.1 has 15 digits, and no more are dialled.
+    digits = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    return number if len(digits) <= _LONGEST_E164 else None
 
 
 def _known(raw: str, number: PhoneNumber, country: str) -> Caller:

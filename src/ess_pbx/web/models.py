@@ -216,7 +216,8 @@ class CallView(Answer, frozen=True, kw_only=True):
     waiting: float | None
     """Seconds since it arrived without a human; None when one has it."""
     operator: str | None
-    offered_to: str | None
+    offered_to: tuple[str, ...]
+    """Whose phones ring for it."""
     agency: str | None
 
 

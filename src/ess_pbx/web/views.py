@@ -90,8 +90,8 @@ def _operator(centre: str, seat: Seat, names: dict[str, str]) -> OperatorView:
 
 def _call(centre: str, call: Call, account: Account, now: float) -> CallView:
     operator = None if call.operator is None else call.operator.agent
-    offered_to = None if call.offer is None else call.offer.agent
-    whole = account.sees_numbers or account.name in (operator, offered_to)
+    offered_to = tuple(side.agent for side in call.offers)
+    whole = account.sees_numbers or account.name in (operator, *offered_to)
     return CallView(
         centre=centre,
         id=call.id,

@@ -152,7 +152,7 @@ class Story:
     @property
     def operator(self) -> LegId:
         """The leg to the operator of the first call."""
-        side = self.call.operator or self.call.offer
+        side = self.call.operator or (self.call.offers[-1] if self.call.offers else None)
         assert side is not None
         return side.leg
 
@@ -167,9 +167,9 @@ class Story:
         return [dict(fact.data) for fact in of(self.all, Record) if fact.kind is kind]
 
     def armed(self, kind: str, owner: str = CALL) -> float | None:
-        """Seconds until a timer fires, or None."""
-        at = self.timers.get(TimerId(owner, kind))
-        return None if at is None else at - self.now
+        """Seconds until a timer fires, the first of its kind, or None."""
+        due = [at for each, at in self.timers.items() if (each.owner, each.kind) == (owner, kind)]
+        return min(due) - self.now if due else None
 
     def _follow(self, effect: EngineEffect) -> None:
         match effect:

@@ -139,7 +139,7 @@ def test_a_missed_offer_goes_to_the_next_and_pauses_who_missed_it() -> None:
 
     assert offers(missed) == [("c-1", "2002")]
     assert of(missed, ArmTimer) == [ArmTimer(TimerId("2001", PAUSE), 5)]
-    assert acd.waiting[call(1)].offered_to == "2002"
+    assert acd.waiting[call(1)].offers == ["2002"]
 
 
 def test_a_missed_call_keeps_its_place_before_younger_ones() -> None:
@@ -259,4 +259,4 @@ def test_what_does_not_fit_changes_nothing() -> None:
     assert acd.set_reachable("2001", True, 100) == []
     assert acd.timer_fired(TimerId("9999", WRAP_UP), 100) == []
     assert acd.timer_fired(TimerId("2001", PAUSE), 100) == []
-    assert acd.waiting[call(1)].offered_to == "2001"
+    assert acd.waiting[call(1)].offers == ["2001"]

@@ -179,9 +179,9 @@ def test_a_call_that_moves_leaves_nothing_behind_in_its_old_line() -> None:
 
     is_served(acd, 1, "2003", 50)
 
-    assert acd.waiting[CallId("c-2")].offered_to is None
+    assert acd.waiting[CallId("c-2")].offers == []
     is_served(acd, 0, "2001", 60)
-    assert acd.waiting[CallId("c-2")].offered_to == "2001"
+    assert acd.waiting[CallId("c-2")].offers == ["2001"]
 
 
 def test_who_misses_too_many_in_a_row_is_on_break_and_the_supervisor_is_told() -> None:
@@ -278,11 +278,11 @@ def test_a_caller_who_waited_long_for_skills_is_for_anyone() -> None:
     config = replace(a_centre(), default_category="medis")
     story = Story(config, phones=("2001", "2003"))
     story.arrives(CallId("first"))
-    story.answers(story.core.calls[CallId("first")].offer.leg)  # type: ignore[union-attr]
+    story.answers(story.core.calls[CallId("first")].offers[0].leg)
 
     story.arrives(CALL)
     story.after(29.9)
-    assert story.call.offer is None
+    assert story.call.offers == ()
     story.after(0.2)
 
     assert story.rung.address == "2003"

@@ -92,8 +92,7 @@ def made(story: Story) -> CallId:
 def picks_up(story: Story, call: CallId | None = None) -> CallId:
     """The operator who is offered the call-back."""
     call = call or made(story)
-    offer = story.core.calls[call].offer
-    assert offer is not None
+    (offer,) = story.core.calls[call].offers
     story.answers(offer.leg)
     return call
 

@@ -169,10 +169,10 @@ def test_two_calls_do_not_touch_each_other() -> None:
     story = talking(phones=("2001", "2002"))
     story.arrives(OTHER)
     other = story.core.calls[OTHER]
-    assert other.offer is not None
-    story.answers(other.offer.leg)
+    (offered,) = other.offers
+    story.answers(offered.leg)
 
     story.gone(OTHER)
 
     assert story.phase() is Phase.TALKING
-    assert of(story.effects, HangUp) == [HangUp(other.offer.leg)]
+    assert of(story.effects, HangUp) == [HangUp(offered.leg)]

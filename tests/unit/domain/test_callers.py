@@ -347,7 +347,7 @@ def answered(story: Story, call: CallId, number: str = NUMBER) -> None:
     """A call that an operator has."""
     story.arrives(call, caller_e164=number)
     story.answers(call)
-    story.answers(story.core.calls[call].offer.leg)  # type: ignore[union-attr]
+    story.answers(story.core.calls[call].offers[0].leg)
 
 
 @pytest.mark.parametrize(

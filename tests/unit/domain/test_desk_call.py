@@ -21,7 +21,8 @@ PIN = "246810"
 WITH_SUPERVISOR = replace(
     NO_MENU,
     operators=tuple(
-        replace(each, supervisor=each.extension == "2003") for each in NO_MENU.operators
+        replace(each, role="supervisor" if each.extension == "2003" else "operator")
+        for each in NO_MENU.operators
     ),
 )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time
+from datetime import date, datetime, time
+from typing import Literal
 
 import pytest
 from msgspec.structs import replace
@@ -10,10 +11,11 @@ from msgspec.structs import replace
 from ess_pbx.domain.call import Phase
 from ess_pbx.domain.config import Choice, Hours, Menu, OpenPeriod, QueueKey
 from ess_pbx.domain.effects import HangUp, Originate, PlayPrompt
-from ess_pbx.domain.events import ClockRead, PlaybackEnded
+from ess_pbx.domain.events import ClockRead, PlaybackEnded, RosterRead
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ivr import LONGEST_PROMPTS
 from ess_pbx.domain.opening import is_open
+from ess_pbx.domain.roster import Entry, Kind
 
 from .centre import CALL, CALLER, CENTRE, of
 from .story import Story
@@ -231,6 +233,20 @@ def test_a_menu_is_entered_only_while_it_is_open(day: int, heard: str) -> None:
 
     assert story.hears[CALL] == [heard]
     assert story.call.menu == ("kantor" if day == 5 else "utama")
+
+
+@pytest.mark.parametrize(("holidays", "heard"), [("open", "menu-kantor"), ("closed", "tutup")])
+def test_a_menu_may_be_closed_on_holidays_of_the_roster(
+    holidays: Literal["open", "closed"], heard: str
+) -> None:
+    hours = Hours(open=(OFFICE,), closed=CLOSED, holidays=holidays)
+    story = in_menu(menus={**MENUS, "kantor": replace(KANTOR, hours=hours)})
+    story.feed(RosterRead((Entry(date(2026, 1, 5), None, None, Kind.OFF),)))
+    story.feed(ClockRead(datetime(2026, 1, 5, 9)))
+
+    story.presses("7")
+
+    assert story.hears[CALL] == [heard]
 
 
 def test_a_first_menu_that_is_closed_sends_the_caller_on_after_the_greeting() -> None:

@@ -90,7 +90,7 @@ def test_a_call_that_rang_at_the_only_phone_waits_and_the_alarm_is_raised() -> N
     story.feed(EndBreak(BY, "2001"))
 
     assert story.rung.address == "2001"
-    assert story.core.acd.waiting[CALL].offered_to == "2001"
+    assert story.core.acd.waiting[CALL].offers == ["2001"]
 
 
 def test_a_call_that_rang_where_the_alarm_was_on_is_told_that_nobody_is_there() -> None:

@@ -149,6 +149,20 @@ def test_the_clock_stops_when_both_hear_each_other() -> None:
     assert a_call(greeted=True, caller_connected=0.5).answered_after is None
 
 
+def test_an_agency_that_answers_a_waiting_caller_is_an_answer_and_one_that_only_rang_is_none() -> (
+    None
+):
+    rang = Consult(agency="tetangga", started=60.0, rung=True)
+    answered = replace(rang, answered=64.0)
+
+    taken = a_call(queued=True, consults=(answered,), result="success", ended_by="caller")
+    given_up = a_call(queued=True, consults=(rang,), result="client", ended_by="caller")
+
+    assert (taken.answered_after, taken.outcome) == (64.0, Outcome.ANSWERED)
+    assert (given_up.answered_after, given_up.outcome) == (None, Outcome.ABANDONED)
+    assert an_answered_call(70.0, consults=(rang,)).answered_after == 70.0
+
+
 def test_the_threshold_itself_is_in_time_and_short_is_below_its_own() -> None:
     calls = [an_answered_call(10.0), an_answered_call(10.001)]
     calls += [an_abandoned_call(4.999), an_abandoned_call(5.0)]

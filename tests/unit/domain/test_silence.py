@@ -16,7 +16,7 @@ from ess_pbx.domain.silence import ACCEPTED_PROMPT, ASK_PROMPT, OPERATOR_PROMPT
 from .centre import CALL, CALLER, CENTRE, OTHER, POLICY, of
 from .story import Story
 
-ON = replace(POLICY, silent_after=10, silent_every=60, comfort=300)
+ON = replace(POLICY, silent_after=10, silent_every=60, comfort=300, ladder=())
 QUEUE = replace(CENTRE, first_menu=None, greeting=None, policy=ON)
 MENU = replace(CENTRE, policy=ON)
 
@@ -58,7 +58,7 @@ def test_a_caller_of_whom_nothing_is_heard_is_asked_for_a_key() -> None:
     story.after(0.2)
 
     assert story.hears[CALL] == [ASK_PROMPT]
-    assert story.facts(FactKind.ANNOUNCED) == [{"prompt": ASK_PROMPT}]
+    assert story.facts(FactKind.ANNOUNCED) == [{"prompt": ASK_PROMPT, "position": None}]
 
 
 def test_they_are_asked_again_after_some_time_and_not_before() -> None:

@@ -18,6 +18,7 @@ from ess_pbx.domain.events import (
     CallBackDue,
     CallBackWithdrawn,
     CallEvent,
+    Hurried,
     KeyPressed,
     LegAnswered,
     LegGone,
@@ -43,7 +44,7 @@ from .story import Story
 
 GHOST = operator_leg(CALL, 99)
 TIMERS = (
-    *("menu", "ring", "comfort", "agency", "callback", "release", "silence"),
+    *("menu", "ring", "comfort", "agency", "callback", "ladder", "release", "silence"),
     "of-a-later-version",
 )
 CAUSES = (0, 16, 17, 19, 127)
@@ -140,6 +141,9 @@ def plausible(story: Story) -> Iterator[CallEvent]:
         yield PlaybackBegan(CALL, each)
         yield PlaybackEnded(CALL, each)
     yield from (TimerFired(CALL, TimerId(CALL, kind)) for kind in TIMERS)
+    for leg in dict.fromkeys(legs):
+        yield from (TimerFired(CALL, TimerId(CALL, kind, leg)) for kind in ("ring", "overflow"))
+    yield Hurried(CALL)
     yield OfferMade(CALL, "2002")
     yield OfferWithdrawn(CALL, "2002", "break")
     yield OperatorsMissing(CALL)

@@ -20,7 +20,7 @@ from ess_pbx.domain.effects import (
 from ess_pbx.domain.events import OperatorsMissing, PlaybackEnded
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import bridge_of
-from ess_pbx.domain.waiting import reason_of
+from ess_pbx.domain.ringing import reason_of
 
 from .centre import CALL, NO_MENU, OTHER, of, requests
 from .given import talking, waiting
@@ -122,7 +122,7 @@ def test_an_operator_alone_rings_again_after_the_pause() -> None:
     story = waiting()
 
     story.after(12.1)
-    assert story.call.offer is None
+    assert story.call.offers == ()
     story.after(5)
 
     assert len(story.facts(FactKind.OFFERED)) == 2
@@ -189,6 +189,8 @@ def test_the_comfort_announcement_comes_again_and_again() -> None:
         story.after(19)
         assert story.hears[CALL] == ["music"]
         story.after(1)
+        assert story.hears[CALL] == ["antrean-nomor-1"]
+        story.prompt_over()
         assert story.hears[CALL] == ["antrean-lanjut"]
         story.prompt_over()
 

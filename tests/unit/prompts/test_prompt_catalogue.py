@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ess_pbx.domain import desks
+from ess_pbx.domain import comfort, desks
 from ess_pbx.domain.config import BREAK_REASONS
 from ess_pbx.errors import PromptError, SettingsError
 from ess_pbx.prompts.catalogue import load_catalogue, read_recording
@@ -44,6 +44,19 @@ NAMES_THE_ENGINE_PLAYS = {
     *desks.PROMPTS,
     desks.APOLOGY_PROMPT,
     *(str(each.prompt) for each in BREAK_REASONS),
+    "antrean-operator-lain",
+    "antrean-semua-operator",
+    "antrean-penyelia",
+    "antrean-pusat-lain",
+    "butuh-ambulans",
+    *(comfort.position_prompt(place) for place in range(1, 22)),
+    *comfort.KEY_PROMPTS.values(),
+    "siaga-bencana",
+    "siaga-gempa",
+    "siaga-tsunami",
+    "siaga-butuh-bantuan",
+    "siaga-informasi",
+    "siaga-panggilan",
 }
 
 

@@ -187,6 +187,13 @@ SHAPE = [
     ('= "1001"', '= "1001\\n"', '50: operators[0].extension: "1001\\n"; expected an extension'),
     ('= "1001"', "= 1001", "50: operators[0].extension: 1001; expected an extension in quotes"),
     ('ends = "19:00"', 'ends = "24:00"', '41: shifts[0].ends: "24:00"; expected a time of day'),
+    ('ends = "19:00"', 'ends = "19:00Z"', '41: shifts[0].ends: "19:00Z"; expected a time of day'),
+    ('"19:00"', '"19:00:00Z"', '41: shifts[0].ends: "19:00:00Z"; expected a time of day'),
+    (
+        '"Satu"',
+        '"Satu"\nrole = "chief"',
+        '52: operators[0].role: "chief"; expected one of operator',
+    ),
     ('["1001"]', '"1001"', '32: queues[0].operators: "1001"; expected a list'),
     ('"0254"', '"254"', '8: centre.area_code: "254"; expected an area code with its zero'),
     ("[policy]", "[[policy]]", "9: policy: a list; expected a table with ring"),
@@ -199,7 +206,44 @@ SHAPE = [
     ('state = "state"', "state = 3", "17: folders.state: 3; expected a path in quotes"),
 ]
 
+RUNG = '{after = 9, step = "ring-all"}'
+
+
+def with_ladder(*rungs: str) -> str:
+    return f"ladder = [{', '.join(rungs)}]"
+
+
 TOGETHER = [
+    (
+        "ring = 12",
+        with_ladder(RUNG, '{after = 9, step = "supervisors"}'),
+        "10: policy.ladder[1].after: 9; expected above 9, for the step before it comes first",
+    ),
+    (
+        "ring = 12",
+        with_ladder('{after = 9, step = "ring-all", prompt = "selamat"}'),
+        '10: policy.ladder[0].prompt: "selamat"; expected a prompt in the centre\'s catalogue',
+    ),
+    (
+        "ring = 12",
+        with_ladder('{after = 9, step = "overflow", to = "pks"}'),
+        '10: policy.ladder[0].to: "pks"; expected the id of an agency (psc)',
+    ),
+    (
+        "ring = 12",
+        with_ladder('{after = 9, step = "overflow"}'),
+        "10: policy.ladder[0].to: missing; expected the id of an agency (psc)",
+    ),
+    (
+        "ring = 12",
+        with_ladder('{after = 9, step = "ring-all", to = "psc"}'),
+        '10: policy.ladder[0].to: "psc" with ring-all; expected nothing: only "overflow" has it',
+    ),
+    (
+        '"Satu"',
+        '"Satu"\nrole = "supervisor"',
+        '32: queues[0].operators[0]: "1001", a supervisor; expected an operator',
+    ),
     ('queue = "umum"\n[[s', 'queue = "um"\n[[s', '36: categories[0].queue: "um"; expected the id'),
     ('["1002"]', '["1002", "1009"]', '48: shifts[1].operators[1]: "1009"; expected an operator'),
     ('["1002"]', '["1002", "1002"]', '48: shifts[1].operators[1]: "1002" again; expected each'),

@@ -194,6 +194,10 @@ def test_a_file_that_is_wrong_is_named_with_its_line(
             "utama:\n  otherwise: {}\nqueue_keys:\n  3: {category: medis}",
             '4: queue_keys.3.category: "medis"; expected the id of a category (lainnya)',
         ),
+        (
+            "utama:\n  otherwise: {}\nqueue_keys:\n  3: {priority: 8, hint: x}",
+            '4: queue_keys.3.hint: "x"; expected a prompt in the centre\'s catalogue',
+        ),
     ],
 )
 def test_menus_that_do_not_fit_together_are_named_with_the_line(
@@ -209,7 +213,7 @@ def test_hours_information_and_keys_of_the_queue_are_read(tmp_path: Path) -> Non
     path = tmp_path / "menus.yaml"
     path.write_text(
         f"{OPEN}    closed: {{back: true}}\n  keys:\n    1: {{information: [a], then: end}}\n"
-        "queue_keys:\n  3: {category: medis, play: [b]}\n"
+        "queue_keys:\n  3: {category: medis, play: [b], hint: c}\n"
     )
 
     file, problems = read_menus(path)
@@ -220,7 +224,7 @@ def test_hours_information_and_keys_of_the_queue_are_read(tmp_path: Path) -> Non
         open=(OpenPeriod(since=time(7), to=time(15)),), closed=Choice(back=True)
     )
     assert menu.keys["1"] == Choice(information=("a",), then="end")
-    assert file.queue_keys == {"3": QueueKey(category="medis", play=("b",))}
+    assert file.queue_keys == {"3": QueueKey(category="medis", play=("b",), hint="c")}
 
 
 def test_a_menu_behind_a_key_may_end_the_call_when_closed_and_lead_back(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_every_wrong_cell_is_named_with_file_row_column_and_what_was_expected() 
         '"libur", or "libur:" and the reason',
         'roster.csv:2: regu: "sore"; expected the id of a shift (pagi, siang, malam)',
         'roster.csv:2: operator: "10"; expected an operator\'s extension '
-        "(1001, 1002, 1003, 1004, 1005, 1006)",
+        "(1001, 1002, 1003, 1004, 1005, 1006, 1007)",
         'roster.csv:4: tanggal: "31/01/2026"; expected a date such as 2026-01-31 '
         "(year-month-day; in a spreadsheet, a column of text)",
         "roster.csv:4: regu: nothing; expected the id of a shift (pagi, siang, malam)",

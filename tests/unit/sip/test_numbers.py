@@ -114,6 +114,11 @@ def test_a_premium_number_is_known_but_never_called_back() -> None:
     )
 
 
+def test_a_number_longer_than_e164_allows_is_not_one_to_call() -> None:
+    caller = parse_caller("+4930000000000000")
+    assert (caller.e164, caller.callable) == (None, False)
+
+
 ODD = st.one_of(
     st.none(),
     st.text(),

@@ -42,7 +42,7 @@ def test_numbers_of_others_calls_are_masked_for_operators_only() -> None:
 def test_a_call_that_is_offered_to_an_operator_shows_them_its_number() -> None:
     core = given_a_call()
     call = core.calls[CALL]
-    core.calls[CALL] = replace(call, offer=OperatorSide("2001", operator_leg(CALL, 1)))
+    core.calls[CALL] = replace(call, offers=(OperatorSide("2001", operator_leg(CALL, 1)),))
     assert number_seen(core, "2001", Role.OPERATOR) == NUMBER
     assert number_seen(core, "2002", Role.OPERATOR) != NUMBER
 
