@@ -7,6 +7,7 @@ lags, later and step by step, so that requests and events cross.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 
 from hypothesis import HealthCheck, settings
@@ -35,7 +36,6 @@ from ess_pbx.domain.effects import (
 )
 from ess_pbx.domain.events import (
     AgentTimerFired,
-    Arrived,
     CallEvent,
     CentreEvent,
     ClockRead,
@@ -47,15 +47,17 @@ from ess_pbx.domain.events import (
     TimerId,
 )
 from ess_pbx.domain.facts import Fact, FactKind, fields_differ
+from ess_pbx.domain.found import AsteriskFound
 from ess_pbx.domain.ids import CallId, LegId, call_of, is_caller
 
 from .sample_centre import AGENTS, a_centre
-from .virtual_asterisk import NORMAL, VirtualAsterisk
+from .virtual_asterisk import NORMAL, VirtualAsterisk, arrival
 
 CODES = ("*119#", "*110#", "*2#", "*3#", "*4#")
 REFUSALS = (17, 19, 20, 21)
 CUT_OFF = (0, 38, 127)
 MOST_CALLS = 5
+STARTED = 1_800_000_000.0
 
 picks = st.integers(0, 30)
 """Chooses among whatever there is, modulo how many there are."""
@@ -73,6 +75,10 @@ class CallCentreMachine(RuleBasedStateMachine):
         self.ends: Counter[CallId] = Counter()
         self.forgotten: set[CallId] = set()
         self.lags = False
+        self.facts: list[Fact] = []
+        self.durable = 0
+        self.unrecorded: set[CallId] = set()
+        """Calls that came and went between the last fact on disk and the next engine."""
 
     @initialize(
         menu=st.booleans(),
@@ -93,7 +99,8 @@ class CallCentreMachine(RuleBasedStateMachine):
     ) -> None:
         """Some calls are under way, each a number of steps: few would come far by chance alone."""
         self.searches = searches
-        self.core = CallCentre(a_centre(menu, wrap_up, searches))
+        self.centre = a_centre(menu, wrap_up, searches)
+        self.core = CallCentre(self.centre)
         self.clock_shows(9)
         for phone in sorted(phones):
             self._hear(PhoneReachable(phone))
@@ -110,7 +117,7 @@ class CallCentreMachine(RuleBasedStateMachine):
         self.arrived += 1
         call = CallId(f"n-{self.arrived}")
         self.asterisk.calls(call)
-        self._hear(Arrived(call, "0812", "+62812", "0812", "112", "telco"))
+        self._hear(arrival(call, self._wall()))
 
     @rule(pick=picks)
     def a_phone_is_picked_up(self, pick: int) -> None:
@@ -210,7 +217,8 @@ class CallCentreMachine(RuleBasedStateMachine):
 
     @rule(hour=st.sampled_from([6, 9, 20]))
     def clock_shows(self, hour: int) -> None:
-        self._hear(ClockRead(datetime(2026, 1, 1, hour)))
+        self.hour = hour
+        self._hear(ClockRead(datetime(2026, 1, 1, hour), wall=self._wall()))
 
     @rule(seconds=st.sampled_from([0.5, 6.0, 13.0, 50.0]))
     def time_passes(self, seconds: float) -> None:
@@ -274,6 +282,48 @@ class CallCentreMachine(RuleBasedStateMachine):
         else:
             self._hear(TimerFired(CallId(timer.owner), timer))
 
+    # the engine dies, or its line is cut
+
+    @rule(torn=st.integers(0, 3), carried_out=st.integers(0, 6))
+    def the_engine_dies_and_another_takes_over(self, torn: int, carried_out: int) -> None:
+        """The latest facts are torn off, requests on their way are lost, and all events."""
+        recent = [fact for fact in self.facts[self.durable :] if fact.at >= self._wall()]
+        del self.facts[len(self.facts) - min(torn, len(recent)) :]
+        phones = {agent: seat.reachable for agent, seat in self.core.acd.seats.items()}
+        self.core = CallCentre(self.centre)
+        for fact in self.facts:
+            self.core.recall(fact)
+        self.timers.clear()
+        self.now += 1.0
+        self.ends = Counter(
+            CallId(fact.call)
+            for fact in self.facts
+            if fact.kind is FactKind.CALL_ENDED and fact.call is not None
+        )
+        self.forgotten = set(self.ends) - self.core.kept.calls.keys()
+        self._decide(ClockRead(datetime(2026, 1, 1, self.hour), wall=self._wall()))
+        recorded = {fact.call for fact in self.facts if fact.kind is FactKind.CALL_ARRIVED}
+        there = {CallId(leg) for leg in self.asterisk.channels if is_caller(leg)}
+        arrived = {CallId(f"n-{number + 1}") for number in range(self.arrived)}
+        self.unrecorded = arrived - recorded - there
+        self._the_line_comes_back(carried_out, phones)
+
+    @rule(carried_out=st.integers(0, 6))
+    def the_line_is_cut_and_comes_back(self, carried_out: int) -> None:
+        phones = {agent: seat.reachable for agent, seat in self.core.acd.seats.items()}
+        self._the_line_comes_back(carried_out, phones)
+
+    def _the_line_comes_back(self, carried_out: int, phones: dict[str, bool]) -> None:
+        self.asterisk.loses_the_line(carried_out)
+        found = self.asterisk.found(self._wall(), self.core.legs(), self.core.sounds())
+        self._hear(replace(found, phones=phones))
+        # The next crash is not within the same milliseconds.
+        self._settle()
+        self.durable = len(self.facts)
+
+    def _wall(self) -> float:
+        return STARTED + self.now
+
     # the core
 
     def _decide(self, event: CallEvent | CentreEvent) -> None:
@@ -282,8 +332,10 @@ class CallCentreMachine(RuleBasedStateMachine):
         for effect in self.core.decide(event, self.now):
             match effect:
                 case Record(call, kind, data):
-                    fact = Fact(id="", centre="", call=call, kind=kind, at=0, ms=0, data=data)
+                    at = self._wall() if effect.at is None else effect.at
+                    fact = Fact(id="", centre="", call=call, kind=kind, at=at, ms=0, data=data)
                     assert fields_differ(fact) is None
+                    self.facts.append(fact)
                     if kind is FactKind.CALL_ENDED and call is not None:
                         self.ends[call] += 1
                 case ArmTimer(timer, seconds):
@@ -294,14 +346,14 @@ class CallCentreMachine(RuleBasedStateMachine):
                     self.forgotten.add(call)
                 case Illegal(call, state, name):
                     assert state == "unknown", f"{name} in {state}"
-                    assert call in self.forgotten
+                    assert call in self.forgotten | self.unrecorded
                 case Refused():
                     raise AssertionError(f"nobody asked: {effect}")
                 case _:
                     if isinstance(effect, Originate) and effect.role is Role.OPERATOR:
                         self._may_be_rung(effect.address, seats[effect.address], event)
                     if isinstance(effect, HangUp) and is_caller(effect.leg):
-                        self._may_be_dropped(before[CallId(effect.leg)], event)
+                        self._may_be_dropped(before.get(CallId(effect.leg)), event)
                     self.asterisk.requests.append(effect)
 
     def _may_be_rung(self, agent: str, state: AgentState, event: CallEvent | CentreEvent) -> None:
@@ -316,11 +368,16 @@ class CallCentreMachine(RuleBasedStateMachine):
         else:
             assert state in (AgentState.IDLE, AgentState.OFFERED)
 
-    def _may_be_dropped(self, call: Call, event: CallEvent | CentreEvent) -> None:
+    def _may_be_dropped(self, call: Call | None, event: CallEvent | CentreEvent) -> None:
         """A caller is hung up only when who talked with them hung up, or after the end.
 
         Or when they heard the information that they chose to its end.
         """
+        if isinstance(event, AsteriskFound):
+            # Whose end is on record from before.
+            assert call is None or call.phase is Phase.ENDED
+            return
+        assert call is not None
         if call.phase is Phase.ENDED:
             return
         if call.information is Then.END:
@@ -442,7 +499,7 @@ class CallCentreMachine(RuleBasedStateMachine):
         assert self.asterisk.bridges == set()
         assert self.asterisk.playing == {}
         assert {timer.owner for timer in self.timers} <= set(AGENTS)
-        assert len(self.forgotten) == self.arrived == self.ends.total()
+        assert len(self.forgotten) == self.arrived - len(self.unrecorded) == self.ends.total()
         assert all(seat.state is AgentState.IDLE for seat in self.core.acd.seats.values())
 
 

@@ -132,6 +132,8 @@ class Acd:
         lifted = effect.since - effect.priority * self._policy.age_lift
         line = self._line(effect.queue, effect.skills)
         entry = self.waiting.get(effect.call)
+        if effect.offered_to is not None and self._keep_offer(effect, line, lifted):
+            return [_state(self.seats[effect.offered_to])]
         if entry is None:
             entry = self.waiting[effect.call] = Waiting(effect.call, line, (lifted, self._count))
         else:
@@ -143,6 +145,45 @@ class Acd:
             if before == (entry.line, entry.order):
                 return self._alone(entry)
         return self._offer_or_wait(entry)
+
+    def _keep_offer(self, effect: JoinQueue, line: Line, lifted: float) -> bool:
+        """Queue a call whose offer another engine made; not when the operator has another call."""
+        seat = self.seats.get(effect.offered_to or "")
+        if seat is None or seat.state is not AgentState.IDLE or effect.call in self.waiting:
+            return False
+        seat.apply(AgentEvent.OFFER)
+        seat.call, seat.offer = effect.call, self._count
+        order = lifted, self._count
+        self.waiting[effect.call] = Waiting(effect.call, line, order, seat.extension)
+        return True
+
+    def adopt_talking(self, agent: str, call: CallId) -> list[Record]:
+        """An operator talks in a call that another engine connected."""
+        seat = self.seats.get(agent)
+        if seat is None or seat.state is not AgentState.IDLE:
+            return []
+        seat.state, seat.call = AgentState.TALKING, call
+        return [_state(seat)]
+
+    def adopt_rest(self, agent: str, state: str, since: float) -> list[Record | ArmTimer]:
+        """What an operator did ``since`` seconds ago: wrap-up or pause go on for what is left.
+
+        Who talked, in a call that is over meanwhile, has all of the wrap-up.
+        """
+        seat, policy = self.seats.get(agent), self._policy
+        match state:
+            case AgentState.WRAP_UP:
+                kind, left = WRAP_UP, policy.wrap_up - max(0.0, since)
+            case AgentState.TALKING:
+                kind, left = WRAP_UP, policy.wrap_up
+            case AgentState.PAUSED:
+                kind, left = PAUSE, policy.rona_pause - max(0.0, since)
+            case _:
+                return []
+        if seat is None or seat.state is not AgentState.IDLE or left <= 0:
+            return []
+        seat.state = AgentState.WRAP_UP if kind == WRAP_UP else AgentState.PAUSED
+        return [_state(seat), ArmTimer(TimerId(agent, kind), left)]
 
     def _leave(self, call: CallId) -> list[Decision]:
         entry = self.waiting.pop(call, None)
@@ -217,8 +258,8 @@ class Acd:
         return [*self._raise_alarm(entry.queue), OperatorsMissing(entry.call)]
 
     def _release(self, call: CallId, agent: str, now: float) -> list[Decision]:
-        seat = self.seats[agent]
-        if seat.call != call or not seat.apply(AgentEvent.RELEASE):
+        seat = self.seats.get(agent)
+        if seat is None or seat.call != call or not seat.apply(AgentEvent.RELEASE):
             return []
         seat.call = None
         if self._policy.wrap_up > 0:

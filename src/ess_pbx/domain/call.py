@@ -149,6 +149,27 @@ class Call:
         """The call's bridge."""
         return ids.bridge_of(self.id)
 
+    @property
+    def talkers(self) -> frozenset[LegId]:
+        """The legs that are to be in the call's bridge."""
+        operator = self.operator.leg if self.operator else None
+        agency = self.agency.leg if self.agency else None
+        legs: tuple[LegId | None, ...] = ()
+        match self.phase:
+            case Phase.TALKING:
+                legs = self.caller, operator
+            case Phase.CONSULT_RINGING | Phase.RETURNING:
+                legs = (operator,)
+            case Phase.CONSULT:
+                legs = operator, agency
+            case Phase.CONFERENCE:
+                legs = self.caller, operator, agency
+            case Phase.HANDED_OVER:
+                legs = self.caller, agency
+            case _:
+                pass
+        return frozenset(leg for leg in legs if leg is not None)
+
 
 class Turn:
     """One event being decided: the call as it becomes, and the effects in order."""
@@ -187,8 +208,10 @@ class Turn:
             self.set(legs=legs)
             self.record(FactKind.LEG_ENDED, leg=leg, role=gone.role, party=gone.party, cause=cause)
 
-    def new_playback(self) -> PlaybackId:
-        """The id of the next prompt or tone."""
+    def new_playback(self, prompt: str, to: Role = Role.CALLER) -> PlaybackId:
+        """The id of the next prompt or tone, on record: the next engine may have to stop it."""
         number = self.call.made_playbacks + 1
         self.set(made_playbacks=number)
-        return ids.playback(self.call.id, number)
+        playback = ids.playback(self.call.id, number)
+        self.record(FactKind.ANNOUNCED, prompt=prompt, playback=playback, to=to)
+        return playback

@@ -7,15 +7,21 @@ answered here and now, in order, and only what concerns the world outside comes 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
+from ess_pbx.domain import adoption, ids
 from ess_pbx.domain.acd import Acd, Decision
-from ess_pbx.domain.call import Call
+from ess_pbx.domain.call import Call, Turn
+from ess_pbx.domain.call_memory import CallMemory, KeptCall
 from ess_pbx.domain.commands import Command, EndBreak
 from ess_pbx.domain.config import Centre
 from ess_pbx.domain.effects import (
+    CreateBridge,
+    Effect,
     EngineEffect,
     Forget,
+    HangUp,
     Illegal,
     JoinQueue,
     LeaveQueue,
@@ -38,7 +44,8 @@ from ess_pbx.domain.events import (
     RosterRead,
 )
 from ess_pbx.domain.facts import Fact, FactKind
-from ess_pbx.domain.ids import CallId
+from ess_pbx.domain.found import AsteriskFound
+from ess_pbx.domain.ids import CallId, LegId, PlaybackId
 from ess_pbx.domain.memory import Memory
 from ess_pbx.domain.roster import Roster, ahead
 from ess_pbx.domain.transitions import decide
@@ -55,7 +62,9 @@ class CallCentre:
         self._shift_alarms: frozenset[str] = frozenset()
         self._local: datetime | None = None
         self._wall_ahead = 0.0
-        self.memories: tuple[Memory, ...] = ()
+        self.kept = CallMemory()
+        self.memories: tuple[Memory, ...] = (self.kept,)
+        self._taken_over = False
 
     def decide(self, event: CallEvent | CentreEvent, now: float) -> list[EngineEffect]:
         """What is to be done about an event at ``now`` (monotonic seconds), in order."""
@@ -74,6 +83,8 @@ class CallCentre:
                 self._follow(self.acd.set_on_duty(duty, now), now, effects)
                 if phones_known:
                     effects += self._look_ahead(local)
+            case AsteriskFound():
+                self._found(event, now, effects)
             case RosterRead(entries):
                 self.roster = Roster.of(self.config, entries)
             case AgentTimerFired(timer):
@@ -102,6 +113,87 @@ class CallCentre:
         """All that is remembered, as a fact."""
         memories = {memory.name: memory.dump() for memory in self.memories}
         return Record(None, FactKind.CHECKPOINT, {"memories": memories})
+
+    def sounds(self) -> frozenset[PlaybackId]:
+        """Prompts and tones of which ``AsteriskFound`` is to say whether they are still heard."""
+        return frozenset(self.kept.sounds(self.calls))
+
+    def legs(self) -> frozenset[LegId]:
+        """Every leg that is known, or remembered from before."""
+        here = frozenset(leg for call in self.calls.values() for leg in call.legs)
+        return here | {leg for call in self.kept.calls.values() for leg in call.legs}
+
+    def _found(self, found: AsteriskFound, now: float, effects: list[EngineEffect]) -> None:
+        """Go on with the calls that Asterisk holds, whoever began them (``domain.adoption``)."""
+        self._wall_ahead = found.wall - now
+        kept = dict(self.kept.calls)
+        unknown = adoption.unknown_talkers({*kept, *self.calls}, found)
+        kept |= {call: adoption.kept_of(each, found.wall) for call, each in unknown.items()}
+        restored = (
+            adoption.restore(each, found, self.config, now)
+            for each in kept.values()
+            if each.id not in self.calls and adoption.is_for_us(each.id, found)
+        )
+        adopted = list(adoption.one_call_each(restored, self.acd.seats))
+        self.calls |= {call.id: call for call in adopted}
+        whole = replace(found, asked=None)
+        missed = {
+            call.id: list(adoption.missed(call, kept.get(call.id), whole if new else found))
+            for call in self.calls.values()
+            for new in (call in adopted,)
+        }
+        effects += adoption.strangers(self.calls, found)
+        self._take_seats(adopted, found.wall, effects)
+        for agent, reachable in found.phones.items():
+            self._follow(self.acd.set_reachable(agent, reachable, now), now, effects)
+        for call in sorted(adopted, key=lambda each: adoption.turn_in_queue(each, self.config)):
+            turn = Turn(call, now, self.config, self._local)
+            adoption.resume(turn, kept[call.id], found, unknown.get(call.id))
+            self._decided(turn.call, turn.effects, now, effects)
+        for name, events in missed.items():
+            self._catch_up(name, kept.get(name), events, found, now, effects)
+        # What is gone need not be hung up; Asterisk would say 404.
+        effects[:] = [
+            each for each in effects if not (isinstance(each, HangUp) and found.is_gone(each.leg))
+        ]
+
+    def _take_seats(
+        self, adopted: Sequence[Call], wall: float, effects: list[EngineEffect]
+    ) -> None:
+        """Who talks in an adopted call does so; who was in wrap-up or paused has the rest of it."""
+        for call in adopted:
+            if call.operator is not None:
+                effects += self.acd.adopt_talking(call.operator.agent, call.id)
+        if not self._taken_over:
+            self._taken_over = True
+            for agent, kept in self.kept.seats.items():
+                effects += self.acd.adopt_rest(agent, kept.state, wall - kept.since)
+
+    def _catch_up(
+        self,
+        name: CallId,
+        kept: KeptCall | None,
+        events: Sequence[CallEvent],
+        found: AsteriskFound,
+        now: float,
+        effects: list[EngineEffect],
+    ) -> None:
+        """Ask again for what one call asked of Asterisk in vain; then what happened without us."""
+        since, call = len(effects), self.calls[name]
+        wanted = list(adoption.repairs(call, found))
+        if any(isinstance(each, CreateBridge) for each in wanted):
+            call = self.calls[name] = replace(call, bridged=True)
+        effects += wanted
+        for event in events:
+            if name in self.calls:
+                self._call(event, now, effects)
+        if ids.caller_leg(name) not in found.legs and kept is not None:
+            # The call ended without us: when it was last heard is nearer to the truth than now.
+            at = min(found.wall, max(kept.last, found.last_heard.get(name, 0.0)))
+            effects[since:] = [
+                replace(each, at=at) if isinstance(each, Record) and each.call == name else each
+                for each in effects[since:]
+            ]
 
     def _remember(self, effects: Sequence[EngineEffect], now: float) -> None:
         at = self.wall(now)
@@ -134,9 +226,23 @@ class CallCentre:
                     # Not a missed offer: the queue would offer it to the next operator, for ever.
                     self._follow(self.acd.apply(LeaveQueue(event.call), now), now, effects)
                 return
-            call = Call(event.call, now)
+            call = self._anew(event.call, now)
         after, wanted = decide(call, event, now, self.config, self._local)
-        self.calls[event.call] = after
+        self._decided(after, wanted, now, effects)
+
+    def _anew(self, name: CallId, now: float) -> Call:
+        """A call that begins; one that the dialplan offers once more does not use an id again."""
+        kept = self.kept.calls.get(name)
+        if kept is None:
+            return Call(name, now)
+        made = adoption.first_never_made(kept, self.wall(now))
+        return Call(name, now, made_legs=made, made_playbacks=made)
+
+    def _decided(
+        self, after: Call, wanted: Sequence[Effect], now: float, effects: list[EngineEffect]
+    ) -> None:
+        """Take over what became of a call, and hand on what it asks for."""
+        self.calls[after.id] = after
         missing: list[Decision] = []
         for effect in wanted:
             match effect:

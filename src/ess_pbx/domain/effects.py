@@ -53,6 +53,13 @@ class Originate:
 
 
 @dataclass(frozen=True, slots=True)
+class ToDialplan:
+    """Let the dialplan offer a caller to the engines once more; all that they hear stops."""
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True)
 class CreateBridge:
     """Make the call's bridge."""
 
@@ -145,6 +152,8 @@ class Record:
     call: CallId | None
     kind: FactKind
     data: dict[str, JSON] = field(default_factory=dict)
+    at: float | None = None
+    """Epoch seconds at which it was so, when that was not now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +192,8 @@ class JoinQueue:
     since: float
     skills: frozenset[str] = frozenset()
     """What the operator should have; while nobody there has it, anyone of the queue will do."""
+    offered_to: str | None = None
+    """The operator whose phone rings for the call already, when an engine takes it over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +232,7 @@ AsteriskEffect: TypeAlias = (
     Answer
     | HangUp
     | Originate
+    | ToDialplan
     | CreateBridge
     | Join
     | Part

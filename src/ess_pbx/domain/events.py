@@ -116,7 +116,9 @@ class OperatorsMissing(CallEvent):
 
 @dataclass(frozen=True, slots=True)
 class Stopping(CallEvent):
-    """The Asterisk that holds the call is about to be stopped, on purpose."""
+    """The Asterisk that holds the call is about to be stopped, on purpose, or is gone."""
+
+    reason: str = "stopped"
 
 
 @dataclass(frozen=True, slots=True)

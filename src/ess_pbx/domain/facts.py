@@ -48,6 +48,8 @@ class FactKind(StrEnum):
     RECORDING_FINISHED = "recording_finished"
     RECORDING_FAILED = "recording_failed"
     CALL_ENDED = "call_ended"
+    CALL_ADOPTED = "call_adopted"
+    """An engine that did not begin this call goes on with it."""
     AGENT_STATE = "agent_state"
     ALARM_RAISED = "alarm_raised"
     ALARM_CLEARED = "alarm_cleared"
@@ -62,6 +64,7 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
             "caller_raw",
             "caller_e164",
             "caller_display",
+            "callable",
             "called",
             "trunk",
             "channel",
@@ -75,7 +78,7 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.CLASSIFIED: ("category", "queue", "priority", "language"),
         FactKind.QUEUED: ("queue", "priority"),
         FactKind.LADDER_STEP: ("step", "after"),
-        FactKind.ANNOUNCED: ("prompt",),
+        FactKind.ANNOUNCED: ("prompt", "playback", "to"),
         FactKind.OFFERED: ("agent", "leg"),
         FactKind.OPERATOR_RUNG: ("agent", "leg"),
         FactKind.OFFER_MISSED: ("agent", "leg", "reason"),
@@ -101,6 +104,7 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         ),
         FactKind.RECORDING_FAILED: ("recording", "reason"),
         FactKind.CALL_ENDED: ("result", "reason", "channel_cause", "ended_by"),
+        FactKind.CALL_ADOPTED: ("phase", "made"),
         FactKind.AGENT_STATE: ("agent", "status", "state", "call"),
         FactKind.ALARM_RAISED: ("alarm", "detail"),
         FactKind.ALARM_CLEARED: ("alarm", "detail"),
@@ -110,7 +114,9 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
 )
 """The keys of ``Fact.data``. ``invited_at`` is epoch seconds, ``seconds`` a length in seconds,
 ``sample_rate`` Hz, ``rms_dbov`` a list of dBov per channel, ``bytes`` the size of the file;
-``channel_cause`` and ``cause`` are Q.850 causes. What is not known is None."""
+``channel_cause`` and ``cause`` are Q.850 causes; ``made`` counts legs and
+playbacks, so that no number is used again; ``to`` is the role of who hears a prompt, or a
+tone (``tone:ring``). What is not known is None."""
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):

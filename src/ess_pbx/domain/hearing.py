@@ -24,8 +24,8 @@ def play_next(turn: Turn) -> bool:
     if call.announcements:
         if call.music:
             turn.do(StopMusic(call.caller))
-        playback = turn.new_playback()
         prompt, *later = call.announcements
+        playback = turn.new_playback(prompt)
         turn.set(announcements=tuple(later), playing=playback, prompt=prompt)
         turn.set(heard=False, music=False)
         turn.do(PlayPrompt(call.caller, False, playback, prompt, call.language))

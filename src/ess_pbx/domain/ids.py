@@ -52,3 +52,19 @@ def call_of(identifier: str) -> CallId:
 def is_caller(leg: str) -> bool:
     """Whether the channel is a caller's, rather than one that the engine originated."""
     return _MARK not in leg
+
+
+def is_operator(leg: str) -> bool:
+    """Whether the channel is one to an operator's phone."""
+    return leg.partition(_MARK)[2].startswith("op")
+
+
+def is_bridge(bridge: str) -> bool:
+    """Whether a bridge is a call's, rather than the dialplan's own."""
+    return bridge.partition(_MARK)[2] == "br"
+
+
+def number_of(identifier: str) -> int:
+    """The number that a leg or playback was given; 0 for what has none."""
+    digits = identifier.partition(_MARK)[2].lstrip("abcdefghijklmnopqrstuvwxyz")
+    return int(digits) if digits.isdecimal() else 0

@@ -29,17 +29,7 @@ NORMAL_CLEARING = 16
 def arrived(turn: Turn, event: Arrived) -> None:
     """A call begins: answer it, and on to the menu, or to the queue at once."""
     centre = turn.centre
-    turn.record(
-        FactKind.CALL_ARRIVED,
-        caller_raw=event.caller_raw,
-        caller_e164=event.caller_e164,
-        caller_display=event.caller_display,
-        called=event.called,
-        trunk=event.trunk,
-        channel=turn.call.caller,
-        node=event.node,
-        invited_at=event.invited_at,
-    )
+    record_arrival(turn, event)
     if not event.known_number:
         turn.record(
             FactKind.ALARM_RAISED, alarm="unknown-number", detail=f"{event.trunk}: {event.called}"
@@ -71,6 +61,22 @@ def arrived(turn: Turn, event: Arrived) -> None:
     waiting.begin(turn)
     turn.do(Answer(turn.call.caller))
     hearing.announce(turn, *greeting)
+
+
+def record_arrival(turn: Turn, event: Arrived) -> None:
+    """Who called which number, and how."""
+    turn.record(
+        FactKind.CALL_ARRIVED,
+        caller_raw=event.caller_raw,
+        caller_e164=event.caller_e164,
+        caller_display=event.caller_display,
+        callable=event.callable,
+        called=event.called,
+        trunk=event.trunk,
+        channel=turn.call.caller,
+        node=event.node,
+        invited_at=event.invited_at,
+    )
 
 
 def enter_menu(turn: Turn, name: str, *before: str, closed: tuple[str, ...] = ()) -> None:

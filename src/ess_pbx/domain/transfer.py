@@ -34,6 +34,7 @@ from ess_pbx.domain.feature_codes import Command, dial
 
 HOLD_PROMPT = "hubungkan-instansi"
 FAILED_PROMPT = "instansi-tidak-menjawab"
+RING_TONE = "tone:ring"
 LONGEST_EXPLANATION = 15.0
 """Seconds after which the caller comes back even if the prompt's end was never heard of."""
 
@@ -63,9 +64,14 @@ def consult(turn: Turn, code: str) -> None:
     turn.set(phase=Phase.CONSULT_RINGING, agency=AgencySide(agency, leg))
     turn.record(FactKind.CONSULT_STARTED, agency=agency.id, agent=call.operator.agent, leg=leg)
     hearing.announce(turn, HOLD_PROMPT)
-    tone = turn.new_playback()
+    ring_back(turn)
+
+
+def ring_back(turn: Turn) -> None:
+    """The operator hears that the agency's phone rings."""
+    tone = turn.new_playback(RING_TONE, Role.OPERATOR)
     turn.set(operator_hears=tone)
-    turn.do(PlayTone(call.bridge, tone, "ring"))
+    turn.do(PlayTone(turn.call.bridge, tone, "ring"))
 
 
 def rang(turn: Turn, event: LegRang) -> None:
@@ -260,7 +266,7 @@ def _consult_failed(turn: Turn, reason: str) -> None:
     """Tell the operator, then bring the caller back."""
     _record_failure(turn, reason)
     stop_operator_sound(turn)
-    prompt = turn.new_playback()
+    prompt = turn.new_playback(FAILED_PROMPT, Role.OPERATOR)
     turn.set(phase=Phase.RETURNING, agency=None, operator_hears=prompt)
     turn.do(
         PlayPrompt(turn.call.bridge, True, prompt, FAILED_PROMPT, turn.centre.language),

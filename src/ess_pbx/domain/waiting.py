@@ -69,8 +69,15 @@ def begin(turn: Turn) -> None:
     """From now on the caller does nothing but wait."""
     turn.set(phase=Phase.WAITING)
     join(turn)
+    wait(turn)
+
+
+def wait(turn: Turn, *prompts: str) -> None:
+    """What belongs to waiting beside the place in the queue."""
     turn.do(ArmTimer(timer(turn.call.id, "comfort"), turn.centre.policy.comfort))
-    _arm_ladder(turn)
+    arm_ladder(turn)
+    if prompts:
+        hearing.announce(turn, *prompts)
 
 
 def join(turn: Turn) -> None:
@@ -178,7 +185,7 @@ def timer_fired(turn: Turn, event: TimerFired) -> None:
         _climb(turn)
 
 
-def _arm_ladder(turn: Turn) -> None:
+def arm_ladder(turn: Turn) -> None:
     """When the next step is due, counted from the call's arrival; none when it changes nothing."""
     call, ladder = turn.call, turn.centre.policy.ladder
     if call.rungs < len(ladder) and skills_for(turn):
@@ -228,4 +235,4 @@ def key(turn: Turn, event: KeyPressed) -> None:
         join(turn)
         # What is asked of an operator may have changed with it.
         turn.do(CancelTimer(timer(turn.call.id, "ladder")))
-        _arm_ladder(turn)
+        arm_ladder(turn)

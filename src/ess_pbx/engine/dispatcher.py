@@ -29,6 +29,7 @@ from ess_pbx.domain.events import (
     TimerId,
 )
 from ess_pbx.domain.facts import JSON, Fact, FactKind
+from ess_pbx.domain.found import AsteriskFound
 from ess_pbx.domain.ids import CallId
 from ess_pbx.engine.clock import Clock
 from ess_pbx.engine.executor import Executor
@@ -93,24 +94,35 @@ class Dispatcher:
         self.feed(command)
         return self._refused[0] if self._refused else None
 
-    def record(self, call: CallId | None, kind: FactKind, data: Mapping[str, JSON]) -> None:
-        """Write a fact into the journal now, and into the log when the loop has a moment."""
+    def record(
+        self,
+        call: CallId | None,
+        kind: FactKind,
+        data: Mapping[str, JSON],
+        at: float | None = None,
+    ) -> int:
+        """Write a fact into the journal now, and into the log when the loop has a moment.
+
+        ``at``, in epoch seconds, is when it was so, if not now. Returns the journal's sequence.
+        """
+        now = self._clock.wall()
         self._facts += 1
         fact = Fact(
             id=f"{self._boot}-{self._facts}",
             centre=self.core.config.id,
             call=call,
             kind=kind,
-            at=self._clock.wall(),
-            ms=self._since_invite(call),
+            at=now if at is None else at,
+            ms=self._since_invite(call, 0.0 if at is None else max(0.0, now - at)),
             data=data,
         )
-        self._journal.append(fact)
+        sequence = self._journal.append(fact)
         self._unlogged.append(fact)
         if len(self._unlogged) == 1:
             self._log_soon()
         if self._on_fact is not None:
             self._on_fact(fact)
+        return sequence
 
     def write_log(self) -> None:
         """Write the log lines of all facts until now; called once more when the engine stops."""
@@ -124,7 +136,9 @@ class Dispatcher:
 
     def _decide(self, event: CallEvent | CentreEvent) -> None:
         if isinstance(event, Arrived):
-            self._remember_invite(event)
+            self._remember_invite(event.call, event.invited_at)
+        elif isinstance(event, AsteriskFound):
+            self._remember_invites(event)
         try:
             effects = self.core.decide(event, self._clock.monotonic())
         except Exception:
@@ -139,7 +153,7 @@ class Dispatcher:
                 self._log.exception("effect.not_carried_out", effect=type(effect).__name__)
         # The phone that is to ring does not wait until we have written down that it will.
         for fact in facts:
-            self.record(fact.call, fact.kind, fact.data)
+            self.record(fact.call, fact.kind, fact.data, fact.at)
         if self._facts - self._checkpoint >= CHECKPOINT_FACTS:
             self.checkpoint()
 
@@ -180,17 +194,25 @@ class Dispatcher:
         else:
             self.feed(TimerFired(CallId(timer.owner), timer))
 
-    def _remember_invite(self, event: Arrived) -> None:
+    def _remember_invites(self, event: AsteriskFound) -> None:
+        for kept in self.core.kept.calls.values():
+            if kept.id not in self.core.calls:
+                self._remember_invite(kept.id, kept.invited_at)
+        for leg in event.legs.values():
+            if leg.arrival is not None and leg.arrival.call not in self._invited:
+                self._remember_invite(leg.arrival.call, leg.arrival.invited_at)
+
+    def _remember_invite(self, call: CallId, invited_at: float) -> None:
         # The INVITE was before the engine knew; how long before, only the wall clock can say.
-        late = max(0.0, self._clock.wall() - event.invited_at)
-        self._invited[event.call] = self._clock.monotonic() - late
+        late = max(0.0, self._clock.wall() - invited_at)
+        self._invited[call] = self._clock.monotonic() - late
         if len(self._invited) > LONGEST_ORIGINS:
             del self._invited[next(iter(self._invited))]
 
-    def _since_invite(self, call: CallId | None) -> int | None:
+    def _since_invite(self, call: CallId | None, ago: float) -> int | None:
         if call is None or call not in self._invited:
             return None
-        return round((self._clock.monotonic() - self._invited[call]) * 1000)
+        return round((self._clock.monotonic() - self._invited[call] - ago) * 1000)
 
 
 def _field(name: str) -> str:

@@ -30,6 +30,7 @@ from ess_pbx.domain.effects import (
     StartMusic,
     StopMusic,
     StopPlayback,
+    ToDialplan,
 )
 from ess_pbx.domain.events import CallEvent, LegGone, PlaybackEnded
 from ess_pbx.domain.ids import call_of
@@ -39,6 +40,12 @@ APP = "ess-pbx"
 """The Stasis application; the dialplan offers calls to it by this name."""
 MUSIC_CLASS = "tunggu"
 AGENCY_ENDPOINT = "agencies"
+OFFERED_AGAIN: dict[str, str | int] = {
+    "context": "emergency",
+    "extension": "112",
+    "label": "offer",
+}
+"""Where in the dialplan calls are offered to the engines."""
 NOT_FOUND = 404
 NO_NUMBER = "anonymous"
 """RFC 3323 §4.1: the user part of a caller who has no number."""
@@ -94,6 +101,8 @@ class Executor:
                 return "DELETE", f"channels/{leg}", {"reason": "normal"}
             case Originate():
                 return "POST", f"channels/{effect.leg}", _originate(effect)
+            case ToDialplan(leg):
+                return "POST", f"channels/{leg}/continue", OFFERED_AGAIN
             case CreateBridge(bridge):
                 # dtmf_events: without it keys of bridged phones never reach the engine.
                 return "POST", f"bridges/{bridge}", {"type": "mixing,dtmf_events"}
@@ -157,7 +166,7 @@ def _originate(effect: Originate) -> dict[str, str | int]:
     return {
         "endpoint": endpoint,
         "app": APP,
-        "appArgs": f"{effect.role},{effect.call}",
+        "appArgs": f"{effect.role},{effect.call},{effect.address}",
         "callerId": f'"{effect.name}" <{effect.number or NO_NUMBER}>',
         "originator": effect.call,
         "timeout": round(effect.timeout),

@@ -7,7 +7,6 @@ import contextlib
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -23,18 +22,19 @@ from ess_pbx.db.configuration import sync_centre
 from ess_pbx.db.connect import create_engine
 from ess_pbx.db.projector import Projector
 from ess_pbx.domain.call_centre import CallCentre
-from ess_pbx.domain.events import ClockRead, PlaybackEnded, RosterRead, Stopping
+from ess_pbx.domain.events import ClockRead, RosterRead, Stopping
 from ess_pbx.domain.facts import Fact, FactKind
-from ess_pbx.domain.ids import CallId
+from ess_pbx.domain.ids import CallId, LegId
 from ess_pbx.engine import fallback, recordings
 from ess_pbx.engine.clock import Clock, SystemClock
 from ess_pbx.engine.dispatcher import Dispatcher
 from ess_pbx.engine.executor import APP, NOT_FOUND, Executor
 from ess_pbx.engine.journal import Journal
 from ess_pbx.engine.recall import recall
-from ess_pbx.engine.reconcile import reconcile
 from ess_pbx.engine.roster_file import RosterFile
+from ess_pbx.engine.segments import JournalError
 from ess_pbx.engine.stream_watch import StreamWatch
+from ess_pbx.engine.taking_stock import take_stock
 from ess_pbx.errors import AriError, AriRefusedError
 from ess_pbx.settings.credentials import Credentials
 from ess_pbx.settings.model import Settings
@@ -42,7 +42,7 @@ from ess_pbx.settings.model import Settings
 CLOCK_SECONDS = 5.0
 """How often the wall clock is read: shifts change, and the clock may be set."""
 DRAIN_SECONDS = 10.0
-RECONCILE_SECONDS = 1.0
+LOOK_AGAIN_SECONDS = 1.0
 """How long until Asterisk is asked again for what it did not tell after a connect."""
 
 
@@ -72,6 +72,7 @@ class Engine:
         self._roster = None if roster is None else RosterFile(roster, settings.centre)
         self._roster_error: str | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._finishing: set[CallId] = set()
         self._watches: list[asyncio.Task[None]] = []
         self._projector_task: asyncio.Task[None] | None = None
         self._database: AsyncEngine | None = None
@@ -220,61 +221,31 @@ class Engine:
         try:
             phones = self._translator.phones
             await self.ari.subscribe(",".join(f"deviceState:{phone}" for phone in phones))
-            for phone in phones:
-                found = await self.ari.call("GET", f"deviceStates/{quote(phone, safe='')}")
-                for event in self._translator.phone(msgspec.convert(found, models.DeviceState)):
-                    self.dispatcher.feed(event)
-            self._phones_known = True
-            await self._reconcile()
+            await self._take_stock()
         except (AriError, msgspec.ValidationError) as error:
-            self._log.warning("asterisk.not_reconciled", error=str(error))
+            self._log.warning("asterisk.not_found", error=str(error))
             if self.ari.connected:
                 # Otherwise the next connection starts over.
-                self._watches.append(asyncio.create_task(self._try_again(), name="reconcile"))
+                self._watches.append(asyncio.create_task(self._try_again(), name="take-stock"))
 
     async def _try_again(self) -> None:
-        await asyncio.sleep(RECONCILE_SECONDS)
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
         if self.ari.connected:
             await self._on_connected()
 
-    async def _reconcile(self) -> None:
-        channels = msgspec.convert(await self.ari.call("GET", "channels"), list[models.Channel])
-        bridges = msgspec.convert(await self.ari.call("GET", "bridges"), list[models.Bridge])
-        application = msgspec.convert(
-            await self.ari.call("GET", f"applications/{APP}"), models.Application
+    async def _take_stock(self) -> None:
+        """Go on with the calls that are in Asterisk, and close those that are not any more."""
+        recordings_folder = self.settings.folders.recordings
+        found = await take_stock(
+            self.ari, self._translator, self.core, recordings_folder, self._clock
         )
-        outcome = reconcile(
-            self.core.calls,
-            [channel.id for channel in channels],
-            application.channel_ids,
-            {channel for bridge in bridges for channel in bridge.channels},
-        )
-        for event in outcome.gone:
-            self.dispatcher.feed(event)
-        await self._end_lost_playbacks()
-        for channel in outcome.back_to_dialplan:
-            where = {"context": "emergency", "extension": "112", "label": "offer"}
-            self.ari.send("POST", f"channels/{channel}/continue", query=where)
-        for channel in outcome.hang_up:
-            self.ari.send("DELETE", f"channels/{channel}")
-        if outcome.gone or outcome.back_to_dialplan or outcome.hang_up:
-            self._log.warning(
-                "asterisk.reconciled",
-                gone=len(outcome.gone),
-                back_to_dialplan=outcome.back_to_dialplan,
-                hung_up=outcome.hang_up,
-            )
-
-    async def _end_lost_playbacks(self) -> None:
-        """A prompt whose end was not heard of while the line was down would mean silence."""
-        for call in list(self.core.calls.values()):
-            for playback in (call.playing, call.operator_hears):
-                if playback is None:
-                    continue
-                try:
-                    await self.ari.call("GET", f"playbacks/{playback}")
-                except AriRefusedError:
-                    self.dispatcher.feed(PlaybackEnded(call.id, playback))
+        self._phones_known = True
+        self.dispatcher.feed(found)
+        self._log.info("asterisk.found", channels=len(found.legs), calls=len(self.core.calls))
+        left = await asyncio.to_thread(recordings.left_behind, recordings_folder)
+        for call in left:
+            if call not in self.core.calls and LegId(call) not in found.legs:
+                self._call_over(call)
 
     def _on_disconnected(self, reason: str) -> None:
         self._phones_known = False
@@ -328,11 +299,20 @@ class Engine:
         self.dispatcher.feed(ClockRead(local, self._phones_known, self._clock.wall()))
 
     def _call_over(self, call: CallId) -> None:
+        if call in self._finishing:
+            return
+        self._finishing.add(call)
         task = asyncio.create_task(self._finish_recording(call), name=f"recording-{call}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _finish_recording(self, call: CallId) -> None:
+        try:
+            await self._finish(call)
+        finally:
+            self._finishing.discard(call)
+
+    async def _finish(self, call: CallId) -> None:
         folder = self.settings.folders.recordings
         try:
             recording = await recordings.finish(folder, call)
@@ -345,7 +325,7 @@ class Engine:
             # Nothing was ever heard: the caller left before the answer.
             self._log.info("recording.none", call=call)
             return
-        self.dispatcher.record(
+        sequence = self.dispatcher.record(
             call,
             FactKind.RECORDING_FINISHED,
             {
@@ -359,3 +339,7 @@ class Engine:
                 "bytes": recording.bytes,
             },
         )
+        # Not before: a crash in between leaves the raw file, and the next start does this again.
+        with contextlib.suppress(TimeoutError, JournalError):
+            await asyncio.wait_for(self.journal.flushed(sequence), DRAIN_SECONDS)
+            recordings.raw_path(folder, call).unlink(missing_ok=True)

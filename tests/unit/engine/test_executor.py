@@ -77,7 +77,7 @@ async def test_an_operators_phone_is_rung_by_one_request_that_carries_the_call()
     [(method, uri, query)] = asterisk.asked
     assert (method, uri) == ("POST", f"channels/{LEG}")
     assert query["endpoint"] == "PJSIP/1001"
-    assert query["appArgs"] == f"operator,{CALL}"
+    assert query["appArgs"] == f"operator,{CALL},1001"
     assert query["originator"] == CALL
     assert query["callerId"] == '"Kebakaran" <+628>'
     assert told == []
