@@ -48,7 +48,7 @@ from ess_pbx.domain.events import (
 )
 from ess_pbx.domain.facts import Fact, FactKind, fields_differ
 from ess_pbx.domain.found import AsteriskFound
-from ess_pbx.domain.ids import CallId, LegId, call_of, is_caller
+from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_caller
 
 from .sample_centre import AGENTS, a_centre
 from .virtual_asterisk import NORMAL, VirtualAsterisk, arrival
@@ -346,7 +346,9 @@ class CallCentreMachine(RuleBasedStateMachine):
                     self.forgotten.add(call)
                 case Illegal(call, state, name):
                     assert state == "unknown", f"{name} in {state}"
-                    assert call in self.forgotten | self.unrecorded
+                    # Or on its way through the dialplan, to be offered again.
+                    again = caller_leg(call) in self.asterisk.channels
+                    assert again or call in self.forgotten | self.unrecorded
                 case Refused():
                     raise AssertionError(f"nobody asked: {effect}")
                 case _:

@@ -30,6 +30,7 @@ from ess_pbx.domain.effects import (
     Record,
     Refused,
     ReleaseAgent,
+    ToDialplan,
 )
 from ess_pbx.domain.events import (
     AgentTimerFired,
@@ -65,6 +66,7 @@ class CallCentre:
         self.kept = CallMemory()
         self.memories: tuple[Memory, ...] = (self.kept,)
         self._taken_over = False
+        self._offered_again: set[CallId] = set()
 
     def decide(self, event: CallEvent | CentreEvent, now: float) -> list[EngineEffect]:
         """What is to be done about an event at ``now`` (monotonic seconds), in order."""
@@ -142,7 +144,11 @@ class CallCentre:
             for call in self.calls.values()
             for new in (call in adopted,)
         }
-        effects += adoption.strangers(self.calls, found)
+        unwanted = list(adoption.strangers(self.calls, found))
+        self._offered_again = {
+            CallId(each.leg) for each in unwanted if isinstance(each, ToDialplan)
+        }
+        effects += unwanted
         self._take_seats(adopted, found.wall, effects)
         for agent, reachable in found.phones.items():
             self._follow(self.acd.set_reachable(agent, reachable, now), now, effects)
@@ -226,17 +232,19 @@ class CallCentre:
                     # Not a missed offer: the queue would offer it to the next operator, for ever.
                     self._follow(self.acd.apply(LeaveQueue(event.call), now), now, effects)
                 return
-            call = self._anew(event.call, now)
+            call = self._anew(event, now)
         after, wanted = decide(call, event, now, self.config, self._local)
         self._decided(after, wanted, now, effects)
 
-    def _anew(self, name: CallId, now: float) -> Call:
+    def _anew(self, event: CallEvent, now: float) -> Call:
         """A call that begins; one that the dialplan offers once more does not use an id again."""
-        kept = self.kept.calls.get(name)
+        kept, wall = self.kept.calls.get(event.call), self.wall(now)
+        if kept is None and event.call in self._offered_again and isinstance(event, Arrived):
+            kept = adoption.kept_of(event, wall)
         if kept is None:
-            return Call(name, now)
-        made = adoption.first_never_made(kept, self.wall(now))
-        return Call(name, now, made_legs=made, made_playbacks=made)
+            return Call(event.call, now)
+        made = adoption.first_never_made(kept, wall)
+        return Call(event.call, now, made_legs=made, made_playbacks=made)
 
     def _decided(
         self, after: Call, wanted: Sequence[Effect], now: float, effects: list[EngineEffect]
