@@ -178,6 +178,40 @@ async def test_who_hangs_up_while_no_engine_is_there_is_on_record_and_orphans_ar
     assert abs(ended.at - left) < 0.5
 
 
+@pytest.mark.parametrize("back", ["during the call", "after it"])
+async def test_a_call_that_the_dialplan_served_is_brought_on_record(
+    given_centre: GivenCentre, back: str
+) -> None:
+    story = await given_killable(given_centre)
+    await story.given_operators("1001", behaviour=Answer(0.1))
+    await story.when_the_engine_is_killed()
+    caller = await story.when_caller_dials()
+    operator = await story.phones.incoming("1001", SOON)
+    assert operator.at["incoming"] - caller.call.at["invited"] < 1.0
+    await story.assert_they_talk(caller, operator)
+    if back == "during the call":
+        await story.when_the_engine_is_back()
+        await story.assert_fact(FactKind.AGENT_STATE, agent="1001", state="talking")
+        await story.assert_they_talk(caller, operator)
+    await caller.call.hang_up()
+    if back == "after it":
+        assert await operator.ended(SOON)
+        await story.when_the_engine_is_back()
+
+    record = await story.assert_whole_record(caller)
+    assert (record.call["operator"], record.call["result"]) == ("1001", "success")
+    (arrived,) = story.told_of(FactKind.CALL_ARRIVED)
+    (answered,) = story.told_of(FactKind.OPERATOR_ANSWERED)
+    (ended,) = story.told_of(FactKind.CALL_ENDED)
+    assert arrived.data["trunk"] == story.settings.trunks[0].id
+    assert 0 < (answered.ms or 0) < (ended.ms or 0)
+
+    await story.when_the_engine_is_killed()
+    await story.when_the_engine_is_back()
+    await story.assert_reachable("1001")
+    assert len(story.told_of(FactKind.CALL_IMPORTED)) == 1
+
+
 async def test_a_planned_restart_is_noticed_by_nobody(given_centre: GivenCentre) -> None:
     story = await given_killable(given_centre)
     caller, operator = await story.given_talking()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from ess_pbx.ari import models
@@ -105,24 +106,27 @@ class Translator:
 
     def arrived(self, channel: models.Channel, *, gone: bool = False) -> Arrived:
         """The arrival of a caller's channel; ``gone`` when it ended before we had it."""
-        settings = self._settings
-        trunk = self._trunks.get(endpoint_of(channel.name))
         called = str((channel.channelvars or {}).get(CALLED_VARIABLE) or "")
-        caller = parse_caller(
-            channel.caller.number, country=settings.country, area_code=settings.area_code
-        )
+        invited_at = datetime.fromisoformat(channel.creationtime).timestamp()
+        told = self.told(channel.id, invited_at, channel.caller.number, called, channel.name)
+        return replace(told, gone=gone)
+
+    def told(self, call: str, invited_at: float, number: str, called: str, channel: str) -> Arrived:
+        """The arrival of a call by what is known of it, whoever tells."""
+        settings = self._settings
+        trunk = self._trunks.get(endpoint_of(channel))
+        caller = parse_caller(number, country=settings.country, area_code=settings.area_code)
         return Arrived(
-            CallId(channel.id),
-            caller_raw=channel.caller.number,
+            CallId(call),
+            caller_raw=number,
             caller_e164=caller.e164,
             caller_display=caller.display,
             called=called,
             callable=caller.callable,
             trunk=trunk.id if trunk is not None else None,
-            gone=gone,
             known_number=trunk is None or is_entry(called, trunk),
             node=settings.asterisk.node,
-            invited_at=datetime.fromisoformat(channel.creationtime).timestamp(),
+            invited_at=invited_at,
         )
 
 

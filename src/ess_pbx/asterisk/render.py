@@ -31,7 +31,8 @@ MODULES = (
     *("res_ari_channels", "res_ari_endpoints", "res_ari_events", "res_ari_playbacks"),
     *("res_ari_recordings", "res_ari_device_states"),
     *("app_stasis", "app_stasis_broadcast", "app_mixmonitor", "app_dial", "app_playback"),
-    *("pbx_config", "func_env", "func_logic", "func_strings", "res_musiconhold"),
+    *("pbx_config", "func_env", "func_logic", "func_strings", "func_callerid", "app_stack"),
+    "res_musiconhold",
     *("res_rtp_asterisk", "res_pjproject", "res_pjsip", "res_pjsip_session"),
     *("res_pjsip_sdp_rtp", "res_pjsip_caller_id", "res_pjsip_authenticator_digest"),
     *("res_pjsip_endpoint_identifier_ip", "res_pjsip_endpoint_identifier_user"),
@@ -67,6 +68,8 @@ class AsteriskFolders:
     prompts: Path
     recordings: Path
     fallback: Path
+    unclaimed: Path
+    """Where the dialplan writes what became of calls that no engine claimed."""
 
     @classmethod
     def of(cls, settings: Settings, runtime: Runtime) -> AsteriskFolders:
@@ -85,6 +88,7 @@ class AsteriskFolders:
             prompts=prompts_folder(settings),
             recordings=settings.folders.recordings,
             fallback=state / "fallback-phones",
+            unclaimed=state / "unclaimed-calls",
         )
 
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from ess_pbx.domain import adoption, ids
+from ess_pbx.domain import absence, adoption, ids
+from ess_pbx.domain.absence import DialplanServed
 from ess_pbx.domain.acd import Acd, Decision
 from ess_pbx.domain.call import Call, Turn
 from ess_pbx.domain.call_memory import CallMemory, KeptCall
@@ -67,6 +68,7 @@ class CallCentre:
         self.memories: tuple[Memory, ...] = (self.kept,)
         self._taken_over = False
         self._offered_again: set[CallId] = set()
+        self._served_calls: frozenset[CallId] = frozenset()
 
     def decide(self, event: CallEvent | CentreEvent, now: float) -> list[EngineEffect]:
         """What is to be done about an event at ``now`` (monotonic seconds), in order."""
@@ -87,6 +89,8 @@ class CallCentre:
                     effects += self._look_ahead(local)
             case AsteriskFound():
                 self._found(event, now, effects)
+            case DialplanServed():
+                self._served(event, now, effects)
             case RosterRead(entries):
                 self.roster = Roster.of(self.config, entries)
             case AgentTimerFired(timer):
@@ -162,6 +166,20 @@ class CallCentre:
         effects[:] = [
             each for each in effects if not (isinstance(each, HangUp) and found.is_gone(each.leg))
         ]
+
+    def _served(self, told: DialplanServed, now: float, effects: list[EngineEffect]) -> None:
+        """Put calls on record that the dialplan served; who talks in one is not to be rung."""
+        for served in told.over:
+            if served.call not in self.kept.imported:
+                effects += absence.records(served)
+        talking = {each.call: each.agent for each in told.talking if each.agent is not None}
+        for seat in list(self.acd.seats.values()):
+            if seat.call in self._served_calls - talking.keys() and seat.call is not None:
+                over = ReleaseAgent(seat.call, seat.extension)
+                self._follow(self.acd.apply(over, now), now, effects)
+        self._served_calls = frozenset(talking)
+        for call, agent in talking.items():
+            effects += self.acd.adopt_talking(agent, call)
 
     def _take_seats(
         self, adopted: Sequence[Call], wall: float, effects: list[EngineEffect]

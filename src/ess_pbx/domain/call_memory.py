@@ -16,6 +16,8 @@ from ess_pbx.domain.effects import Role
 from ess_pbx.domain.facts import JSON, FactKind
 from ess_pbx.domain.ids import CallId, LegId, PlaybackId
 
+MOST_IMPORTED = 20_000
+"""More than the lines of the dialplan's file can tell of (``engine.absence``)."""
 MOST_ENDED = 1000
 """Calls that are over and wait for the end of a leg that may never be told."""
 
@@ -81,6 +83,8 @@ class CallMemory:
     def __init__(self) -> None:
         self.calls: dict[CallId, KeptCall] = {}
         self.seats: dict[str, KeptSeat] = {}
+        self.imported: dict[CallId, None] = {}
+        """Calls that the dialplan served and that are on record; the latest."""
 
     def remember(self, kind: str, call: str | None, data: Mapping[str, JSON], at: float) -> None:
         """Fold one fact in."""
@@ -89,6 +93,8 @@ class CallMemory:
             self.seats[str(data["agent"])] = KeptSeat(
                 str(data["state"]), at, None if in_call is None else str(in_call)
             )
+        elif kind == FactKind.CALL_IMPORTED and call is not None:
+            self._imported(CallId(call))
         elif kind == FactKind.CALL_ARRIVED and call is not None:
             self.calls[CallId(call)] = _arrived(self.calls.get(CallId(call)), call, data, at)
         elif call is not None and (kept := self.calls.get(CallId(call))) is not None:
@@ -99,7 +105,13 @@ class CallMemory:
 
     def dump(self) -> JSON:
         """All of it."""
-        kept: JSON = msgspec.to_builtins({"calls": list(self.calls.values()), "seats": self.seats})
+        kept: JSON = msgspec.to_builtins(
+            {
+                "calls": list(self.calls.values()),
+                "seats": self.seats,
+                "imported": list(self.imported),
+            }
+        )
         return kept
 
     def load(self, state: JSON) -> None:
@@ -107,6 +119,9 @@ class CallMemory:
         if not isinstance(state, Mapping):
             return
         self.calls, self.seats = {}, {}
+        imported = state.get("imported")
+        listed = imported if isinstance(imported, list) else []
+        self.imported = {CallId(str(call)): None for call in listed}
         calls, seats = state.get("calls"), state.get("seats")
         for each in calls if isinstance(calls, list) else ():
             try:
@@ -130,6 +145,12 @@ class CallMemory:
             if kept.id not in ours:
                 for number in range(1, TORN_OFF + 1):
                     yield ids.playback(kept.id, kept.made_playbacks + number)
+
+    def _imported(self, call: CallId) -> None:
+        self.calls.pop(call, None)
+        self.imported[call] = None
+        if len(self.imported) > MOST_IMPORTED:
+            del self.imported[next(iter(self.imported))]
 
     def _forget(self, kept: KeptCall) -> None:
         if not kept.legs:

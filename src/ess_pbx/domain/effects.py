@@ -154,6 +154,8 @@ class Record:
     data: dict[str, JSON] = field(default_factory=dict)
     at: float | None = None
     """Epoch seconds at which it was so, when that was not now."""
+    id: str | None = None
+    """The fact's id, when it may be recorded more than once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ess_pbx.domain.facts import JSON
 from ess_pbx.domain.ids import CallId, LegId, PlaybackId
 
 if TYPE_CHECKING:
@@ -49,6 +50,20 @@ class Arrived(CallEvent):
     node: str = ""
     invited_at: float = 0.0
     """Wall clock of the INVITE, seconds since the epoch."""
+
+    def fields(self, channel: str) -> dict[str, JSON]:
+        """As a fact."""
+        return {
+            "caller_raw": self.caller_raw,
+            "caller_e164": self.caller_e164,
+            "caller_display": self.caller_display,
+            "callable": self.callable,
+            "called": self.called,
+            "trunk": self.trunk,
+            "channel": channel,
+            "node": self.node,
+            "invited_at": self.invited_at,
+        }
 
 
 @dataclass(frozen=True, slots=True)

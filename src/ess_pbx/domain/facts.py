@@ -50,6 +50,8 @@ class FactKind(StrEnum):
     CALL_ENDED = "call_ended"
     CALL_ADOPTED = "call_adopted"
     """An engine that did not begin this call goes on with it."""
+    CALL_IMPORTED = "call_imported"
+    """The dialplan served this call, for no engine was there; all that is known of it is told."""
     AGENT_STATE = "agent_state"
     ALARM_RAISED = "alarm_raised"
     ALARM_CLEARED = "alarm_cleared"
@@ -105,6 +107,7 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.RECORDING_FAILED: ("recording", "reason"),
         FactKind.CALL_ENDED: ("result", "reason", "channel_cause", "ended_by"),
         FactKind.CALL_ADOPTED: ("phase", "made"),
+        FactKind.CALL_IMPORTED: ("operator",),
         FactKind.AGENT_STATE: ("agent", "status", "state", "call"),
         FactKind.ALARM_RAISED: ("alarm", "detail"),
         FactKind.ALARM_CLEARED: ("alarm", "detail"),

@@ -65,18 +65,7 @@ def arrived(turn: Turn, event: Arrived) -> None:
 
 def record_arrival(turn: Turn, event: Arrived) -> None:
     """Who called which number, and how."""
-    turn.record(
-        FactKind.CALL_ARRIVED,
-        caller_raw=event.caller_raw,
-        caller_e164=event.caller_e164,
-        caller_display=event.caller_display,
-        callable=event.callable,
-        called=event.called,
-        trunk=event.trunk,
-        channel=turn.call.caller,
-        node=event.node,
-        invited_at=event.invited_at,
-    )
+    turn.record(FactKind.CALL_ARRIVED, **event.fields(turn.call.caller))
 
 
 def enter_menu(turn: Turn, name: str, *before: str, closed: tuple[str, ...] = ()) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
+from ess_pbx.domain.absence import DialplanServed
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.commands import Command
 from ess_pbx.domain.effects import (
@@ -100,15 +101,17 @@ class Dispatcher:
         kind: FactKind,
         data: Mapping[str, JSON],
         at: float | None = None,
+        name: str | None = None,
     ) -> int:
         """Write a fact into the journal now, and into the log when the loop has a moment.
 
-        ``at``, in epoch seconds, is when it was so, if not now. Returns the journal's sequence.
+        ``at``, in epoch seconds, is when it was so, if not now; ``name`` the id of a fact that may
+        be recorded again. Returns the journal's sequence.
         """
         now = self._clock.wall()
         self._facts += 1
         fact = Fact(
-            id=f"{self._boot}-{self._facts}",
+            id=name or f"{self._boot}-{self._facts}",
             centre=self.core.config.id,
             call=call,
             kind=kind,
@@ -139,6 +142,9 @@ class Dispatcher:
             self._remember_invite(event.call, event.invited_at)
         elif isinstance(event, AsteriskFound):
             self._remember_invites(event)
+        elif isinstance(event, DialplanServed):
+            for served in event.over:
+                self._remember_invite(served.call, served.arrival.invited_at)
         try:
             effects = self.core.decide(event, self._clock.monotonic())
         except Exception:
@@ -153,7 +159,7 @@ class Dispatcher:
                 self._log.exception("effect.not_carried_out", effect=type(effect).__name__)
         # The phone that is to ring does not wait until we have written down that it will.
         for fact in facts:
-            self.record(fact.call, fact.kind, fact.data, fact.at)
+            self.record(fact.call, fact.kind, fact.data, fact.at, fact.id)
         if self._facts - self._checkpoint >= CHECKPOINT_FACTS:
             self.checkpoint()
 

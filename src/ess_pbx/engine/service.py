@@ -25,7 +25,7 @@ from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.events import ClockRead, RosterRead, Stopping
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId, LegId
-from ess_pbx.engine import fallback, recordings
+from ess_pbx.engine import absence, fallback, recordings
 from ess_pbx.engine.clock import Clock, SystemClock
 from ess_pbx.engine.dispatcher import Dispatcher
 from ess_pbx.engine.executor import APP, NOT_FOUND, Executor
@@ -73,6 +73,7 @@ class Engine:
         self._roster_error: str | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._finishing: set[CallId] = set()
+        self._asterisk_started: float | None = None
         self._watches: list[asyncio.Task[None]] = []
         self._projector_task: asyncio.Task[None] | None = None
         self._database: AsyncEngine | None = None
@@ -241,6 +242,8 @@ class Engine:
         )
         self._phones_known = True
         self.dispatcher.feed(found)
+        self._asterisk_started = found.started
+        await self._read_unclaimed()
         self._log.info("asterisk.found", channels=len(found.legs), calls=len(self.core.calls))
         left = await asyncio.to_thread(recordings.left_behind, recordings_folder)
         for call in left:
@@ -264,6 +267,29 @@ class Engine:
             await asyncio.sleep(CLOCK_SECONDS)
             await self._read_roster()
             self._read_clock()
+            await self._read_unclaimed()
+
+    async def _read_unclaimed(self) -> None:
+        """Bring calls on record that the dialplan served while no engine claimed them."""
+        if self._asterisk_started is None:
+            return
+        try:
+            told = await asyncio.to_thread(
+                absence.read,
+                self._folders.unclaimed,
+                self._translator.told,
+                self.core.kept.imported,
+                self._asterisk_started,
+                self.settings.folders.recordings,
+            )
+        except Exception:
+            # As with the roster: the clock goes on.
+            self._log.exception("unclaimed.failed")
+            return
+        self.dispatcher.feed(told)
+        for served in told.over:
+            self._log.warning("call.imported", call=served.call, operator=served.agent)
+            self._call_over(served.call)
 
     async def _read_roster(self) -> None:
         """Take over a roster that changed; while it is wrong, the last good one goes on."""
