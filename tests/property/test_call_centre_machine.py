@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 
+import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -293,6 +294,10 @@ class CallCentreMachine(RuleBasedStateMachine):
         self.core = CallCentre(self.centre)
         for fact in self.facts:
             self.core.recall(fact)
+        dumped = msgspec.json.decode(msgspec.json.encode(self.core.kept.dump()))
+        kept, self.core.kept.calls = self.core.kept.calls, {}
+        self.core.kept.load(dumped)
+        assert self.core.kept.calls == kept
         self.timers.clear()
         self.now += 1.0
         self.ends = Counter(

@@ -331,13 +331,11 @@ def _going_on(call: Call, kept: KeptCall, found: AsteriskFound) -> frozenset[Pla
 
 
 def _go_on_hearing(turn: Turn, kept: KeptCall, going_on: frozenset[PlaybackId]) -> None:
-    """A prompt that goes on is heard to its end; else there may be silence, so music begins."""
-    call = turn.call
+    """A prompt that goes on is heard to its end; else there is to be music (see ``repairs``)."""
     if kept.playing in going_on:
         turn.set(playing=kept.playing, heard=True)
     else:
         turn.set(music=True)
-        turn.do(StartMusic(call.caller))
 
 
 def missed(call: Call, kept: KeptCall | None, found: AsteriskFound) -> Iterator[CallEvent]:
