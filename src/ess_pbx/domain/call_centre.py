@@ -142,11 +142,13 @@ class CallCentre:
         )
         adopted = list(adoption.one_call_each(restored, self.acd.seats))
         self.calls |= {call.id: call for call in adopted}
-        whole = replace(found, asked=None)
+        # Of a call from before, whatever is not there is gone.
+        whole, new = replace(found, asked=None), {call.id for call in adopted}
         missed = {
-            call.id: list(adoption.missed(call, kept.get(call.id), whole if new else found))
+            call.id: list(
+                adoption.missed(call, kept.get(call.id), whole if call.id in new else found)
+            )
             for call in self.calls.values()
-            for new in (call in adopted,)
         }
         unwanted = list(adoption.strangers(self.calls, found))
         self._offered_again = {
@@ -203,7 +205,9 @@ class CallCentre:
         effects: list[EngineEffect],
     ) -> None:
         """Ask again for what one call asked of Asterisk in vain; then what happened without us."""
-        since, call = len(effects), self.calls[name]
+        since, call = len(effects), self.calls.get(name)
+        if call is None:
+            return
         wanted = list(adoption.repairs(call, found))
         if any(isinstance(each, CreateBridge) for each in wanted):
             call = self.calls[name] = replace(call, bridged=True)

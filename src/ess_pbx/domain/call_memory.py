@@ -89,9 +89,9 @@ class CallMemory:
     def remember(self, kind: str, call: str | None, data: Mapping[str, JSON], at: float) -> None:
         """Fold one fact in."""
         if kind == FactKind.AGENT_STATE:
-            in_call = data["call"]
-            self.seats[str(data["agent"])] = KeptSeat(
-                str(data["state"]), at, None if in_call is None else str(in_call)
+            in_call = data.get("call")
+            self.seats[str(data.get("agent"))] = KeptSeat(
+                str(data.get("state")), at, None if in_call is None else str(in_call)
             )
         elif kind == FactKind.CALL_IMPORTED and call is not None:
             self._imported(CallId(call))
@@ -162,9 +162,9 @@ class CallMemory:
 
 
 def _arrived(before: KeptCall | None, call: str, data: Mapping[str, JSON], at: float) -> KeptCall:
-    invited_at = data["invited_at"]
+    invited_at = data.get("invited_at")
     caller = ids.caller_leg(CallId(call))
-    number, display = str(data["caller_e164"] or ""), str(data["caller_display"] or "")
+    number, display = str(data.get("caller_e164") or ""), str(data.get("caller_display") or "")
     return KeptCall(
         id=CallId(call),
         arrived=at,
@@ -173,7 +173,7 @@ def _arrived(before: KeptCall | None, call: str, data: Mapping[str, JSON], at: f
         number=number,
         display=display,
         callable=bool(data.get("callable")),
-        called=str(data["called"] or ""),
+        called=str(data.get("called") or ""),
         legs={caller: (Role.CALLER, number or display)},
         # A caller who came through the dialplan once more: what was made before stays made.
         made_legs=1 if before is None else before.made_legs,
@@ -190,44 +190,44 @@ def _fold(kept: KeptCall, kind: str, data: Mapping[str, JSON]) -> None:
         case FactKind.GREETING_STARTED:
             kept.greeted = True
         case FactKind.MENU_ENTERED:
-            name = str(data["menu"])
+            name = str(data.get("menu"))
             before = kept.menus[: kept.menus.index(name)] if name in kept.menus else kept.menus
             kept.phase, kept.menus = Phase.IVR, [*before, name]
         case FactKind.CLASSIFIED:
-            kept.category, kept.queue = str(data["category"]), str(data["queue"])
-            kept.language = str(data["language"])
-            kept.priority = _whole(data["priority"])
+            kept.category, kept.queue = str(data.get("category")), str(data.get("queue"))
+            kept.language = str(data.get("language"))
+            kept.priority = _whole(data.get("priority"))
         case FactKind.QUEUED:
             kept.phase = Phase.WAITING
-            kept.queue, kept.priority = str(data["queue"]), _whole(data["priority"])
+            kept.queue, kept.priority = str(data.get("queue")), _whole(data.get("priority"))
             kept.operator, kept.agency = "", ""
         case FactKind.LADDER_STEP:
             kept.rungs += 1
         case FactKind.ANNOUNCED:
-            playback = PlaybackId(str(data["playback"]))
+            playback = PlaybackId(str(data.get("playback")))
             kept.made_playbacks = max(kept.made_playbacks, ids.number_of(playback))
             kept.recent = [*kept.recent[-(MOST_RECENT - 1) :], playback]
-            if data["to"] == Role.OPERATOR:
+            if data.get("to") == Role.OPERATOR:
                 kept.operator_hears = playback
             else:
                 kept.playing = playback
         case FactKind.OFFERED:
-            _add_leg(kept, leg, Role.OPERATOR, str(data["agent"]))
-            kept.offers[leg] = str(data["agent"])
+            _add_leg(kept, leg, Role.OPERATOR, str(data.get("agent")))
+            kept.offers[leg] = str(data.get("agent"))
         case FactKind.OFFER_MISSED:
             kept.offers.pop(leg, None)
         case FactKind.OPERATOR_ANSWERED:
             kept.phase, kept.offers, kept.playing = Phase.TALKING, {}, None
-            kept.operator, kept.operator_leg = str(data["agent"]), leg
+            kept.operator, kept.operator_leg = str(data.get("agent")), leg
             if leg not in kept.legs:
                 _add_leg(kept, leg, Role.OPERATOR, kept.operator)
         case FactKind.CONSULT_STARTED:
-            _add_leg(kept, leg, Role.AGENCY, str(data["agency"]))
+            _add_leg(kept, leg, Role.AGENCY, str(data.get("agency")))
             kept.phase = Phase.CONSULT_RINGING
-            kept.agency, kept.agency_leg = str(data["agency"]), leg
+            kept.agency, kept.agency_leg = str(data.get("agency")), leg
         case FactKind.AGENCY_ANSWERED:
             kept.phase, kept.operator_hears = Phase.CONSULT, None
-            kept.agency, kept.agency_leg = str(data["agency"]), leg
+            kept.agency, kept.agency_leg = str(data.get("agency")), leg
             if leg not in kept.legs:
                 _add_leg(kept, leg, Role.AGENCY, kept.agency)
         case FactKind.CONSULT_FAILED:
@@ -240,8 +240,10 @@ def _fold(kept: KeptCall, kind: str, data: Mapping[str, JSON]) -> None:
         case FactKind.OPERATOR_LEFT:
             _goes_on(kept, Phase.HANDED_OVER)
         case FactKind.CALL_ADOPTED:
-            kept.made_legs = kept.made_playbacks = _whole(data["made"]) or 0
-            _goes_on(kept, Phase(str(data["phase"])))
+            kept.made_legs = kept.made_playbacks = _whole(data.get("made")) or 0
+            phase = data.get("phase")
+            if phase in [*Phase]:
+                _goes_on(kept, Phase(str(phase)))
         case FactKind.LEG_ENDED:
             kept.legs.pop(leg, None)
             if leg == kept.agency_leg and kept.phase is Phase.CONFERENCE:
