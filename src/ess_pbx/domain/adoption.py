@@ -5,7 +5,7 @@ call out of what is remembered of it, corrected by who is in its bridge; ``resum
 belongs to its phase and lives in an engine alone: timers, the place in the queue, the menu.
 ``missed`` then gives the events that Asterisk did not repeat, which go through the same table as
 any, and ``repairs`` what Asterisk was asked and did not do. An engine whose line was cut does the
-last two for its own calls. docs/decisions/0009 has the reasons.
+last two for its own calls. docs/decisions/0011 has the reasons.
 """
 
 from __future__ import annotations

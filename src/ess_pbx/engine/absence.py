@@ -1,7 +1,7 @@
 """Reads what the dialplan wrote of calls that no engine claimed.
 
 One line a step, ``|`` between its fields, appended by ``FILE()``: it needs neither a shell nor a
-module of its own, and outlives engine and Asterisk. docs/decisions/0009 says why not CDR or CEL.
+module of its own, and outlives engine and Asterisk. docs/decisions/0011 says why not CDR or CEL.
 """
 
 from __future__ import annotations
