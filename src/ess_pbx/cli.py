@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -17,8 +18,10 @@ from cyclopts import App, Parameter
 from rich.table import Table
 
 from ess_pbx import log
+from ess_pbx.audit_commands import audit
 from ess_pbx.bench_commands import bench
 from ess_pbx.chaos_commands import chaos
+from ess_pbx.control_commands import GROUPS, live, mark
 from ess_pbx.errors import EssPbxError, SettingsError
 from ess_pbx.ivr_commands import ivr
 from ess_pbx.journal_commands import journal
@@ -37,7 +40,13 @@ app = App(
 config = App(name="config", help="Settings of a centre.")
 render = App(name="render", help="Files made from settings.")
 prompts = App(name="prompts", help="What callers hear.")
-for group in (config, render, prompts, bench, chaos, roster, ivr, recordings, journal):
+calls = App(name="calls", help="The latest calls, and those that go on.")
+calls.command(live)
+calls.command(mark)
+app.command(audit)
+for group in (config, render, prompts, roster, ivr, recordings, journal, calls, *GROUPS):
+    app.command(group)
+for group in (bench, chaos):
     app.command(group)
 app.command(evidence)
 
@@ -107,7 +116,10 @@ def up(
 
 @app.command
 def serve(settings: SettingsFile) -> int:
-    """Run an installation, Asterisk and engine, until it is told to stop (SIGTERM or Ctrl-C)."""
+    """Run an installation, Asterisk and engine, until it is told to stop (SIGTERM or Ctrl-C).
+
+    SIGHUP ends the engine alone: calls go on, and the next ``serve`` goes on with them.
+    """
     from ess_pbx.demo.up import stop_signals, until_stopped
     from ess_pbx.installation import Installation
 
@@ -115,13 +127,19 @@ def serve(settings: SettingsFile) -> int:
     log.configure(loaded.asterisk.log_level)
 
     async def work() -> None:
-        stopped = stop_signals()
+        stopped, restart = stop_signals(), asyncio.Event()
+
+        def leave() -> None:
+            restart.set()
+            stopped.set()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, leave)
         installation = Installation(loaded, Progress())
         try:
             await installation.start()
             await until_stopped(installation, stopped)
         finally:
-            await installation.stop()
+            await installation.stop(keep_asterisk=restart.is_set())
 
     run(work())
     return 0
@@ -162,8 +180,8 @@ def migrate(settings: SettingsFile, *, revision: str = "head") -> int:
     return 0
 
 
-@app.command
-def calls(settings: SettingsFile, *, limit: int = 20, centre: Named = None) -> int:
+@calls.default
+def latest(settings: SettingsFile, *, limit: int = 20, centre: Named = None) -> int:
     """Show the latest calls, of one centre or of all."""
     from ess_pbx.db.connect import create_engine
     from ess_pbx.db.queries import recent_calls
@@ -260,7 +278,7 @@ def check(settings: SettingsFile) -> int:
     """Read a settings file and say what is wrong with it, each with file and line."""
     loaded = load_settings(settings)
     for warning in loaded.warnings:
-        err.print(f"[yellow]warning:[/] {warning}")
+        err.print(warning, markup=False)
     err.print(f"{settings}: good.")
     for centre in loaded.centres:
         err.print(

@@ -115,6 +115,11 @@ class Incidents:
         """By number; the closed ones of the last day too."""
         self._last: tuple[str, int] = ("", 0)
 
+    @property
+    def latest(self) -> str:
+        """The number of the report that was opened last; empty before the first."""
+        return self._number(*self._last) if self._last[0] else ""
+
     def decide(self, command: ReportCommand, local: datetime) -> list[Record | Refused]:
         """What becomes of a command; ``local`` is the centre's time, for the number."""
         if isinstance(command, OpenReport):
@@ -208,11 +213,14 @@ class Incidents:
         day = f"{local:%Y%m%d}"
         number = self._last[1] + 1 if self._last[0] == day else 1
         data: dict[str, JSON] = {
-            "report": f"{self._centre.id}-{day}-{number:04}",
+            "report": self._number(day, number),
             "linked": command.call,
             "fields": _plain(command.fields),
         }
         return [_record(FactKind.REPORT_OPENED, command.by, **data)]
+
+    def _number(self, day: str, number: int) -> str:
+        return f"{self._centre.id}-{day}-{number:04}"
 
     def _saved(self, incident: Incident, command: SaveReport) -> list[Record | Refused]:
         wrong = self._wrong(command.fields, incident.fields)

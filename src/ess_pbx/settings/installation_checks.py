@@ -6,7 +6,15 @@ from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 
 from ess_pbx.settings.checks import CentreChecks, SettingsFile
-from ess_pbx.settings.model import LEAST_RTP_PORTS, Asterisk, Database, Folders, Recordings, Trunk
+from ess_pbx.settings.model import (
+    LEAST_RTP_PORTS,
+    Asterisk,
+    Database,
+    Folders,
+    Recordings,
+    Trunk,
+    Web,
+)
 from ess_pbx.settings.places import expand_database, place_folders, place_keys
 from ess_pbx.settings.reading import INVALID, shown
 from ess_pbx.settings.toml_lines import Path as FieldPath
@@ -52,6 +60,8 @@ class InstallationChecks:
         self._apart()
         if values["asterisk"] is not INVALID:
             self._ports(values["asterisk"])
+            if values["web"] is not INVALID:
+                self._web(values["web"], values["asterisk"])
 
     def _trunks(self) -> None:
         file = self.file
@@ -195,6 +205,21 @@ class InstallationChecks:
                 self.file.problems.add(
                     ("trunks", at, "port"), f"{trunk.port}, Asterisk's own", "the telco's"
                 )
+
+    def _web(self, web: Web, asterisk: Asterisk) -> None:
+        if not web.enabled:
+            return
+        everywhere = "0.0.0.0"  # noqa: S104 - found in the settings, not bound
+        same = web.host == asterisk.ari_host or everywhere in (web.host, asterisk.ari_host)
+        if same and web.port == asterisk.ari_port:
+            found = f"{web.port} as ari_port"
+            self.file.problems.add(("web", "port"), found, "a port of its own")
+        if not ip_address(web.host).is_loopback:
+            self.file.warnings.add(
+                ("web", "host"),
+                f"{web.host}, where PINs and numbers pass in the clear",
+                "127.0.0.1, behind a proxy with a certificate",
+            )
 
 
 def _extensions(centre: CentreChecks) -> list[str]:

@@ -65,6 +65,7 @@ def load_settings(path: Path | str) -> Settings:
         asterisk=file.values["asterisk"],
         folders=checks.folders,
         database=checks.database,
+        web=file.values["web"],
         recordings=checks.recordings,
         trunks=file.values["trunks"],
         rosters={centre.id: roster for centre, roster in made if roster is not None},
