@@ -22,6 +22,7 @@ from ess_pbx.asterisk.server import find_process, is_alive
 from ess_pbx.chaos import ChaosError
 from ess_pbx.chaos.engine_process import CLOCK, FACTS, ORDER, STARTED, Order
 from ess_pbx.domain.facts import Fact, FactKind
+from ess_pbx.domain.ids import call_of, is_call_back
 from ess_pbx.engine.executor import APP
 from ess_pbx.settings.credentials import Credentials, load_credentials
 
@@ -171,12 +172,16 @@ class CentreProcess:
             return found
 
     async def leftovers(self, within: float) -> int:
-        """Channels and bridges that are still in Asterisk after so many seconds at most."""
+        """Channels and bridges that are still in Asterisk after so many seconds at most.
+
+        Those of calls that the centre itself makes, to call somebody back, are none of the load's.
+        """
         deadline = time.monotonic() + within
         while True:
-            left = len(await self.ari("channels")) + len(await self.ari("bridges"))
+            found = [*await self.ari("channels"), *await self.ari("bridges")]
+            left = [each for each in found if not is_call_back(call_of(str(each["id"])))]
             if not left or time.monotonic() > deadline:
-                return left
+                return len(left)
             await asyncio.sleep(0.1)
 
     async def until(self, is_true: Callable[[], bool], what: str, within: float) -> float:

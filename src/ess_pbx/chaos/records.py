@@ -20,11 +20,12 @@ STORED_WITHIN = 30.0
 
 
 async def calls_of(url: str) -> list[Row]:
-    """Every call on record."""
+    """Every call that came in, on record; those that the centre made itself are left out."""
     database = create_engine(url)
+    query = select(calls).where(calls.c.direction.is_distinct_from("out"))
     try:
         async with database.connect() as connection:
-            return [dict(row) for row in (await connection.execute(select(calls))).mappings()]
+            return [dict(row) for row in (await connection.execute(query)).mappings()]
     finally:
         await database.dispose()
 

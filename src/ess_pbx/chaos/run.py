@@ -20,9 +20,12 @@ LONGEST_RUN = 300.0
 
 
 async def run_faults(
-    faults: Sequence[Fault], load: Load, folder: Path, progress: Progress
+    faults: Sequence[Fault], load: Load, folder: Path, progress: Progress, slack: float = 1.0
 ) -> list[Verdict]:
-    """A verdict for each, in their order. What a run raises is its verdict, not the end of all."""
+    """A verdict for each, in their order. What a run raises is its verdict, not the end of all.
+
+    ``slack`` widens what is allowed of time, as ``judge`` does.
+    """
     verdicts: list[Verdict] = []
     postgres = PostgresServer()
     try:
@@ -35,14 +38,14 @@ async def run_faults(
             await asyncio.to_thread(postgres.start, folder / "postgres")
             progress(f"{number}/{len(faults)} {fault.title}")
             scene = Scene(folder / fault.id, load, postgres, progress)
-            verdicts.append(await _one(fault, scene))
+            verdicts.append(await _one(fault, scene, slack))
             progress(f"  {verdicts[-1].measured}")
     finally:
         await asyncio.to_thread(postgres.stop)
     return verdicts
 
 
-async def _one(fault: Fault, scene: Scene) -> Verdict:
+async def _one(fault: Fault, scene: Scene, slack: float) -> Verdict:
     assert fault.inject is not None  # noqa: S101 - the caller looked
     try:
         async with (
@@ -53,4 +56,4 @@ async def _one(fault: Fault, scene: Scene) -> Verdict:
             checks: list[Check] = await fault.inject(scene)
     except (EssPbxError, OSError, TimeoutError, RuntimeError) as error:
         return failed(fault.title, f"{type(error).__name__}: {error}")
-    return judge(fault.title, checks)
+    return judge(fault.title, checks, slack)

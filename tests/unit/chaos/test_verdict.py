@@ -40,6 +40,14 @@ def test_one_broken_bound_fails_the_fault_and_is_marked() -> None:
     assert judge("engine crash", [Check("kills", 2), KEPT]).passed is True
 
 
+def test_a_busy_machine_is_given_time_and_nothing_else() -> None:
+    assert judge("engine crash", [KEPT, BROKEN], slack=2.0).passed is True
+    dropped = Check("dropped", 1, at_most=0)
+    success = Check("success", 99, at_least=100, unit="%")
+    assert judge("engine crash", [dropped], slack=100).passed is False
+    assert judge("engine crash", [success], slack=100).passed is False
+
+
 def test_a_fault_of_which_nothing_was_judged_is_not_passed() -> None:
     assert judge("engine crash", []).passed is False
     assert judge("engine crash", [Check("kills", 2)]).passed is False

@@ -45,6 +45,7 @@ async def crash(scene: Scene) -> list[Check]:
             Check("new call rings", longest(rings), at_most=RING_WITHIN, unit="s"),
             Check("adopted", longest(adopted), at_most=ADOPTED_WITHIN, unit="s"),
             *found,
+            Check("call-backs", len(running.centre.told(FactKind.CALL_BACK_CREATED))),
         ]
 
 
