@@ -430,8 +430,13 @@ class CallCentreMachine(RuleBasedStateMachine):
         del self.facts[len(self.facts) - min(torn, len(recent)) :]
         phones = {agent: seat.reachable for agent, seat in self.core.acd.seats.items()}
         self.core = CallCentre(self.centre)
+        self.raised.clear()
         for fact in self.facts:
             self.core.recall(fact)
+            if fact.kind is FactKind.ALARM_RAISED:
+                self.raised.add(str(fact.data["alarm"]))
+            elif fact.kind is FactKind.ALARM_CLEARED:
+                self.raised.discard(str(fact.data["alarm"]))
         dumped = msgspec.json.decode(msgspec.json.encode(self.core.kept.dump()))
         kept, self.core.kept.calls = self.core.kept.calls, {}
         self.core.kept.load(dumped)
