@@ -2,7 +2,7 @@
 
 Requests lie in ``requests`` until they are carried out, and what they cause lies in ``events``
 until the core hears of it, so that the two cross as they do on a real line. Failures come back as
-``ess_pbx.engine.executor`` gives them back. What no engine may ask is an AssertionError here.
+``ess_pbx.engine.executor`` gives them back. What no engine may ask is an ``ImpossibleRequest``.
 """
 
 from __future__ import annotations
@@ -40,8 +40,17 @@ from ess_pbx.domain.events import (
 )
 from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId, call_of, caller_leg
 
-NORMAL, DEAD = 16, 20
+NORMAL, BUSY, DEAD = 16, 17, 20
 Place: TypeAlias = "LegId | BridgeId"
+
+
+class ImpossibleRequest(AssertionError):  # noqa: N818 - it is no error of this program
+    """The core asked what no Asterisk can do, or what harms a caller."""
+
+
+def _must(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ImpossibleRequest(otherwise)
 
 
 @dataclass
@@ -71,6 +80,10 @@ class VirtualAsterisk:
     loses_phones: bool = False
     """An originate is neither carried out nor answered, as when the request timed out."""
     plays_nothing: bool = False
+    unreachable: set[str] = field(default_factory=set)
+    """Addresses of phones that are not registered."""
+    lost_requests: bool = False
+    """Requests may have been lost on the way: what the engine believes may not be so here."""
 
     # what is asked
 
@@ -85,7 +98,7 @@ class VirtualAsterisk:
             case Originate() as wanted:
                 self._originate(wanted)
             case CreateBridge(bridge):
-                assert bridge not in self.bridges, f"{bridge} exists"
+                _must(bridge not in self.bridges or self.lost_requests, f"{bridge} exists")
                 self.bridges.add(bridge)
             case Join(bridge, legs):
                 self._join(bridge, legs)
@@ -93,8 +106,9 @@ class VirtualAsterisk:
                 if leg in self.channels and self.channels[leg].bridge == bridge:
                     self.channels[leg].bridge = None
             case DestroyBridge(bridge):
-                assert not self.members(bridge), f"{bridge} is not empty (asterisk#1201)"
-                self.bridges.remove(bridge)
+                _must(not self.members(bridge), f"{bridge} is not empty (asterisk#1201)")
+                _must(bridge in self.bridges or self.lost_requests, f"{bridge} does not exist")
+                self.bridges.discard(bridge)
                 for playback in list(self.playing.get(bridge, ())):
                     self.playback_over(playback)
             case PlayPrompt(target, _, playback):
@@ -105,7 +119,7 @@ class VirtualAsterisk:
             case StopPlayback(playback):
                 self.playback_over(playback)
             case StartMusic(leg) | StopMusic(leg) as change if leg in self.channels:
-                assert self.channels[leg].bridge is None, "music to a leg in a bridge"
+                _must(self.channels[leg].bridge is None, "music to a leg in a bridge")
                 self.channels[leg].music = isinstance(change, StartMusic)
 
     # what the world does
@@ -164,24 +178,27 @@ class VirtualAsterisk:
         self.events.append(event)
 
     def _originate(self, wanted: Originate) -> None:
-        assert wanted.leg not in self.channels, f"{wanted.leg} exists"
+        _must(wanted.leg not in self.channels, f"{wanted.leg} exists")
         same = {c.address for c in self.channels.values() if c.role is Role.OPERATOR}
-        assert wanted.address not in same, f"{wanted.address} is in another call"
+        if self.lost_requests and wanted.address in same:
+            self._tell(LegGone(wanted.call, wanted.leg, BUSY))
+            return
+        _must(wanted.address not in same, f"{wanted.address} is in another call")
         if self.loses_phones:
             return
-        if self.refuses_phones:
+        if self.refuses_phones or wanted.address in self.unreachable:
             self._tell(LegGone(wanted.call, wanted.leg, DEAD))
             return
         self.channels[wanted.leg] = Channel(wanted.role, wanted.address)
         self._tell(LegRang(wanted.call, wanted.leg))
 
     def _join(self, bridge: BridgeId, legs: tuple[LegId, ...]) -> None:
-        assert bridge in self.bridges, f"{bridge} does not exist"
-        if any(leg not in self.channels for leg in legs):
+        _must(bridge in self.bridges or self.lost_requests, f"{bridge} does not exist")
+        if bridge not in self.bridges or any(leg not in self.channels for leg in legs):
             return  # Asterisk joins all of them or, with a 4xx, none
         for leg in legs:
-            assert not self.channels[leg].music, "music goes on in a bridge"
-            assert leg not in self.playing, "a prompt goes on in a bridge"
+            _must(not self.channels[leg].music, "music goes on in a bridge")
+            _must(leg not in self.playing, "a prompt goes on in a bridge")
             self.channels[leg].bridge = bridge
 
     def _play(self, place: Place, playback: PlaybackId) -> None:
@@ -192,7 +209,7 @@ class VirtualAsterisk:
         if place in self.channels:
             channel = self.channels[LegId(place)]
             alone = channel.bridge is None or channel.role is Role.OPERATOR
-            assert alone, "a prompt to a caller in a bridge, who then hears nobody"
+            _must(alone, "a prompt to a caller in a bridge, who then hears nobody")
         queue = self.playing.setdefault(place, [])
         queue.append(playback)
         if len(queue) == 1:
