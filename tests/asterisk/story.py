@@ -95,6 +95,7 @@ def centre_settings(
         settings,
         centres=(replace(own, shifts=shifts, **centre),),
         asterisk=replace(settings.asterisk, sip_port=next(ports), ari_port=next(ports)),
+        web=replace(settings.web, port=next(ports)),
         trunks=tuple(replace(trunk, port=next(ports)) for trunk in settings.trunks),
     )
 

@@ -15,11 +15,14 @@ from aiohttp.test_utils import TestServer
 from msgspec.structs import replace
 
 from ess_pbx.asterisk.free_ports import free_port
+from ess_pbx.demo.stage import HOST, sample
 from ess_pbx.domain.commands import Asker, DeclareSurge, EndSurge, Via
 from ess_pbx.domain.config import EarthquakeFeed, Region, Surge
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.surge_centre import MENU
 from ess_pbx.installation import Installation
+from ess_pbx.phones.rtp import RtpParty
+from ess_pbx.phones.sipp import SippAgency
 from ess_pbx.phones.softphone import Answer
 
 from .story import SOON, Caller, GivenCentre, Story, until
@@ -139,3 +142,34 @@ async def test_surge_mode_by_hand_is_heard_by_the_next_caller(given_centre: Give
     assert story.engine.dispatcher.command(DeclareSurge(SUPERVISOR, "Banjir bandang")) is None
     caller = await story.when_caller_dials()
     await assert_greeted_with(story, caller, "siaga-bencana")
+
+
+async def test_an_operator_who_is_not_there_is_rung_on_their_own_phone_and_told(
+    given_centre: GivenCentre,
+) -> None:
+    operators = tuple(
+        replace(each, phone="+6281234500001" if each.extension == "1003" else None)
+        for each in sample().centre_named().operators
+    )
+    surge = Surge(call_in_trunk="telco-a")
+    story = await given_centre(operators=operators, surge=surge)
+    line = RtpParty()
+    telco = SippAgency(
+        story.folder / "telco",
+        [line],
+        local=(HOST, story.settings.trunks[0].port),
+        answer_after=0.2,
+    )
+    await story.closes_with_the_test(telco)
+
+    story.engine.dispatcher.command(DeclareSurge(SUPERVISOR, "banjir"))
+
+    called = await telco.invited(SOON)
+    assert called.uri.startswith(f"sip:+6281234500001@{HOST}")
+    assert called.priority == ""
+    assert called.caller_id.startswith(f"<sip:112@{HOST}>")
+    await called.answered(SOON)
+    await line.heard_sound(SOON)
+    assert (await called.ended(30)).by == "far"
+    await story.assert_fact(FactKind.CALL_IN_ENDED, agent="1003", attempt=1, outcome="told")
+    await story.assert_all_released()

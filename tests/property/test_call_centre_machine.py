@@ -55,6 +55,7 @@ from ess_pbx.domain.effects import (
 )
 from ess_pbx.domain.events import (
     AgentTimerFired,
+    AlarmChanged,
     Arrived,
     CallEvent,
     CentreEvent,
@@ -111,6 +112,7 @@ class CallCentreMachine(RuleBasedStateMachine):
         self.asterisk = VirtualAsterisk()
         self.timers: dict[TimerId, float] = {}
         self.ends: Counter[CallId] = Counter()
+        self.raised: set[str] = set()
         self.forgotten: set[CallId] = set()
         self.desk_calls: set[CallId] = set()
         self.checks: list[CheckPin] = []
@@ -323,6 +325,10 @@ class CallCentreMachine(RuleBasedStateMachine):
     def a_phone_comes_or_goes(self, agent: str, there: bool) -> None:
         self._hear(PhoneReachable(agent) if there else PhoneLost(agent))
 
+    @rule(alarm=st.sampled_from(["roster", "web"]), standing=st.booleans())
+    def the_engine_watches_something(self, alarm: str, standing: bool) -> None:
+        self._hear(AlarmChanged(alarm, standing, "x"))
+
     @rule(hour=st.sampled_from([6, 9, 20]))
     def clock_shows(self, hour: int) -> None:
         self._hear(ClockRead(datetime(2026, 1, 1, hour), wall=1_750_000_000.0 + self.now))
@@ -432,6 +438,10 @@ class CallCentreMachine(RuleBasedStateMachine):
                 case Record(call, kind, data):
                     fact = Fact(id="", centre="", call=call, kind=kind, at=0, ms=0, data=data)
                     assert fields_differ(fact) is None
+                    if kind is FactKind.ALARM_RAISED:
+                        self.raised.add(str(data["alarm"]))
+                    elif kind is FactKind.ALARM_CLEARED:
+                        self.raised.discard(str(data["alarm"]))
                     if kind is FactKind.CALL_ENDED and call is not None:
                         self.ends[call] += 1
                     if kind is FactKind.CALL_BACK_STARTED:
@@ -512,6 +522,11 @@ class CallCentreMachine(RuleBasedStateMachine):
         for gone in self.forgotten:
             assert self.ends[gone] == 1
             assert gone not in self.core.calls
+
+    @invariant()
+    def alarms_stand_that_were_raised_and_not_cleared(self) -> None:
+        if hasattr(self, "core"):
+            assert set(self.core.alarms.standing) == self.raised
 
     @invariant()
     def a_call_has_one_operator_and_an_operator_one_call(self) -> None:

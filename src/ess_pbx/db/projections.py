@@ -18,6 +18,7 @@ from sqlalchemy import Table
 
 from ess_pbx.db.tables import (
     agents,
+    audit,
     call_backs,
     calls,
     legs,
@@ -63,6 +64,7 @@ def changes(fact: Fact) -> Iterator[Change]:
     projection = PROJECTIONS.get(fact.kind)
     if projection is not None:
         yield from projection(fact)
+    yield from _asked_for(fact)
 
 
 def fold(all_changes: Iterable[Change]) -> list[Change]:
@@ -414,6 +416,24 @@ def _report_joined(fact: Fact) -> Iterator[Change]:
 
 def _report_reopened(fact: Fact) -> Iterator[Change]:
     yield from _report(fact, closed_at=None, closed_by=None, outcome=None)
+
+
+def _asked_for(fact: Fact) -> Iterator[Change]:
+    """Whatever somebody asked for is in the audit log, of kinds unknown here too."""
+    by, via = text(fact.data.get("by")), text(fact.data.get("via"))
+    if by is None or via is None:
+        return
+    subject = {name: value for name, value in fact.data.items() if name not in ("by", "via")}
+    once = {
+        "centre": text(fact.centre),
+        "at": moment(fact.at) or moment(0),
+        "by": by,
+        "via": via,
+        "action": text(fact.kind),
+        "call": text(fact.call),
+        "subject": clean(subject),
+    }
+    yield Upsert(audit, {"id": text(fact.id)}, once)
 
 
 PROJECTIONS: Mapping[str, Callable[[Fact], Iterator[Change]]] = MappingProxyType(

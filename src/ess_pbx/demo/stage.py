@@ -50,6 +50,7 @@ def loopback(
         ),
         folders=replace(settings.folders, state=state, recordings=state / "recordings"),
         database=Database(url=f"sqlite+aiosqlite:///{state / 'ess-pbx.sqlite3'}"),
+        web=replace(settings.web, host=HOST, port=free_port(socket.SOCK_STREAM)),
         trunks=tuple(trunks),
     )
 

@@ -92,6 +92,8 @@ class Operator(Shape, frozen=True, kw_only=True):
     name: Title
     skills: dict[Identifier, SkillLevel] = {}
     """What they can do, and how well."""
+    phone: Number | None = None
+    """Their own number, in E.164, on which surge mode calls them in."""
     role: Literal["operator", "supervisor"] = "operator"
     """A supervisor is rung by the ladder alone, on shift or not, while their phone is there. They
     may log others out, and end others' breaks."""
@@ -340,6 +342,31 @@ class EarthquakeFeed(Shape, frozen=True, kw_only=True):
     """An older earthquake begins nothing."""
 
 
+class Question(Shape, frozen=True, kw_only=True):
+    """What the SOP of a category has operators ask."""
+
+    id: Identifier
+    text: Annotated[str, Meta(min_length=1, max_length=200)]
+    answer: Literal["ya-tidak", "angka", "teks", "pilihan"] = "teks"
+    choices: tuple[Title, ...] = ()
+    """Of ``pilihan``."""
+
+
+class Sop(Shape, frozen=True, kw_only=True):
+    """What a report of a category asks for."""
+
+    subcategories: dict[Identifier, Title] = {}
+    questions: tuple[Question, ...] = ()
+
+
+class ReportForm(Shape, frozen=True, kw_only=True):
+    """What the reports of a centre are made of, beside its categories."""
+
+    categories: dict[Identifier, Sop] = {}
+    districts: dict[Title, tuple[Title, ...]] = {}
+    """Kecamatan, each with its kelurahan and desa."""
+
+
 class Surge(Shape, frozen=True, kw_only=True):
     """Siaga bencana: what changes while everyone calls at once. It is begun by hand or by a feed.
 
@@ -372,6 +399,10 @@ class Surge(Shape, frozen=True, kw_only=True):
     """Time for the report while it lasts, when the policy's is longer."""
     call_in: bool = True
     """Operators whose shift it is not count as on duty while their phone is reachable."""
+    call_in_trunk: Identifier | None = None
+    """The trunk over which the own phones of those who are not there are rung (Operator.phone)."""
+    call_in_prompt: PromptName = "siaga-panggilan"
+    """What is said to them."""
     hurry: Annotated[float, Meta(ge=1, le=100)] = 2.0
     """The ladder's steps come so many times as early."""
     feed: EarthquakeFeed | None = None
@@ -401,6 +432,7 @@ class Centre(Shape, frozen=True, kw_only=True):
     shifts: tuple[Shift, ...]
     operators: tuple[Operator, ...]
     agencies: tuple[Agency, ...] = ()
+    report_form: ReportForm = ReportForm()
     menus: dict[Identifier, Menu] = {}
     queue_keys: dict[Key, QueueKey] = {}
     """What keys do while a caller waits."""

@@ -22,6 +22,8 @@ class Role(StrEnum):
     CALLER = "caller"
     OPERATOR = "operator"
     AGENCY = "agency"
+    STAFF = "staff"
+    """An operator on their own phone, who is called in."""
 
 
 @dataclass(frozen=True, slots=True)

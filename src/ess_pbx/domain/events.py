@@ -221,6 +221,15 @@ class RosterRead(CentreEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class AlarmChanged(CentreEvent):
+    """Something that the engine itself watches is wrong, or right again."""
+
+    alarm: str
+    standing: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeskCallArrived(CentreEvent):
     """An operator dialled a code such as ``*11`` on their own phone (``desk_call``)."""
 

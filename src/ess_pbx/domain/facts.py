@@ -79,6 +79,8 @@ class FactKind(StrEnum):
     SURGE_DECLARED = "surge_declared"
     SURGE_CHANGED = "surge_changed"
     SURGE_ENDED = "surge_ended"
+    CALL_IN_STARTED = "call_in_started"
+    CALL_IN_ENDED = "call_in_ended"
     WALLBOARD_ALARM = "wallboard_alarm"
     ALARM_ACKNOWLEDGED = "alarm_acknowledged"
     REPORT_OPENED = "report_opened"
@@ -174,6 +176,8 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.SURGE_DECLARED: ("reason", "prompt", "event", "until", "by", "via"),
         FactKind.SURGE_CHANGED: ("reason", "prompt", "event", "until", "by", "via"),
         FactKind.SURGE_ENDED: ("reason", "by", "via"),
+        FactKind.CALL_IN_STARTED: ("agent", "attempt"),
+        FactKind.CALL_IN_ENDED: ("agent", "attempt", "outcome"),
         FactKind.WALLBOARD_ALARM: ("alarm", "level", "title", "detail", "by", "via"),
         FactKind.ALARM_ACKNOWLEDGED: ("alarm", "by", "via"),
         FactKind.REPORT_OPENED: ("report", "linked", "fields", "by", "via"),

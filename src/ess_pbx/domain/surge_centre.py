@@ -43,7 +43,8 @@ def spoken(surge: Surge) -> tuple[str, ...]:
         announced = (surge.prompt, surge.earthquake_prompt, surge.tsunami_prompt, *surge.prompts)
     asked = () if surge.ask_own_need == "no" else (surge.need_prompt,)
     informed = surge.information if surge.ask_own_need == "inform" else ()
-    return (*announced, *asked, *informed)
+    called = () if surge.call_in_trunk is None else (surge.call_in_prompt,)
+    return (*announced, *asked, *informed, *called)
 
 
 def _menu(centre: Centre) -> Menu:

@@ -114,10 +114,22 @@ class Dispatcher:
         data: Mapping[str, JSON],
         centre: str | None = None,
     ) -> None:
-        """Write a fact into the journal now, and into the log when the loop has a moment.
+        """Write a fact that the engine saw by itself; the core sees it as after a restart.
 
         It is the call's centre's, unless one is named.
         """
+        concerned = self.centres.home(call) if centre is None else self.centres[centre]
+        self._write(call, kind, data, concerned.config.id)
+        try:
+            concerned.saw(call, kind, data, self._clock.monotonic())
+        except Exception:
+            # What is remembered is less than what is on record.
+            self._log.exception("fact.not_remembered", kind=kind)
+
+    def _write(
+        self, call: CallId | None, kind: FactKind, data: Mapping[str, JSON], centre: str
+    ) -> None:
+        """Put a fact into the journal now, and into the log when the loop has a moment."""
         if kind is FactKind.CALL_BACK_STARTED and call is not None:
             # A call of our own has no INVITE before this.
             self._invited[call] = self._clock.monotonic()
@@ -157,7 +169,9 @@ class Dispatcher:
             centre, effects = self.centres.decide(event, self._clock.monotonic())
         except Exception:
             # A defect in the core must cost at most this event, not the centre.
-            self._log.exception("core.failed", event=type(event).__name__)
+            self._log.exception("core.failed", event_type=type(event).__name__)
+            if isinstance(event, Command):
+                self._refused.append(Refused("failed", "a defect of ess-pbx; its log says which"))
             return
         facts: list[Record] = []
         for effect in effects:
@@ -167,7 +181,7 @@ class Dispatcher:
                 self._log.exception("effect.not_carried_out", effect=type(effect).__name__)
         # The phone that is to ring does not wait until we have written down that it will.
         for fact in facts:
-            self.record(fact.call, fact.kind, fact.data, centre)
+            self._write(fact.call, fact.kind, fact.data, centre)
         if self._facts - self._checkpoint >= CHECKPOINT_FACTS:
             self.checkpoint()
 
@@ -176,7 +190,7 @@ class Dispatcher:
         self._checkpoint = self._facts
         for centre in self.centres:
             fact = centre.checkpoint()
-            self.record(fact.call, fact.kind, fact.data, centre.config.id)
+            self._write(fact.call, fact.kind, fact.data, centre.config.id)
 
     def _carry_out(self, effect: EngineEffect, centre: str, facts: list[Record]) -> None:
         match effect:

@@ -57,7 +57,10 @@ RECONCILE_SECONDS = 1.0
 
 
 class Engine:
-    """One engine for the centres on one Asterisk. ``on_fact`` hears every fact as it is written."""
+    """One engine for the centres on one Asterisk.
+
+    ``on_fact`` hears every fact as it is written, as does everyone in ``listeners``.
+    """
 
     def __init__(
         self,
@@ -73,7 +76,7 @@ class Engine:
         self._folders = folders
         self._clock = clock or SystemClock()
         self._translator = Translator(settings)
-        self._on_fact = on_fact
+        self.listeners: list[Callable[[Fact], None]] = [] if on_fact is None else [on_fact]
         self._log = structlog.get_logger(__name__)
         self._duties: list[Duty] = []
         self._phones_known = False
@@ -104,9 +107,13 @@ class Engine:
         when Asterisk does not answer within ``timeout`` seconds.
         """
         settings = self.settings
-        self.journal = Journal(settings.folders.state / "journal", on_trouble=self._journal_trouble)
+        self.journal = Journal(
+            settings.folders.state / "journal",
+            on_trouble=self._journal_trouble,
+            on_recovered=lambda: self._log.info("journal.recovered"),
+        )
         self.dispatcher = Dispatcher(
-            self.centres, self.journal, self._clock, self._call_over, self._on_fact
+            self.centres, self.journal, self._clock, self._call_over, self._tell
         )
         recalled = await asyncio.to_thread(recall, self.journal, self.centres)
         self._log.info("journal.recalled", facts=recalled)
@@ -205,6 +212,18 @@ class Engine:
         return frozenset().union(*(duty.on_duty or () for duty in self._duties))
 
     @property
+    def database(self) -> AsyncEngine:
+        """Where facts end up; raises RuntimeError before the start."""
+        if self._database is None:
+            raise RuntimeError("the engine was not started")
+        return self._database
+
+    @property
+    def phones_known(self) -> bool:
+        """Whether Asterisk has said which phones are reachable."""
+        return self._phones_known
+
+    @property
     def failed_requests(self) -> int:
         """Requests to Asterisk that failed and mattered."""
         executor = self.dispatcher.executor
@@ -214,6 +233,14 @@ class Engine:
     def tasks_left(self) -> int:
         """Timers and background work that belong to calls."""
         return len(self._tasks) + len(self.dispatcher.timers)
+
+    def _tell(self, fact: Fact) -> None:
+        for listener in tuple(self.listeners):
+            try:
+                listener(fact)
+            except Exception:
+                # Who only listens must not keep the others, or a call, from going on.
+                self._log.exception("listener.failed", kind=fact.kind)
 
     async def _prepare_database(self, database: AsyncEngine) -> None:
         await asyncio.to_thread(migrate.upgrade, self.settings.database.url)
@@ -294,7 +321,7 @@ class Engine:
             talking_in(bridges, {channel.id for channel in channels}),
             unanswered={channel.id for channel in channels if channel.state != "Up"},
             desk_channels={each.id for each in channels if each.dialplan.context == DESK_CONTEXT},
-            desk_calls=self.centres.desk_calls,
+            beside=self.centres.beside,
         )
         for event in outcome.gone:
             self.dispatcher.feed(event)
@@ -361,8 +388,11 @@ class Engine:
             await self._read_duty(duty)
 
     async def _read_duty(self, duty: Duty) -> None:
-        await duty.read_roster()
+        alarm = await duty.read_roster()
         duty.read_clock(self._clock.wall(), phones_known=self._phones_known)
+        if alarm is not None:
+            # Last: before the clock is read no fact has a time.
+            self.dispatcher.feed(alarm)
 
     def _call_over(self, call: CallId) -> None:
         task = asyncio.create_task(self._finish_recording(call), name=f"recording-{call}")

@@ -324,7 +324,7 @@ class TestByHand:
         assert refused(story, EndSurge(SUPERVISOR, "x")) == "not-in-surge"
         assert refused(story, DeclareSurge(SUPERVISOR, "x", "tidak-ada")) == "unknown-prompt"
         assert refused(story, DeclareSurge(SUPERVISOR, " ")) == "reason-missing"
-        assert refused(story, AcknowledgeAlarm(SUPERVISOR, "surge")) == "alarm-not-sounding"
+        assert refused(story, AcknowledgeAlarm(SUPERVISOR, "surge")) == "unknown-alarm"
         assert story.effects == of(story.effects, Refused)
         assert story.core.surge.state is None
 

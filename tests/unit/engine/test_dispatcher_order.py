@@ -17,6 +17,7 @@ from ess_pbx.ari.protocol import Answer
 from ess_pbx.demo.stage import sample
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.centres import Centres
+from ess_pbx.domain.commands import Asker, EndBreak, Via
 from ess_pbx.domain.events import Arrived, ClockRead, PhoneReachable
 from ess_pbx.domain.facts import FIELDS, FactKind
 from ess_pbx.domain.ids import CallId
@@ -130,6 +131,19 @@ async def test_a_request_that_cannot_be_made_loses_no_fact(given: Given) -> None
     given.dispatcher.feed(ARRIVED)
 
     assert "call_arrived" in given.happened
+
+
+async def test_a_command_that_meets_a_defect_is_not_taken_for_done(
+    given: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a defect in the core")
+
+    monkeypatch.setattr("ess_pbx.domain.call_centre.carry_out", broken)
+    refused = given.dispatcher.command(EndBreak(Asker("admin", Via.CLI), "1001"))
+
+    assert refused is not None
+    assert refused.code == "failed"
 
 
 @pytest.mark.parametrize("kind", FactKind)

@@ -56,6 +56,7 @@ NAMES_THE_ENGINE_PLAYS = {
     "siaga-tsunami",
     "siaga-butuh-bantuan",
     "siaga-informasi",
+    "siaga-panggilan",
 }
 
 

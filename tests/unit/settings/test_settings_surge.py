@@ -103,3 +103,16 @@ def test_a_feed_that_can_begin_nothing_is_a_warning(tmp_path: Path) -> None:
     nothing = "tsunami_within_km = 0\nthresholds = []\n"
     [warning] = loaded(tmp_path, listed, nothing).warnings
     assert "surge.feed.thresholds" in warning
+
+
+def test_operators_are_called_in_over_a_trunk_that_there_is(tmp_path: Path) -> None:
+    found = wrong(tmp_path, '# call_in_trunk = "telco-a"', 'call_in_trunk = "telco-z"')
+    assert found == ('surge.call_in_trunk: "telco-z"; expected the id of a trunk (telco-a)')
+    settings = loaded(tmp_path, '# call_in_trunk = "telco-a"', 'call_in_trunk = "telco-a"')
+    assert settings.centres[0].surge.call_in_trunk == "telco-a"
+
+
+def test_a_number_that_nothing_rings_is_warned_of(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, 'extension = "1001"', 'extension = "1001"\nphone = "+62811"')
+    (warning,) = settings.warnings
+    assert 'operators[0].phone: "+62811", which nothing rings' in warning
