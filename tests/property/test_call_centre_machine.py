@@ -74,7 +74,6 @@ from ess_pbx.domain.facts import Fact, FactKind, fields_differ
 from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_caller
 from ess_pbx.domain.priority import compose
 from ess_pbx.domain.surge import SurgeMode
-
 from ess_pbx.simulation.sample_centre import AGENTS, LADDER, SUPERVISOR, a_centre
 from ess_pbx.simulation.virtual_asterisk import NORMAL, VirtualAsterisk
 

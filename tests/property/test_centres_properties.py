@@ -25,7 +25,6 @@ from ess_pbx.domain.events import (
     Stopping,
 )
 from ess_pbx.domain.ids import CallId, LegId, caller_leg, operator_leg
-
 from ess_pbx.simulation.sample_centre import AGENTS, a_centre
 
 Event: TypeAlias = "CallEvent | CentreEvent"

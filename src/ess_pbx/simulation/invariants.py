@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ess_pbx.domain.agent import AgentState, Seat
 from ess_pbx.domain.call import Call, Phase, Then
 from ess_pbx.domain.calling_back import PHASES as CALLED_BACK
+from ess_pbx.domain.commands import Command
 from ess_pbx.domain.effects import (
     AsteriskEffect,
     EngineEffect,
@@ -23,10 +25,9 @@ from ess_pbx.domain.effects import (
     Refused,
     Role,
 )
-from ess_pbx.domain.commands import Command
 from ess_pbx.domain.events import Arrived, CallEvent, CentreEvent
 from ess_pbx.domain.facts import Fact, FactKind
-from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_call_back
+from ess_pbx.domain.ids import CallId, LegId, call_of, is_call_back
 from ess_pbx.domain.queueing import skills_of
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Watch:
 
     # what the world says
 
-    def call_comes(self, call: CallId) -> None:
+    def call_comes(self) -> None:
         """A caller is there. One of whom the engine never hears is the dialplan's."""
         self._world.outcome.calls += 1
 
@@ -141,10 +142,10 @@ class Watch:
         """What holds when the core has decided."""
         for effect in effects:
             match effect:
-                case Illegal(call, state, name):
-                    gone = call in self._ended or call in self._desk
+                case Illegal(whose, state, name):
+                    gone = whose in self._ended or whose in self._desk
                     if not self.is_troubled and not (state == "unknown" and gone):
-                        raise Broken(f"{name} of {call} cannot happen in {state}")
+                        raise Broken(f"{name} of {whose} cannot happen in {state}")
                 case Refused(code) if not isinstance(event, Command):
                     raise Broken(f"{code} refused to nobody")
                 case _:
@@ -217,15 +218,13 @@ class Watch:
             if not seat.supervisor and agent not in core.roster.on_duty(local):
                 # The wall clock is read every few seconds.
                 late = self._world.wall - core.wall(now)
-                if not seat.on_duty or abs(late) < 1.0 and not self._shift_just_ended(agent):
+                if not seat.on_duty or (abs(late) < 1.0 and not self._shift_just_ended(agent)):
                     raise Broken(f"{agent} is rung off shift")
             if now < self._wraps_up_until.get(agent, 0.0) - ENOUGH:
                 raise Broken(f"{agent} is rung in wrap-up")
             self._first_come(effect, seat)
 
     def _shift_just_ended(self, agent: str) -> bool:
-        from datetime import timedelta
-
         before = self._world.local - timedelta(seconds=5.1)
         return agent in self._world.core.roster.on_duty(before)
 
@@ -289,9 +288,7 @@ class Watch:
         for call, since in list(self._left.items()):
             late = until - max(since, self._trouble_until) - LONGEST_LEFT
             if late > 0:
-                left = [
-                    leg for leg in self._world.line.asterisk.channels if call_of(leg) == call
-                ]
+                left = [leg for leg in self._world.line.asterisk.channels if call_of(leg) == call]
                 if left:
                     raise Broken(f"{left} is there {LONGEST_LEFT + late:.1f} s after the end")
                 del self._left[call]
@@ -322,6 +319,3 @@ class Watch:
         lost = sorted(call for call in self._comes if call not in self._ended)
         if lost:
             raise Broken(f"no end on record: {lost}")
-
-
-__all__ = ["Broken", "Watch", "caller_leg"]

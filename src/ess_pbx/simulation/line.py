@@ -17,7 +17,6 @@ from ess_pbx.domain.events import (
     CallEvent,
     CentreEvent,
     LegGone,
-    PhoneLost,
     PhoneReachable,
     PlaybackBegan,
     PlaybackEnded,
@@ -91,18 +90,13 @@ class Line:
         asterisk = self.asterisk
         if isinstance(effect, PlayPrompt):
             self._prompts[effect.playback] = effect.prompt
+        elif isinstance(effect, Originate) and effect.address not in asterisk.unreachable:
+            self._world.people.is_called(effect)
         asterisk.requests.append(effect)
         self.act(asterisk.carry_out)
-        match effect:
-            case Originate() if effect.leg in asterisk.channels:
-                self._world.people.rung(effect)
-            case Join(bridge):
-                members = asterisk.members(bridge)
-                if len(members) > 1:
-                    for leg in members:
-                        self._world.people.talks(leg)
-            case _:
-                pass
+        if isinstance(effect, Join) and len(members := asterisk.members(effect.bridge)) > 1:
+            for leg in members:
+                self._world.people.talks(leg)
 
     def _fails(self, effect: AsteriskEffect, connection: int) -> None:
         """As the executor tells it; nothing to an engine that came later."""
@@ -263,8 +257,3 @@ class Line:
         """No fault begins any more."""
         self._meet_events.clear()
         self._meet_requests.clear()
-
-    @staticmethod
-    def phone(agent: str, reachable: bool) -> PhoneReachable | PhoneLost:
-        """The event that says so."""
-        return PhoneReachable(agent) if reachable else PhoneLost(agent)

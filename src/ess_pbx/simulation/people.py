@@ -32,7 +32,7 @@ from ess_pbx.simulation.story import (
     Reaction,
     Trouble,
 )
-from ess_pbx.simulation.virtual_asterisk import DEAD, NORMAL
+from ess_pbx.simulation.virtual_asterisk import NORMAL
 
 if TYPE_CHECKING:
     from ess_pbx.simulation.world import World
@@ -92,7 +92,7 @@ class People:
         leg = caller_leg(call)
         self._calls[call] = step
         world.line.asterisk.calls(call)
-        world.watch.call_comes(call)
+        world.watch.call_comes()
         world.line.tell(self.arrival(call))
         for after, key in step.keys:
             world.later(after, self._presses, leg, key)
@@ -172,8 +172,8 @@ class People:
 
     # when rung
 
-    def rung(self, wanted: Originate) -> None:
-        """A phone rings."""
+    def is_called(self, wanted: Originate) -> None:
+        """A phone is about to ring."""
         key = f"{wanted.address}#{self._rung[wanted.address]}"
         self._rung[wanted.address] += 1
         reactions = self._world.story.reactions
@@ -185,6 +185,8 @@ class People:
         match reaction.does:
             case "answers":
                 self._world.later(reaction.after, self._picks_up, wanted.leg, reaction)
+            case "refuses" if not reaction.after:
+                self._world.line.asterisk.refusals[wanted.leg] = reaction.cause
             case "refuses":
                 self._world.later(reaction.after, self._refuses, wanted.leg, reaction.cause)
             case "misses":
@@ -230,6 +232,3 @@ class People:
     def _speaks(self, leg: LegId, speaks: bool) -> None:
         if leg in self._world.line.asterisk.channels:
             self._world.line.act(self._world.line.asterisk.speaks, leg, speaks)
-
-
-__all__ = ["BY", "DEAD", "People"]

@@ -133,5 +133,3 @@ def _simpler(step: AnyStep) -> Iterator[AnyStep]:
 def _kind(broken: str | None) -> str | None:
     """What did not hold, whoever it was and however long."""
     return None if broken is None else re.sub(r"[0-9]+(\.[0-9]+)?", "#", broken)
-
-

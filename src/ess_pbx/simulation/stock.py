@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ess_pbx.domain.centres import Centres
 from ess_pbx.domain.effects import HangUp
 from ess_pbx.domain.events import PhoneLost, PhoneReachable, PlaybackEnded
-from ess_pbx.domain.ids import CallId
+from ess_pbx.domain.ids import CallId, LegId
 from ess_pbx.engine.reconcile import reconcile
 from ess_pbx.simulation.virtual_asterisk import VirtualAsterisk
 
@@ -22,7 +23,9 @@ def take_stock(
         world.hear(PhoneReachable(agent) if there else PhoneLost(agent))
     channels = asterisk.channels
     talking = {
-        leg for bridge in asterisk.bridges if len(them := asterisk.members(bridge)) > 1
+        leg
+        for bridge in asterisk.bridges
+        if len(them := asterisk.members(bridge)) > 1
         for leg in them
     }
     outcome = reconcile(
@@ -32,7 +35,7 @@ def take_stock(
         talking,
         unanswered=[leg for leg, channel in channels.items() if not channel.up],
         desk_channels={leg for leg in channels if leg.startswith("d-")},
-        desk_calls=list(world.core.desks.calls),
+        beside=Centres([world.core]).beside,
     )
     for event in outcome.gone:
         world.hear(event)
@@ -44,4 +47,4 @@ def take_stock(
     for leg in outcome.back_to_dialplan:
         world.line.tell(world.people.arrival(CallId(leg)))
     for leg in outcome.hang_up:
-        world.line.send(HangUp(leg))  # type: ignore[arg-type]
+        world.line.send(HangUp(LegId(leg)))

@@ -41,6 +41,8 @@ from ess_pbx.domain.events import (
 from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId, call_of, caller_leg
 
 NORMAL, BUSY, DEAD = 16, 17, 20
+HUNG_UP = 32
+"""What Asterisk tells of a caller whom the engine hung up (``AST_SOFTHANGUP_EXPLICIT``)."""
 Place: TypeAlias = "LegId | BridgeId"
 
 
@@ -82,6 +84,8 @@ class VirtualAsterisk:
     plays_nothing: bool = False
     unreachable: set[str] = field(default_factory=set)
     """Addresses of phones that are not registered."""
+    refusals: dict[LegId, int] = field(default_factory=dict)
+    """Legs whose far end refuses at once, before it rings, and the cause."""
     lost_requests: bool = False
     """Requests may have been lost on the way: what the engine believes may not be so here."""
 
@@ -94,7 +98,8 @@ class VirtualAsterisk:
                 self.channels[leg].up = True
                 self._tell(LegAnswered(call_of(leg), leg))
             case HangUp(leg):
-                self._end(leg, NORMAL if leg in self.channels else DEAD)
+                cause = HUNG_UP if leg == caller_leg(call_of(leg)) else NORMAL
+                self._end(leg, cause if leg in self.channels else DEAD)
             case Originate() as wanted:
                 self._originate(wanted)
             case CreateBridge(bridge):
@@ -189,6 +194,9 @@ class VirtualAsterisk:
         if self.refuses_phones or wanted.address in self.unreachable:
             self._tell(LegGone(wanted.call, wanted.leg, DEAD))
             return
+        if (cause := self.refusals.pop(wanted.leg, None)) is not None:
+            self._tell(LegGone(wanted.call, wanted.leg, cause))
+            return
         self.channels[wanted.leg] = Channel(wanted.role, wanted.address)
         self._tell(LegRang(wanted.call, wanted.leg))
 
@@ -197,8 +205,10 @@ class VirtualAsterisk:
         if bridge not in self.bridges or any(leg not in self.channels for leg in legs):
             return  # Asterisk joins all of them or, with a 4xx, none
         for leg in legs:
-            _must(not self.channels[leg].music, "music goes on in a bridge")
-            _must(leg not in self.playing, "a prompt goes on in a bridge")
+            # Of a sound whose request was not answered the engine does not know that it plays.
+            _must(not self.channels[leg].music or self.lost_requests, "music goes on in a bridge")
+            heard = leg in self.playing and not self.lost_requests
+            _must(not heard, "a prompt goes on in a bridge")
             self.channels[leg].bridge = bridge
 
     def _play(self, place: Place, playback: PlaybackId) -> None:

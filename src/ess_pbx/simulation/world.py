@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.commands import Asker, CloseCallBack, Via
+from ess_pbx.domain.config import Centre
 from ess_pbx.domain.effects import (
     ArmTimer,
     AsteriskEffect,
@@ -33,7 +35,6 @@ from ess_pbx.domain.events import (
 )
 from ess_pbx.domain.facts import Fact, fields_differ
 from ess_pbx.domain.ids import CallId
-from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.simulation.authors import RIGHT_PIN
 from ess_pbx.simulation.invariants import Broken, Watch
 from ess_pbx.simulation.line import Line
@@ -71,13 +72,14 @@ class Outcome:
 class World:
     """One run of a story."""
 
-    def __init__(self, story: Story, *, tells: bool = False) -> None:
+    def __init__(self, story: Story, *, tells: bool = False, centre: Centre | None = None) -> None:
+        """``centre`` is another than the story's setting says."""
         self.story = story
         self.now = 0.0
         self.wall_jump = 0.0
         self.outcome = Outcome(story)
         self.closing = False
-        self.core = CallCentre(centre_of(story.setting))
+        self.core = CallCentre(centre or centre_of(story.setting))
         self.alive = True
         """Whether the engine runs."""
         self.facts: list[Fact] = []
@@ -94,15 +96,9 @@ class World:
         """Until the story is over and nothing is left, or something does not hold."""
         outcome = self.outcome
         try:
-            self._open()
+            self.open()
             while self._agenda:
-                at, _, do, with_what = heapq.heappop(self._agenda)
-                self.watch.time_passes(at)
-                self.now = at
-                do(*with_what)
-                outcome.steps += 1
-                if outcome.steps > MOST_STEPS:
-                    raise Broken("it never comes to rest")
+                self._step()
             self.watch.is_over()
         except (Broken, ImpossibleRequest) as broken:
             outcome.broken = str(broken)
@@ -115,6 +111,38 @@ class World:
             outcome.broken = f"{type(error).__name__}: {error}{where}"
         outcome.at = self.now
         return outcome
+
+    def open(self) -> None:
+        """The engine has started, phones are registered, and the story is on the agenda."""
+        setting = self.story.setting
+        self._read_clock()
+        for agent, seat in self.core.acd.seats.items():
+            there = agent in setting.phones
+            if not there:
+                self.line.asterisk.unreachable.add(agent)
+            self.hear(PhoneReachable(agent) if there else PhoneLost(agent))
+            if there and not seat.logged_in:
+                self.people.logs_in(agent)
+        self.later(CLOCK_SECONDS, self.read_clock)
+        for step in self.story.steps:
+            self.later(step.at, self.people.begins, step)
+        self.later(self.story.seconds, self._close)
+
+    def go_on(self, until: Callable[[], bool]) -> None:
+        """Let things happen until it is so; an error when the story is over before."""
+        while not until():
+            if not self._agenda:
+                raise Broken("it does not come to that")
+            self._step()
+
+    def _step(self) -> None:
+        at, _, do, with_what = heapq.heappop(self._agenda)
+        self.watch.time_passes(at)
+        self.now = at
+        do(*with_what)
+        self.outcome.steps += 1
+        if self.outcome.steps > MOST_STEPS:
+            raise Broken("it never comes to rest")
 
     # time
 
@@ -171,7 +199,9 @@ class World:
         """All that was in memory is gone, and of the journal the end of the last milliseconds."""
         self.alive, self._kill_after = False, None
         self._timers.clear()
-        recent = [fact for fact in self.facts[-torn:] if fact.at > self.wall - 0.005] if torn else []
+        recent = (
+            [fact for fact in self.facts[-torn:] if fact.at > self.wall - 0.005] if torn else []
+        )
         if recent:
             del self.facts[-len(recent) :]
         self.watch.engine_died()
@@ -249,22 +279,7 @@ class World:
         """Those that are armed."""
         return list(self._timers)
 
-    # beginning and end
-
-    def _open(self) -> None:
-        setting = self.story.setting
-        self._read_clock()
-        for agent, seat in self.core.acd.seats.items():
-            there = agent in setting.phones
-            if not there:
-                self.line.asterisk.unreachable.add(agent)
-            self.hear(PhoneReachable(agent) if there else PhoneLost(agent))
-            if there and not seat.logged_in:
-                self.people.logs_in(agent)
-        self.later(CLOCK_SECONDS, self.read_clock)
-        for step in self.story.steps:
-            self.later(step.at, self.people.begins, step)
-        self.later(self.story.seconds, self._close)
+    # the end
 
     def _close(self) -> None:
         """Everybody hangs up, nobody is called back, and time goes by: nothing may be left."""
