@@ -27,7 +27,7 @@ from ess_pbx.domain.effects import (
 )
 from ess_pbx.domain.events import Arrived, CallEvent, CentreEvent
 from ess_pbx.domain.facts import Fact, FactKind
-from ess_pbx.domain.ids import CallId, LegId, call_of, is_call_back
+from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_call_back
 from ess_pbx.domain.queueing import skills_of
 
 if TYPE_CHECKING:
@@ -56,11 +56,9 @@ class Watch:
         """Ended calls whose legs are to go."""
         self._silent: dict[LegId, float] = {}
         self._trouble_until = 0.0
-        self._died_at: list[int] = []
-        self._waited: dict[CallId, tuple[float, str]] = {}
+        self._adopts = False
         self._wraps_up_until: dict[str, float] = {}
         self._states: dict[str, str] = {}
-        self._statuses: dict[str, str] = {}
 
     # what the world says
 
@@ -81,10 +79,6 @@ class Watch:
         """Whether a fault may show yet."""
         return self._world.now < self._trouble_until
 
-    def engine_died(self) -> None:
-        """Between two engines nobody decides."""
-        self._waited.clear()
-
     def engine_started(self) -> None:
         """What the journal lost did not happen."""
         facts = self._world.facts
@@ -93,10 +87,15 @@ class Watch:
             for fact in facts
             if fact.kind is FactKind.CALL_ENDED and fact.call is not None
         }
+        begun = FactKind.CALL_ARRIVED, FactKind.CALL_BACK_STARTED
+        legs = self._world.line.asterisk.channels
+        there = {call_of(leg) for leg in legs if leg == caller_leg(call_of(leg))}
+        self._comes &= there | {CallId(str(fact.call)) for fact in facts if fact.kind in begun}
+        self._adopts = True
 
-    def died_since(self, _connection: int) -> bool:
-        """Whether whoever asked is no more."""
-        return not self._world.alive
+    def found_its_calls(self) -> None:
+        """The engine has looked at what Asterisk holds."""
+        self._adopts = False
 
     def asterisk_died(self, legs: Iterable[LegId]) -> None:
         """Everybody was cut off."""
@@ -150,6 +149,8 @@ class Watch:
                     raise Broken(f"{code} refused to nobody")
                 case _:
                     pass
+        if self._adopts:
+            return  # operators are known to talk, and the calls are not known yet
         core = self._world.core
         seats = core.acd.seats
         busy: dict[str, CallId] = {}

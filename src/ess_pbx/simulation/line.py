@@ -57,6 +57,8 @@ class Line:
         self._held: CallEvent | CentreEvent | None = None
         self._prompts: dict[PlaybackId, str] = {}
         self._restarted = 0.0
+        self._engine_since = 0
+        """The connection with which this engine began."""
 
     # requests
 
@@ -100,7 +102,7 @@ class Line:
 
     def _fails(self, effect: AsteriskEffect, connection: int) -> None:
         """As the executor tells it; nothing to an engine that came later."""
-        if connection != self._connection and self._world.watch.died_since(connection):
+        if connection < self._engine_since:
             return
         match effect:
             case Originate(call, leg):
@@ -199,6 +201,7 @@ class Line:
 
     def _next_engine(self) -> None:
         self._world.tell("another engine starts")
+        self._engine_since = self._connection + 1
         self._world.start_anew()
         self._comes_back()
 
@@ -251,6 +254,7 @@ class Line:
         self._world.tell("the line is up")
         world, asterisk = self._world, self.asterisk
         reachable = {each: each not in asterisk.unreachable for each in world.core.acd.seats}
+        world.watch.found_its_calls()
         take_stock(world, asterisk, reachable, self._restarted)
 
     def closes(self) -> None:

@@ -204,7 +204,6 @@ class World:
         )
         if recent:
             del self.facts[-len(recent) :]
-        self.watch.engine_died()
 
     def start_anew(self) -> None:
         """Another engine: what it knows is what is in the journal."""
