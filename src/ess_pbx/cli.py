@@ -267,7 +267,7 @@ def check(settings: SettingsFile) -> int:
     """Read a settings file and say what is wrong with it, each with file and line."""
     loaded = load_settings(settings)
     for warning in loaded.warnings:
-        err.print(f"[yellow]warning:[/] {warning}")
+        err.print(warning, markup=False)
     err.print(f"{settings}: good.")
     for centre in loaded.centres:
         err.print(

@@ -21,7 +21,7 @@ from ess_pbx.installation import Installation
 from ess_pbx.phones.rtp import RtpParty, tone
 from ess_pbx.phones.sipp import SippAgency
 from ess_pbx.settings.credentials import Credentials
-from ess_pbx.settings.model import Settings
+from ess_pbx.settings.model import Recordings, Settings
 from ess_pbx.settings.pins import make_pins
 from ess_pbx.web.accounts import ADMIN
 
@@ -40,6 +40,7 @@ async def keep_up(
     callers = traffic_trunks() if traffic else ()
     settings = replace(
         settings,
+        recordings=Recordings(keys=folder.with_name(f"{folder.name}-keys.json")),
         asterisk=replace(settings.asterisk, sip_host=host, sip_port=_sip_port(host, settings)),
         trunks=settings.trunks + callers,
     )

@@ -39,11 +39,15 @@ from ess_pbx.engine.dispatcher import Dispatcher
 from ess_pbx.engine.duty import Duty
 from ess_pbx.engine.executor import APP, NOT_FOUND, Executor
 from ess_pbx.engine.journal import Journal
+from ess_pbx.engine.keeping import ALARM as NOT_SEALED
+from ess_pbx.engine.keeping import RecordingKeeper, open_archive
 from ess_pbx.engine.pin_check import PinCheck
 from ess_pbx.engine.recall import recall
 from ess_pbx.engine.reconcile import reconcile, talking_in
 from ess_pbx.engine.stream_watch import StreamWatch
 from ess_pbx.errors import AriError, AriRefusedError
+from ess_pbx.evidence import EvidenceError
+from ess_pbx.evidence.retention import keep_days
 from ess_pbx.feeds.bmkg import BmkgFeed
 from ess_pbx.settings.credentials import Credentials
 from ess_pbx.settings.entry import trunks_of
@@ -85,6 +89,7 @@ class Engine:
         self._projector_task: asyncio.Task[None] | None = None
         self._database: AsyncEngine | None = None
         self._stopped = False
+        self._keeper: RecordingKeeper | None = None
         self.replaced = asyncio.Event()
         """Set when another engine has taken this one's place."""
         self.ari = AriConnection(
@@ -153,6 +158,7 @@ class Engine:
             *(asyncio.create_task(self._watch_clock(duty), name="clock") for duty in self._duties),
         ]
         self._watch_earthquakes()
+        await self._keep_recordings()
         await self.ari.start()
         await self.ari.wait_connected(timeout)
 
@@ -233,6 +239,21 @@ class Engine:
     def tasks_left(self) -> int:
         """Timers and background work that belong to calls."""
         return len(self._tasks) + len(self.dispatcher.timers)
+
+    async def _keep_recordings(self) -> None:
+        """Seal recordings from now on; without the keys they are kept as they are, and told of."""
+        try:
+            archive = await asyncio.to_thread(open_archive, self.settings)
+        except EvidenceError as error:
+            self._log.error("recordings.not_sealed", error=str(error))
+            alarm = {"alarm": NOT_SEALED, "detail": str(error)}
+            self.dispatcher.record(None, FactKind.ALARM_RAISED, alarm)
+            return
+        if archive is not None:
+            days = keep_days(self.settings.centres)
+            self._keeper = RecordingKeeper(archive, days, self.dispatcher.record)
+            self.listeners.append(self._keeper.told)
+            self._watches.append(asyncio.create_task(self._keeper.run(), name="recordings"))
 
     def _tell(self, fact: Fact) -> None:
         for listener in tuple(self.listeners):
@@ -426,3 +447,5 @@ class Engine:
                 "bytes": recording.bytes,
             },
         )
+        if self._keeper is not None:
+            await self._keeper.seal(recording.path, call)

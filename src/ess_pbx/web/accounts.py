@@ -1,4 +1,4 @@
-"""Who may sign in, with what, and what they are (docs/decisions/0010)."""
+"""Who may sign in, with what, and what they are (docs/decisions/0014)."""
 
 from __future__ import annotations
 
