@@ -27,7 +27,7 @@ from ess_pbx.domain.effects import (
 )
 from ess_pbx.domain.events import Arrived, CallEvent, CentreEvent
 from ess_pbx.domain.facts import Fact, FactKind
-from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_call_back
+from ess_pbx.domain.ids import CallId, LegId, call_of, is_call_back
 from ess_pbx.domain.queueing import skills_of
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Watch:
         self._silent: dict[LegId, float] = {}
         self._trouble_until = 0.0
         self._adopts = False
+        self._rung_now: list[str] = []
         self._wraps_up_until: dict[str, float] = {}
         self._states: dict[str, str] = {}
 
@@ -88,9 +89,8 @@ class Watch:
             if fact.kind is FactKind.CALL_ENDED and fact.call is not None
         }
         begun = FactKind.CALL_ARRIVED, FactKind.CALL_BACK_STARTED
-        legs = self._world.line.asterisk.channels
-        there = {call_of(leg) for leg in legs if leg == caller_leg(call_of(leg))}
-        self._comes &= there | {CallId(str(fact.call)) for fact in facts if fact.kind in begun}
+        # Who is there yet comes again.
+        self._comes &= {CallId(str(fact.call)) for fact in facts if fact.kind in begun}
         self._adopts = True
 
     def found_its_calls(self) -> None:
@@ -124,7 +124,7 @@ class Watch:
                     raise Broken(f"{call} ended twice")
                 self._ended[call] = world.now
                 self._left[call] = world.now
-            case FactKind.CALL_BACK_STARTED if fact.call is not None:
+            case FactKind.CALL_ARRIVED | FactKind.CALL_BACK_STARTED if fact.call is not None:
                 self._comes.add(CallId(fact.call))
             case FactKind.AGENT_STATE:
                 agent, state = str(data["agent"]), str(data["state"])
@@ -149,6 +149,11 @@ class Watch:
                     raise Broken(f"{code} refused to nobody")
                 case _:
                     pass
+        rung, self._rung_now = self._rung_now, []
+        for agent in rung:
+            # That it is over may be on record with this very decision.
+            if self._world.now < self._wraps_up_until.get(agent, 0.0) - ENOUGH:
+                raise Broken(f"{agent} is rung in wrap-up")
         if self._adopts:
             return  # operators are known to talk, and the calls are not known yet
         core = self._world.core
@@ -221,8 +226,7 @@ class Watch:
                 late = self._world.wall - core.wall(now)
                 if not seat.on_duty or (abs(late) < 1.0 and not self._shift_just_ended(agent)):
                     raise Broken(f"{agent} is rung off shift")
-            if now < self._wraps_up_until.get(agent, 0.0) - ENOUGH:
-                raise Broken(f"{agent} is rung in wrap-up")
+            self._rung_now.append(agent)
             self._first_come(effect, seat)
 
     def _shift_just_ended(self, agent: str) -> bool:
