@@ -18,6 +18,7 @@ from ess_pbx.domain.calling_back import PHASES as CALLED_BACK
 from ess_pbx.domain.commands import Command
 from ess_pbx.domain.effects import (
     AsteriskEffect,
+    Defect,
     EngineEffect,
     Illegal,
     Originate,
@@ -145,6 +146,8 @@ class Watch:
                     gone = whose in self._ended or whose in self._desk
                     if not self.is_troubled and not (state == "unknown" and gone):
                         raise Broken(f"{name} of {whose} cannot happen in {state}")
+                case Defect(whose, step, error):
+                    raise Broken(f"{whose}: {step}: {error!r}")
                 case Refused(code) if not isinstance(event, Command):
                     raise Broken(f"{code} refused to nobody")
                 case _:

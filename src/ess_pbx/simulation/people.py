@@ -18,7 +18,7 @@ from ess_pbx.domain.commands import (
     TakeBreak,
     Via,
 )
-from ess_pbx.domain.effects import Originate
+from ess_pbx.domain.effects import Originate, Role
 from ess_pbx.domain.events import Arrived, DeskCallArrived, PhoneLost, PhoneReachable
 from ess_pbx.domain.ids import CallId, LegId, caller_leg
 from ess_pbx.simulation.authors import reaction_of
@@ -53,6 +53,9 @@ class People:
     def __init__(self, world: World) -> None:
         self._world = world
         self._calls: dict[CallId, Calls] = {}
+        self._invited: dict[CallId, float] = {}
+        self._numbers: dict[CallId, str] = {}
+        world.line.asterisk.arrivals = self.arrival
         self._talked: set[LegId] = set()
         self._rung: Counter[str] = Counter()
         self.made = 0
@@ -91,6 +94,7 @@ class People:
         call = CallId(f"n-{self.made}")
         leg = caller_leg(call)
         self._calls[call] = step
+        self._numbers[call], self._invited[call] = f"+6281{step.number}", world.wall
         world.line.asterisk.calls(call)
         world.watch.call_comes()
         world.line.tell(self.arrival(call))
@@ -101,11 +105,11 @@ class People:
             world.later(step.speaks + 3.0, self._speaks, leg, False)
         world.later(step.patience, self._loses_patience, call)
 
-    def arrival(self, call: CallId) -> Arrived:
+    def arrival(self, call: CallId, _: float = 0.0) -> Arrived:
         """A caller's call, as it is told whenever the dialplan offers it."""
-        number = f"+6281{self._calls[call].number}"
+        number, invited_at = self._numbers[call], self._invited[call]
         return Arrived(
-            call, number, number, number, "112", "telco", callable=True, invited_at=self._world.wall
+            call, number, number, number, "112", "telco", callable=True, invited_at=invited_at
         )
 
     def _loses_patience(self, call: CallId) -> None:
@@ -174,6 +178,9 @@ class People:
 
     def is_called(self, wanted: Originate) -> None:
         """A phone is about to ring."""
+        if wanted.role is Role.CALLER:
+            self._numbers[wanted.call] = wanted.address
+            self._invited[wanted.call] = self._world.wall
         key = f"{wanted.address}#{self._rung[wanted.address]}"
         self._rung[wanted.address] += 1
         reactions = self._world.story.reactions

@@ -7,7 +7,9 @@ until the core hears of it, so that the two cross as they do on a real line. Fai
 
 from __future__ import annotations
 
+import re
 from collections import deque
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -26,8 +28,10 @@ from ess_pbx.domain.effects import (
     StartMusic,
     StopMusic,
     StopPlayback,
+    ToDialplan,
 )
 from ess_pbx.domain.events import (
+    Arrived,
     CallEvent,
     KeyPressed,
     LegAnswered,
@@ -38,7 +42,16 @@ from ess_pbx.domain.events import (
     SpeechBegan,
     SpeechEnded,
 )
-from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId, call_of, caller_leg
+from ess_pbx.domain.found import AsteriskFound, FoundLeg
+from ess_pbx.domain.ids import (
+    BridgeId,
+    CallId,
+    LegId,
+    PlaybackId,
+    call_of,
+    caller_leg,
+    is_call_back,
+)
 
 NORMAL, BUSY, DEAD = 16, 17, 20
 HUNG_UP = 32
@@ -53,6 +66,14 @@ class ImpossibleRequest(AssertionError):  # noqa: N818 - it is no error of this 
 def _must(holds: bool, otherwise: str) -> None:
     if not holds:
         raise ImpossibleRequest(otherwise)
+
+
+def arrival(call: CallId, invited_at: float) -> Arrived:
+    """A call from a mobile phone. Few numbers, so that some call again."""
+    number = f"+6281{int(re.findall('[0-9]+', call)[0]) % 3}"
+    return Arrived(
+        call, number, number, number, "112", "telco", callable=True, invited_at=invited_at
+    )
 
 
 @dataclass
@@ -78,10 +99,14 @@ class VirtualAsterisk:
     """Playbacks that go on until they are stopped."""
     requests: deque[AsteriskEffect] = field(default_factory=deque)
     events: deque[CallEvent] = field(default_factory=deque)
+    made: set[str] = field(default_factory=set)
+    """Every leg and playback that there ever was: no id is used again."""
     refuses_phones: bool = False
     loses_phones: bool = False
     """An originate is neither carried out nor answered, as when the request timed out."""
     plays_nothing: bool = False
+    arrivals: Callable[[CallId, float], Arrived] = arrival
+    """A caller's arrival, as it is told again whenever the dialplan offers them."""
     unreachable: set[str] = field(default_factory=set)
     """Addresses of phones that are not registered."""
     refusals: dict[LegId, int] = field(default_factory=dict)
@@ -102,6 +127,8 @@ class VirtualAsterisk:
                 self._end(leg, cause if leg in self.channels else DEAD)
             case Originate() as wanted:
                 self._originate(wanted)
+            case ToDialplan(leg) if leg in self.channels:
+                self._offer_again(leg)
             case CreateBridge(bridge):
                 _must(bridge not in self.bridges or self.lost_requests, f"{bridge} exists")
                 self.bridges.add(bridge)
@@ -179,11 +206,65 @@ class VirtualAsterisk:
         """Whether nothing is under way in either direction."""
         return not self.requests and not self.events
 
+    def found(
+        self,
+        wall: float,
+        asked: frozenset[LegId],
+        sounds: frozenset[PlaybackId],
+        desks: Collection[str] = (),
+    ) -> AsteriskFound:
+        """All that is there, as the engine gathers it after a connect."""
+        heard = {playback for queue in self.playing.values() for playback in queue}
+        return AsteriskFound(
+            legs={
+                leg: FoundLeg(
+                    channel.up,
+                    channel.address,
+                    self._arrival(leg, wall),
+                    at_desk=leg in desks,
+                )
+                for leg, channel in self.channels.items()
+            },
+            bridges={bridge: frozenset(self.members(bridge)) for bridge in self.bridges},
+            wall=wall,
+            playbacks=sounds & heard,
+            asked=asked,
+        )
+
+    def loses_the_line(self, carried_out: int) -> None:
+        """Some requests still arrive, the rest does not; nothing is told."""
+        for _ in range(min(carried_out, len(self.requests))):
+            self.carry_out()
+        self.requests.clear()
+        self.events.clear()
+
+    def _arrival(self, leg: LegId, wall: float) -> Arrived | None:
+        channel = self.channels[leg]
+        ours = (
+            channel.role is Role.CALLER
+            and not leg.startswith("d-")
+            and (channel.up or not is_call_back(leg))
+        )
+        return self.arrivals(call_of(leg), wall) if ours else None
+
+    def _offer_again(self, leg: LegId) -> None:
+        for playback in list(self.playing.get(leg, ())):
+            self.playback_over(playback)
+        channel = self.channels[leg]
+        channel.bridge, channel.music = None, False
+        self._tell(self.arrivals(call_of(leg), 0.0))
+
     def _tell(self, event: CallEvent) -> None:
         self.events.append(event)
 
     def _originate(self, wanted: Originate) -> None:
-        _must(wanted.leg not in self.channels, f"{wanted.leg} exists")
+        if self.lost_requests and wanted.leg in self.channels and is_call_back(wanted.leg):
+            # The number of a call back is used again whose start was torn off the journal: 409.
+            self._tell(LegGone(wanted.call, wanted.leg, DEAD))
+            return
+        again = self.lost_requests and is_call_back(wanted.leg)
+        _must(wanted.leg not in self.made or again, f"{wanted.leg} was made before")
+        self.made.add(wanted.leg)
         same = {c.address for c in self.channels.values() if c.role is Role.OPERATOR}
         if self.lost_requests and wanted.address in same:
             self._tell(LegGone(wanted.call, wanted.leg, BUSY))
@@ -212,6 +293,8 @@ class VirtualAsterisk:
             self.channels[leg].bridge = bridge
 
     def _play(self, place: Place, playback: PlaybackId) -> None:
+        _must(playback not in self.made, f"{playback} was made before")
+        self.made.add(playback)
         there = place in self.channels or place in self.bridges
         if not there or (self.plays_nothing and playback not in self.tones):
             self._tell(PlaybackEnded(call_of(playback), playback))

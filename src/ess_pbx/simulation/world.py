@@ -16,6 +16,7 @@ from ess_pbx.domain.effects import (
     AsteriskEffect,
     CancelTimer,
     CheckPin,
+    Defect,
     EngineEffect,
     Forget,
     Illegal,
@@ -235,7 +236,7 @@ class World:
                 )
             case CancelTimer(timer):
                 self._timers.pop(timer, None)
-            case Forget() | Illegal() | Refused():
+            case Forget() | Illegal() | Refused() | Defect():
                 if not isinstance(effect, Forget):
                     self.tell("    !", effect)
             case CheckPin(call, _, pin):
@@ -264,7 +265,7 @@ class World:
             centre="c",
             call=record.call,
             kind=record.kind,
-            at=self.wall,
+            at=self.wall if record.at is None else record.at,
             ms=None,
             data=record.data,
         )
