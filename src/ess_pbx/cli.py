@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -114,7 +115,10 @@ def up(
 
 @app.command
 def serve(settings: SettingsFile) -> int:
-    """Run an installation, Asterisk and engine, until it is told to stop (SIGTERM or Ctrl-C)."""
+    """Run an installation, Asterisk and engine, until it is told to stop (SIGTERM or Ctrl-C).
+
+    SIGHUP ends the engine alone: calls go on, and the next ``serve`` goes on with them.
+    """
     from ess_pbx.demo.up import stop_signals, until_stopped
     from ess_pbx.installation import Installation
 
@@ -122,13 +126,19 @@ def serve(settings: SettingsFile) -> int:
     log.configure(loaded.asterisk.log_level)
 
     async def work() -> None:
-        stopped = stop_signals()
+        stopped, restart = stop_signals(), asyncio.Event()
+
+        def leave() -> None:
+            restart.set()
+            stopped.set()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, leave)
         installation = Installation(loaded, Progress())
         try:
             await installation.start()
             await until_stopped(installation, stopped)
         finally:
-            await installation.stop()
+            await installation.stop(keep_asterisk=restart.is_set())
 
     run(work())
     return 0

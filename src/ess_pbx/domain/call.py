@@ -186,6 +186,8 @@ class Call:
     """Name of the prompt that plays to the caller."""
     heard: bool = False
     """Whether Asterisk said that this prompt began."""
+    told_place: int | None = None
+    """The place in the queue that the announcement which plays tells."""
     music: bool = False
     operator_hears: PlaybackId | None = None
     """Tone or prompt that the operator hears alone during a consult."""
@@ -205,6 +207,29 @@ class Call:
     def bridge(self) -> BridgeId:
         """The call's bridge."""
         return ids.bridge_of(self.id)
+
+    @property
+    def talkers(self) -> frozenset[LegId]:
+        """The legs that are to be in the call's bridge."""
+        operator = self.operator.leg if self.operator else None
+        agency = self.agency.leg if self.agency else None
+        legs: tuple[LegId | None, ...] = ()
+        match self.phase:
+            case Phase.TALKING:
+                legs = self.caller, operator
+            case Phase.CONSULT_RINGING | Phase.RETURNING:
+                legs = (operator,)
+            case Phase.CALLING_BACK | Phase.CALL_BACK_FAILED:
+                legs = (operator,)
+            case Phase.CONSULT:
+                legs = operator, agency
+            case Phase.CONFERENCE:
+                legs = self.caller, operator, agency
+            case Phase.HANDED_OVER:
+                legs = self.caller, agency
+            case _:
+                pass
+        return frozenset(leg for leg in legs if leg is not None)
 
 
 class Places(Protocol):
@@ -273,8 +298,15 @@ class Turn:
             self.set(legs=legs)
             self.record(FactKind.LEG_ENDED, leg=leg, role=gone.role, party=gone.party, cause=cause)
 
-    def new_playback(self) -> PlaybackId:
-        """The id of the next prompt or tone."""
+    def new_playback(
+        self, prompt: str, to: Role = Role.CALLER, *, position: int | None = None
+    ) -> PlaybackId:
+        """The id of the next prompt or tone, on record: the next engine may have to stop it.
+
+        ``position`` is the place in the queue that a waiting caller is told with it.
+        """
         number = self.call.made_playbacks + 1
         self.set(made_playbacks=number)
-        return ids.playback(self.call.id, number)
+        playback = ids.playback(self.call.id, number)
+        self.record(FactKind.ANNOUNCED, prompt=prompt, position=position, playback=playback, to=to)
+        return playback

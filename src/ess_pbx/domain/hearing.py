@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from ess_pbx.domain.call import Turn
-from ess_pbx.domain.effects import PlayPrompt, StartMusic, StopMusic, StopPlayback
+from ess_pbx.domain.effects import (
+    PlayPrompt,
+    PlayTone,
+    Role,
+    StartMusic,
+    StopMusic,
+    StopPlayback,
+)
 from ess_pbx.domain.events import PlaybackBegan, PlaybackEnded
 from ess_pbx.domain.facts import FactKind
+
+RING_TONE = "tone:ring"
 
 
 def announce(turn: Turn, *prompts: str) -> None:
@@ -24,13 +33,13 @@ def play_next(turn: Turn) -> bool:
     if call.announcements:
         if call.music:
             turn.do(StopMusic(call.caller))
-        playback = turn.new_playback()
         prompt, *later = call.announcements
+        playback = turn.new_playback(prompt, position=call.told_place)
         turn.set(announcements=tuple(later), playing=playback, prompt=prompt)
         turn.set(heard=False, music=False)
         turn.do(PlayPrompt(call.caller, False, playback, prompt, call.language))
         return True
-    turn.set(playing=None, prompt="")
+    turn.set(playing=None, prompt="", told_place=None)
     if not call.music:
         turn.set(music=True)
         turn.do(StartMusic(call.caller))
@@ -44,7 +53,7 @@ def quiet(turn: Turn) -> None:
         turn.do(StopPlayback(call.playing))
     if call.music:
         turn.do(StopMusic(call.caller))
-    turn.set(announcements=(), playing=None, prompt="", music=False)
+    turn.set(announcements=(), playing=None, prompt="", told_place=None, music=False)
     stop_asking(turn)
 
 
@@ -63,8 +72,15 @@ def tell_operator(turn: Turn, prompt: str) -> None:
     """
     operator = turn.call.operator
     if operator is not None:
-        playback = turn.new_playback()
+        playback = turn.new_playback(prompt, Role.OPERATOR)
         turn.do(PlayPrompt(operator.leg, False, playback, prompt, turn.centre.language))
+
+
+def ring_back(turn: Turn) -> None:
+    """The operator, alone in the bridge, hears that the other phone rings."""
+    tone = turn.new_playback(RING_TONE, Role.OPERATOR)
+    turn.set(operator_hears=tone)
+    turn.do(PlayTone(turn.call.bridge, tone, "ring"))
 
 
 def began(turn: Turn, event: PlaybackBegan) -> None:

@@ -59,7 +59,7 @@ def fired(turn: Turn) -> bool:
     lately = last is not None and last + every - turn.now > AT_ONCE
     asks = not lately and (call.phase is Phase.WAITING or _may_ask_in_menu(turn))
     if asks:
-        _ask(turn)
+        turn.set(silence_asked=turn.now)
         # After what plays now, never over it.
         hearing.announce(turn, ASK_PROMPT)
     if last is not None and lately:
@@ -84,9 +84,8 @@ def talking_timer(turn: Turn, event: TimerFired) -> None:
     call = turn.call
     if event.timer.kind != TIMER:
         return
-    playback = turn.new_playback()
-    turn.set(asking=playback)
-    _ask(turn)
+    playback = turn.new_playback(ASK_PROMPT)
+    turn.set(asking=playback, silence_asked=turn.now)
     turn.do(PlayPrompt(call.bridge, True, playback, ASK_PROMPT, call.language))
 
 
@@ -123,8 +122,3 @@ def leave(turn: Turn) -> None:
     if turn.centre.policy.silent_after > 0:
         turn.do(CancelTimer(timer(turn.call.id, TIMER)))
         hearing.stop_asking(turn)
-
-
-def _ask(turn: Turn) -> None:
-    turn.set(silence_asked=turn.now)
-    turn.record(FactKind.ANNOUNCED, prompt=ASK_PROMPT, position=None)

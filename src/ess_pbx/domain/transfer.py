@@ -15,7 +15,6 @@ from ess_pbx.domain.effects import (
     Join,
     Part,
     PlayPrompt,
-    PlayTone,
     ReleaseAgent,
     Role,
 )
@@ -53,9 +52,7 @@ def consult(turn: Turn, code: str) -> None:
     agent = call.operator.agent
     turn.record(FactKind.CONSULT_STARTED, agency=agency.id, agent=agent, leg=side.leg)
     hearing.announce(turn, HOLD_PROMPT)
-    tone = turn.new_playback()
-    turn.set(operator_hears=tone)
-    turn.do(PlayTone(call.bridge, tone, "ring"))
+    hearing.ring_back(turn)
 
 
 def rang(turn: Turn, event: LegRang) -> None:
@@ -246,7 +243,7 @@ def _consult_failed(turn: Turn, reason: str) -> None:
     """Tell the operator, then bring the caller back."""
     _record_failure(turn, reason)
     stop_operator_sound(turn)
-    prompt = turn.new_playback()
+    prompt = turn.new_playback(FAILED_PROMPT, Role.OPERATOR)
     turn.set(phase=Phase.RETURNING, agency=None, operator_hears=prompt)
     turn.do(
         PlayPrompt(turn.call.bridge, True, prompt, FAILED_PROMPT, turn.centre.language),

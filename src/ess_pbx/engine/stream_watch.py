@@ -17,7 +17,7 @@ import structlog
 
 from ess_pbx.ari import models
 from ess_pbx.ari.protocol import Answer, Query
-from ess_pbx.domain.call import Call, Phase
+from ess_pbx.domain.call import Call
 from ess_pbx.domain.ids import BridgeId, LegId
 from ess_pbx.errors import AriError
 
@@ -34,23 +34,13 @@ class Asterisk(Protocol):
 
 def talking(calls: Iterable[Call]) -> dict[LegId, BridgeId]:
     """The legs that are in their call's bridge now."""
-    heard: dict[LegId, BridgeId] = {}
-    for call in calls:
-        agency = call.agency.leg if call.agency else None
-        operator = call.operator.leg if call.operator else None
-        match call.phase:
-            case Phase.TALKING:
-                legs = [call.caller, operator]
-            case Phase.CONSULT:
-                legs = [operator, agency]
-            case Phase.CONFERENCE:
-                legs = [call.caller, operator, agency]
-            case Phase.HANDED_OVER:
-                legs = [call.caller, agency]
-            case _:
-                legs = []
-        heard |= {leg: call.bridge for leg in legs if leg is not None}
-    return heard
+    return {
+        leg: call.bridge
+        for call in calls
+        if len(call.talkers) > 1
+        for leg in (call.caller, *call.legs)
+        if leg in call.talkers
+    }
 
 
 class StreamWatch:

@@ -1,0 +1,269 @@
+"""What the next engine makes of a call, by what is remembered and what Asterisk holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from ess_pbx.domain.agent import AgentState
+from ess_pbx.domain.call import Phase
+from ess_pbx.domain.call_centre import CallCentre
+from ess_pbx.domain.effects import (
+    Answer,
+    ArmTimer,
+    EngineEffect,
+    HangUp,
+    Join,
+    Originate,
+    Part,
+    Record,
+    StartMusic,
+    StopPlayback,
+    ToDialplan,
+)
+from ess_pbx.domain.events import ClockRead
+from ess_pbx.domain.facts import Fact, FactKind
+from ess_pbx.domain.found import AsteriskFound, FoundLeg
+from ess_pbx.domain.ids import LegId, agency_leg, bridge_of, call_back, operator_leg
+
+from . import given
+from .centre import CALL, CALLER, CENTRE, NO_MENU, OTHER, arrival, of
+from .story import Story
+
+WALL = 1_800_000_000.0
+OPERATOR, AGENCY = operator_leg(CALL, 2), agency_leg(CALL, 3)
+LATER = 7.0
+"""Seconds between the last that the old engine did and the new one."""
+
+
+class Takeover:
+    """A new engine beside what the old one of a story left."""
+
+    def __init__(self, story: Story, torn: int = 0) -> None:
+        self.story = story
+        self.core = CallCentre(story.core.config)
+        records = of(story.all, Record)
+        for each in records[: len(records) - torn]:
+            fact = Fact(
+                id="", centre="", call=each.call, kind=each.kind, at=WALL, ms=0, data=each.data
+            )
+            self.core.recall(fact)
+        self.now = 5.0
+        clock = ClockRead(datetime(2026, 1, 1, 9), wall=WALL + LATER)
+        self.effects: list[EngineEffect] = self.core.decide(clock, self.now)
+
+    def finds(
+        self,
+        *up: LegId,
+        ringing: Iterable[LegId] = (),
+        bridged: Iterable[LegId] = (),
+        **more: object,
+    ) -> Takeover:
+        """Asterisk holds these."""
+        legs = {leg: self._leg(leg, True) for leg in up}
+        legs |= {leg: self._leg(leg, False) for leg in ringing}
+        bridges = {bridge_of(CALL): frozenset(bridged)} if bridged else {}
+        found = AsteriskFound(legs=legs, bridges=bridges, wall=WALL + LATER, phones={"2001": True})
+        found = replace(found, **more)  # type: ignore[arg-type]
+        self.effects += self.core.decide(found, self.now)
+        return self
+
+    def _leg(self, leg: LegId, up: bool) -> FoundLeg:
+        told = arrival(CALL, invited_at=WALL) if leg == CALLER else None
+        return FoundLeg(up, "2001", told)
+
+    @property
+    def phase(self) -> Phase | None:
+        call = self.core.calls.get(CALL)
+        return call.phase if call else None
+
+    def facts(self, kind: FactKind) -> list[Record]:
+        return [each for each in of(self.effects, Record) if each.kind is kind]
+
+    def armed(self, kind: str, owner: str = CALL) -> float | None:
+        for each in of(self.effects, ArmTimer):
+            if (each.timer.owner, each.timer.kind) == (owner, kind):
+                return each.seconds
+        return None
+
+
+ALL = [CALLER, OPERATOR, AGENCY]
+SITUATIONS = [
+    # left in, up in Asterisk, ringing there, in the bridge → phase now
+    (Phase.IVR, [CALLER], [], [], Phase.IVR),
+    (Phase.WAITING, [CALLER], [OPERATOR], [], Phase.WAITING),
+    (Phase.WAITING, [CALLER, OPERATOR], [], [], Phase.TALKING),
+    (Phase.WAITING, [CALLER, OPERATOR], [], [CALLER, OPERATOR], Phase.TALKING),
+    (Phase.TALKING, [CALLER, OPERATOR], [], [CALLER, OPERATOR], Phase.TALKING),
+    (Phase.TALKING, [CALLER], [], [CALLER], Phase.WAITING),
+    (Phase.CONSULT_RINGING, [CALLER, OPERATOR], [AGENCY], [OPERATOR], Phase.CONSULT_RINGING),
+    (Phase.CONSULT_RINGING, [CALLER, OPERATOR, AGENCY], [], [OPERATOR], Phase.CONSULT),
+    (Phase.CONSULT_RINGING, [CALLER, OPERATOR], [], [OPERATOR], Phase.RETURNING),
+    (Phase.CONSULT, [CALLER, OPERATOR, AGENCY], [], [OPERATOR, AGENCY], Phase.CONSULT),
+    (Phase.CONSULT, ALL, [], ALL, Phase.CONFERENCE),
+    (Phase.CONSULT, [CALLER, OPERATOR], [], [CALLER, OPERATOR], Phase.TALKING),
+    (Phase.CONSULT, [CALLER, AGENCY], [], [CALLER, AGENCY], Phase.HANDED_OVER),
+    (Phase.RETURNING, [CALLER, OPERATOR], [], [OPERATOR], Phase.TALKING),
+    (
+        Phase.CONFERENCE,
+        [CALLER, OPERATOR, AGENCY],
+        [],
+        [CALLER, OPERATOR, AGENCY],
+        Phase.CONFERENCE,
+    ),
+    (Phase.CONFERENCE, [CALLER, OPERATOR], [], [CALLER, OPERATOR], Phase.TALKING),
+    (Phase.HANDED_OVER, [CALLER, AGENCY], [], [CALLER, AGENCY], Phase.HANDED_OVER),
+    (Phase.ENDED, [OPERATOR], [], [OPERATOR], Phase.ENDED),
+]
+
+
+@pytest.mark.parametrize(("left", "up", "ringing", "bridged", "now"), SITUATIONS)
+def test_a_call_is_what_the_bridge_and_the_memory_say(
+    left: Phase, up: list[LegId], ringing: list[LegId], bridged: list[LegId], now: Phase
+) -> None:
+    new = Takeover(given.PHASES[left]()).finds(*up, ringing=ringing, bridged=bridged)
+    assert new.phase is now
+    assert (len(new.facts(FactKind.CALL_ADOPTED))) == 1
+    assert not [each for each in of(new.effects, HangUp) if each.leg == CALLER]
+
+
+def test_who_waits_keeps_age_and_priority_and_hears_music_at_once() -> None:
+    new = Takeover(given.waiting()).finds(CALLER, ringing=[OPERATOR])
+    call = new.core.calls[CALL]
+    assert call.arrived == new.now - LATER
+    assert of(new.effects, StartMusic) == [StartMusic(CALLER)]
+    assert CALL in new.core.acd.waiting
+
+
+def test_a_prompt_that_goes_on_is_heard_to_its_end() -> None:
+    story = given.waiting()
+    playing = story.call.playing
+    assert playing is not None
+    new = Takeover(story).finds(CALLER, ringing=[OPERATOR], playbacks=frozenset({playing}))
+    assert new.core.calls[CALL].playing == playing
+    assert not [each for each in new.effects if isinstance(each, StopPlayback | StartMusic)]
+
+
+def test_a_phone_that_rings_keeps_its_offer_with_a_new_ring_time() -> None:
+    new = Takeover(given.waiting()).finds(CALLER, ringing=[OPERATOR])
+    assert of(new.effects, Originate) == []
+    assert new.armed("ring") == CENTRE.policy.ring
+    assert new.core.acd.seats["2001"].state is AgentState.OFFERED
+
+
+def test_a_phone_that_rings_for_nobody_is_hung_up() -> None:
+    stray = operator_leg(CALL, 9)
+    new = Takeover(given.talking()).finds(
+        CALLER, OPERATOR, ringing=[stray], bridged=[CALLER, OPERATOR]
+    )
+    assert of(new.effects, HangUp) == [HangUp(stray)]
+
+
+def test_who_talks_is_not_disturbed_and_the_operator_is_busy() -> None:
+    new = Takeover(given.talking()).finds(CALLER, OPERATOR, bridged=[CALLER, OPERATOR])
+    assert not [each for each in new.effects if isinstance(each, Join | Part | Answer)]
+    assert new.core.acd.seats["2001"].state is AgentState.TALKING
+    assert new.core.acd.seats["2001"].call == CALL
+
+
+def test_who_hung_up_meanwhile_is_on_record_at_the_time_of_the_last_sound() -> None:
+    new = Takeover(given.talking()).finds(OPERATOR, bridged=[OPERATOR], last_heard={CALL: WALL + 3})
+    (ended,) = new.facts(FactKind.CALL_ENDED)
+    assert (ended.data["result"], ended.data["reason"]) == ("success", "completed")
+    assert ended.at == WALL + 3
+    assert HangUp(OPERATOR) in new.effects
+    assert new.core.acd.seats["2001"].state is AgentState.WRAP_UP
+
+
+def test_who_waited_and_left_meanwhile_abandoned() -> None:
+    new = Takeover(given.waiting()).finds()
+    (ended,) = new.facts(FactKind.CALL_ENDED)
+    assert (ended.data["result"], ended.data["reason"]) == ("client", "abandoned")
+    assert new.phase is None
+
+
+def test_calls_that_went_with_asterisk_are_put_down_to_it() -> None:
+    new = Takeover(given.conference()).finds(started=WALL + 2)
+    (ended,) = new.facts(FactKind.CALL_ENDED)
+    assert (ended.data["result"], ended.data["reason"]) == ("server", "asterisk-lost")
+    assert new.core.calls == {}
+
+
+def test_a_caller_of_whom_nothing_is_known_is_offered_again() -> None:
+    new = Takeover(Story()).finds(CALLER)
+    assert of(new.effects, ToDialplan) == [ToDialplan(CALLER)]
+    assert new.core.calls == {}
+
+
+def test_a_caller_of_whom_nothing_is_known_goes_on_talking() -> None:
+    new = Takeover(Story()).finds(CALLER, OPERATOR, bridged=[CALLER, OPERATOR])
+    assert new.phase is Phase.TALKING
+    assert new.core.acd.seats["2001"].state is AgentState.TALKING
+    kinds = [each.kind for each in of(new.effects, Record) if each.call == CALL]
+    told = [FactKind.CALL_ARRIVED, FactKind.OPERATOR_ANSWERED, FactKind.CALL_ADOPTED]
+    assert kinds == told
+
+
+def test_wrap_up_goes_on_for_what_is_left_of_it() -> None:
+    story = given.talking()
+    story.gone(CALL)
+    story.gone(OPERATOR)
+    new = Takeover(story).finds()
+    assert new.armed("wrap-up", "2001") == CENTRE.policy.wrap_up - LATER
+    assert new.core.acd.seats["2001"].state is AgentState.WRAP_UP
+
+
+def test_no_id_is_used_again() -> None:
+    story = Story(NO_MENU, phones=())
+    story.arrives()
+    new = Takeover(story).finds(CALLER)
+    (ring,) = of(new.effects, Originate)
+    assert ring.leg == operator_leg(CALL, round(LATER * 1000) + 1)
+
+
+def test_the_more_urgent_of_two_who_waited_is_offered_first() -> None:
+    story = Story(NO_MENU, phones=())
+    story.arrives(OTHER)
+    story.arrives(CALL)
+    story.core.calls[CALL] = replace(story.core.calls[CALL], priority=9)
+    new = Takeover(story)
+    new.core.kept.calls[CALL].priority = 9
+    both = {
+        CALLER: FoundLeg(True, "", arrival(CALL)),
+        LegId(OTHER): FoundLeg(True, "", arrival(OTHER)),
+    }
+    new.finds(legs=both)
+    assert [each.call for each in of(new.effects, Originate)] == [CALL]
+
+
+def test_calls_of_a_line_that_was_cut_are_repaired_by_the_same_means() -> None:
+    """The engine lived: the operator answered, and the request to join them never arrived."""
+    story = given.talking()
+    story.effects = story.core.decide(
+        AsteriskFound(
+            legs={
+                CALLER: FoundLeg(True, "", arrival(CALL)),
+                OPERATOR: FoundLeg(True, "2001"),
+            },
+            bridges={},
+            wall=WALL,
+            asked=story.core.legs(),
+            phones={"2001": True},
+        ),
+        story.now,
+    )
+    assert of(story.effects, Join) == [Join(bridge_of(CALL), (CALLER, OPERATOR))]
+    assert not of(story.effects, Record)
+
+
+def test_a_call_back_whose_start_was_torn_off_leaves_its_number_to_nobody() -> None:
+    """Its operator's phone rings yet, under an id that the next call back must not have."""
+    core = CallCentre(CENTRE)
+    leg = operator_leg(call_back(CALL, 41), 1)
+
+    core.decide(AsteriskFound(legs={leg: FoundLeg(False, "2001")}, bridges={}, wall=0.0), 0.0)
+
+    assert core.call_backs.started >= 41
