@@ -29,6 +29,7 @@ from ess_pbx.roster_commands import roster
 from ess_pbx.settings.entry import trunks_of
 from ess_pbx.settings.load import load_settings
 from ess_pbx.settings.model import CHECKOUT
+from ess_pbx.simulation_commands import simulate
 from ess_pbx.terminal import Named, Progress, err, out, run, run_folder
 
 app = App(
@@ -46,6 +47,7 @@ app.command(audit)
 for group in (config, render, prompts, bench, roster, ivr, recordings, journal, calls, *GROUPS):
     app.command(group)
 app.command(evidence)
+app.command(simulate)
 
 STOPS = (KeyboardInterrupt, asyncio.CancelledError)
 """How Ctrl-C and SIGTERM arrive."""

@@ -76,9 +76,8 @@ from ess_pbx.domain.found import AsteriskFound
 from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_caller
 from ess_pbx.domain.priority import compose
 from ess_pbx.domain.surge import SurgeMode
-
-from .sample_centre import AGENTS, LADDER, SUPERVISOR, a_centre
-from .virtual_asterisk import NORMAL, VirtualAsterisk, arrival
+from ess_pbx.simulation.sample_centre import AGENTS, LADDER, SUPERVISOR, a_centre
+from ess_pbx.simulation.virtual_asterisk import NORMAL, VirtualAsterisk, arrival
 
 ADMIN = Asker("admin", Via.API)
 CODES = ("*119#", "*110#", "*2#", "*3#", "*4#", "*71#", "*73#")

@@ -265,6 +265,7 @@ class CallCentre:
         What one call has wrong costs that call its adoption alone: its caller is offered again.
         """
         self._wall_ahead = found.wall - now
+        self.call_backs.skip_in_use(map(call_of, found.legs))
         self._recall_seats(now, effects)
         # As it was before: what is decided here is remembered too.
         kept = {each.id: structs.replace(each) for each in self.kept.calls.values()}

@@ -21,7 +21,7 @@ from ess_pbx.domain.effects import (
 )
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.found import AsteriskFound, FoundLeg
-from ess_pbx.domain.ids import LegId, bridge_of, operator_leg
+from ess_pbx.domain.ids import LegId, bridge_of, call_back, operator_leg
 
 from . import given
 from .centre import CALL, CALLER, CENTRE, NO_MENU, OTHER, arrival, of
@@ -195,3 +195,13 @@ def test_calls_of_a_line_that_was_cut_are_repaired_by_the_same_means() -> None:
     )
     assert of(story.effects, Join) == [Join(bridge_of(CALL), (CALLER, OPERATOR))]
     assert not of(story.effects, Record)
+
+
+def test_a_call_back_whose_start_was_torn_off_leaves_its_number_to_nobody() -> None:
+    """Its operator's phone rings yet, under an id that the next call back must not have."""
+    core = CallCentre(CENTRE)
+    leg = operator_leg(call_back(CALL, 41), 1)
+
+    core.decide(AsteriskFound(legs={leg: FoundLeg(False, "2001")}, bridges={}, wall=0.0), 0.0)
+
+    assert core.call_backs.started >= 41
