@@ -8,6 +8,7 @@ import pytest
 
 from ess_pbx.domain.agent import AgentState
 from ess_pbx.domain.call import Phase
+from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.effects import (
     Answer,
     HangUp,
