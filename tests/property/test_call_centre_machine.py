@@ -73,7 +73,7 @@ from ess_pbx.domain.events import (
 )
 from ess_pbx.domain.facts import Fact, FactKind, fields_differ
 from ess_pbx.domain.found import AsteriskFound
-from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_caller
+from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_call_back, is_caller
 from ess_pbx.domain.priority import compose
 from ess_pbx.domain.surge import SurgeMode
 from ess_pbx.simulation.sample_centre import AGENTS, LADDER, SUPERVISOR, a_centre
@@ -520,7 +520,9 @@ class CallCentreMachine(RuleBasedStateMachine):
                     # Or on its way through the dialplan, to be offered again.
                     again = caller_leg(call) in self.asterisk.channels
                     gone = self.desk_calls - self.core.desks.calls.keys()
-                    assert again or call in self.forgotten | self.unrecorded | gone, name
+                    # Or one of ours, whose beginning was torn off: its phone is hung up.
+                    unknown = again or is_call_back(call)
+                    assert unknown or call in self.forgotten | self.unrecorded | gone, name
                 case Refused():
                     assert isinstance(event, Command), f"nobody asked: {effect}"
                 case Defect(call, step, error):

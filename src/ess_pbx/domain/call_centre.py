@@ -450,8 +450,10 @@ class CallCentre:
         done: list[EngineEffect] = []
         try:
             wanted = list(adoption.repairs(call, found))
-            if any(isinstance(each, CreateBridge) for each in wanted):
-                call = self.calls[name] = replace(call, bridged=True)
+            made = any(isinstance(each, CreateBridge) for each in wanted)
+            # One that was asked for on a line that broke may never have been made.
+            bridged = made or call.bridge in found.bridges
+            call = self.calls[name] = replace(call, bridged=bridged)
             done += wanted
             for event in events:
                 if name in self.calls:
