@@ -30,6 +30,7 @@ from ess_pbx.roster_commands import roster
 from ess_pbx.settings.entry import trunks_of
 from ess_pbx.settings.load import load_settings
 from ess_pbx.settings.model import CHECKOUT
+from ess_pbx.simulation_commands import simulate
 from ess_pbx.terminal import Named, Progress, err, out, run, run_folder
 
 app = App(
@@ -49,6 +50,7 @@ for group in (config, render, prompts, roster, ivr, recordings, journal, calls, 
 for group in (bench, chaos):
     app.command(group)
 app.command(evidence)
+app.command(simulate)
 
 STOPS = (KeyboardInterrupt, asyncio.CancelledError)
 """How Ctrl-C and SIGTERM arrive."""

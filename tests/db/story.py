@@ -172,7 +172,10 @@ def a_call_back(task: str = "call-1", made: str = "call-2", first: int = 100) ->
 def an_overflowing_call(call: str = "call-2", first: int = 1) -> list[Fact]:
     """One that no operator took: a neighbouring centre was busy, an agency answered."""
     busy, ambulance = f"{call}-ag1", f"{call}-ag2"
-    fields = ("caller_raw", "caller_e164", "caller_display", "trunk", "node")
+    fields = (
+        *("caller_raw", "caller_e164", "caller_display", "callable", "number_fault"),
+        *("trunk", "node"),
+    )
     story: list[tuple[FactKind, dict[str, Any]]] = [
         (
             K.CALL_ARRIVED,

@@ -73,12 +73,11 @@ from ess_pbx.domain.events import (
 )
 from ess_pbx.domain.facts import Fact, FactKind, fields_differ
 from ess_pbx.domain.found import AsteriskFound
-from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_caller
+from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_call_back, is_caller
 from ess_pbx.domain.priority import compose
 from ess_pbx.domain.surge import SurgeMode
-
-from .sample_centre import AGENTS, LADDER, SUPERVISOR, a_centre
-from .virtual_asterisk import NORMAL, VirtualAsterisk, arrival
+from ess_pbx.simulation.sample_centre import AGENTS, LADDER, SUPERVISOR, a_centre
+from ess_pbx.simulation.virtual_asterisk import NORMAL, VirtualAsterisk, arrival
 
 ADMIN = Asker("admin", Via.API)
 CODES = ("*119#", "*110#", "*2#", "*3#", "*4#", "*71#", "*73#")
@@ -430,8 +429,13 @@ class CallCentreMachine(RuleBasedStateMachine):
         del self.facts[len(self.facts) - min(torn, len(recent)) :]
         phones = {agent: seat.reachable for agent, seat in self.core.acd.seats.items()}
         self.core = CallCentre(self.centre)
+        self.raised.clear()
         for fact in self.facts:
             self.core.recall(fact)
+            if fact.kind is FactKind.ALARM_RAISED:
+                self.raised.add(str(fact.data["alarm"]))
+            elif fact.kind is FactKind.ALARM_CLEARED:
+                self.raised.discard(str(fact.data["alarm"]))
         dumped = msgspec.json.decode(msgspec.json.encode(self.core.kept.dump()))
         kept, self.core.kept.calls = self.core.kept.calls, {}
         self.core.kept.load(dumped)
@@ -516,7 +520,9 @@ class CallCentreMachine(RuleBasedStateMachine):
                     # Or on its way through the dialplan, to be offered again.
                     again = caller_leg(call) in self.asterisk.channels
                     gone = self.desk_calls - self.core.desks.calls.keys()
-                    assert again or call in self.forgotten | self.unrecorded | gone, name
+                    # Or one of ours, whose beginning was torn off: its phone is hung up.
+                    unknown = again or is_call_back(call)
+                    assert unknown or call in self.forgotten | self.unrecorded | gone, name
                 case Refused():
                     assert isinstance(event, Command), f"nobody asked: {effect}"
                 case Defect(call, step, error):

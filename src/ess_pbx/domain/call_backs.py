@@ -6,7 +6,7 @@ forgotten here; the database keeps it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from msgspec.structs import replace
@@ -127,6 +127,10 @@ class CallBacks:
     def skip_torn_off(self) -> None:
         """After a start: the latest calls made may be on no record, and their ids be in use."""
         self.started += TORN_OFF
+
+    def skip_in_use(self, calls: Iterable[str]) -> None:
+        """The ids of these calls are taken, whether their start is on record or not."""
+        self.started = max(self.started, *map(ids.number_of_call_back, calls), 0)
 
     def dump(self) -> JSON:
         """All of it, for a checkpoint."""

@@ -265,6 +265,7 @@ class CallCentre:
         What one call has wrong costs that call its adoption alone: its caller is offered again.
         """
         self._wall_ahead = found.wall - now
+        self.call_backs.skip_in_use(map(call_of, found.legs))
         self._recall_seats(now, effects)
         # As it was before: what is decided here is remembered too.
         kept = {each.id: structs.replace(each) for each in self.kept.calls.values()}
@@ -449,8 +450,10 @@ class CallCentre:
         done: list[EngineEffect] = []
         try:
             wanted = list(adoption.repairs(call, found))
-            if any(isinstance(each, CreateBridge) for each in wanted):
-                call = self.calls[name] = replace(call, bridged=True)
+            made = any(isinstance(each, CreateBridge) for each in wanted)
+            # One that was asked for on a line that broke may never have been made.
+            bridged = made or call.bridge in found.bridges
+            call = self.calls[name] = replace(call, bridged=bridged)
             done += wanted
             for event in events:
                 if name in self.calls:

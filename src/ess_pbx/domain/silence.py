@@ -17,6 +17,8 @@ from ess_pbx.domain.facts import FactKind
 
 KEY = "5"
 TIMER = "silence"
+AT_ONCE = 0.001
+"""Seconds: what rounding leaves of a time is none, lest its timer fire for ever."""
 ASK_PROMPT = "tekan-lima-bila-diam"
 ACCEPTED_PROMPT = "diam-diterima"
 OPERATOR_PROMPT = "penelepon-diam"
@@ -54,7 +56,7 @@ def fired(turn: Turn) -> bool:
     """Nothing was heard of a caller who is in a menu or waits; returns whether they are asked."""
     call, policy = turn.call, turn.centre.policy
     last, every, again = call.silence_asked, policy.silent_every, policy.silent_after
-    lately = last is not None and turn.now - last < every
+    lately = last is not None and last + every - turn.now > AT_ONCE
     asks = not lately and (call.phase is Phase.WAITING or _may_ask_in_menu(turn))
     if asks:
         turn.set(silence_asked=turn.now)

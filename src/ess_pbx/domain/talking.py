@@ -40,11 +40,12 @@ def gone(turn: Turn, event: LegGone) -> None:
 def lose_operator(turn: Turn) -> None:
     """The operator's leg died: the caller goes back to the head of the queue."""
     call = turn.call
-    if call.operator is not None:
-        turn.do(ReleaseAgent(call.id, call.operator.agent))
     silence.leave(turn)
     turn.do(Part(call.bridge, call.caller))
     waiting.requeue(turn)
+    if call.operator is not None:
+        # In the queue first: where there is no wrap-up, whoever is freed has the next call at once.
+        turn.do(ReleaseAgent(call.id, call.operator.agent))
 
 
 def handed_over_gone(turn: Turn, event: LegGone) -> None:

@@ -254,8 +254,8 @@ def _consult_failed(turn: Turn, reason: str) -> None:
 def _requeue_without_operator(turn: Turn) -> None:
     """The caller, who hears music, waits for another operator at the head of the queue."""
     operator = turn.call.operator
-    if operator is not None:
-        turn.do(ReleaseAgent(turn.call.id, operator.agent))
     turn.do(CancelTimer(timer(turn.call.id, "agency")))
     stop_operator_sound(turn)
     waiting.requeue(turn)
+    if operator is not None:
+        turn.do(ReleaseAgent(turn.call.id, operator.agent))

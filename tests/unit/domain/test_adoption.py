@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
 
 import pytest
 
@@ -13,8 +11,6 @@ from ess_pbx.domain.call import Phase
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.effects import (
     Answer,
-    ArmTimer,
-    EngineEffect,
     HangUp,
     Join,
     Originate,
@@ -24,71 +20,14 @@ from ess_pbx.domain.effects import (
     StopPlayback,
     ToDialplan,
 )
-from ess_pbx.domain.events import ClockRead
-from ess_pbx.domain.facts import Fact, FactKind
+from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.found import AsteriskFound, FoundLeg
-from ess_pbx.domain.ids import LegId, agency_leg, bridge_of, operator_leg
+from ess_pbx.domain.ids import LegId, bridge_of, call_back, operator_leg
 
 from . import given
 from .centre import CALL, CALLER, CENTRE, NO_MENU, OTHER, arrival, of
 from .story import Story
-
-WALL = 1_800_000_000.0
-OPERATOR, AGENCY = operator_leg(CALL, 2), agency_leg(CALL, 3)
-LATER = 7.0
-"""Seconds between the last that the old engine did and the new one."""
-
-
-class Takeover:
-    """A new engine beside what the old one of a story left."""
-
-    def __init__(self, story: Story, torn: int = 0) -> None:
-        self.story = story
-        self.core = CallCentre(story.core.config)
-        records = of(story.all, Record)
-        for each in records[: len(records) - torn]:
-            fact = Fact(
-                id="", centre="", call=each.call, kind=each.kind, at=WALL, ms=0, data=each.data
-            )
-            self.core.recall(fact)
-        self.now = 5.0
-        clock = ClockRead(datetime(2026, 1, 1, 9), wall=WALL + LATER)
-        self.effects: list[EngineEffect] = self.core.decide(clock, self.now)
-
-    def finds(
-        self,
-        *up: LegId,
-        ringing: Iterable[LegId] = (),
-        bridged: Iterable[LegId] = (),
-        **more: object,
-    ) -> Takeover:
-        """Asterisk holds these."""
-        legs = {leg: self._leg(leg, True) for leg in up}
-        legs |= {leg: self._leg(leg, False) for leg in ringing}
-        bridges = {bridge_of(CALL): frozenset(bridged)} if bridged else {}
-        found = AsteriskFound(legs=legs, bridges=bridges, wall=WALL + LATER, phones={"2001": True})
-        found = replace(found, **more)  # type: ignore[arg-type]
-        self.effects += self.core.decide(found, self.now)
-        return self
-
-    def _leg(self, leg: LegId, up: bool) -> FoundLeg:
-        told = arrival(CALL, invited_at=WALL) if leg == CALLER else None
-        return FoundLeg(up, "2001", told)
-
-    @property
-    def phase(self) -> Phase | None:
-        call = self.core.calls.get(CALL)
-        return call.phase if call else None
-
-    def facts(self, kind: FactKind) -> list[Record]:
-        return [each for each in of(self.effects, Record) if each.kind is kind]
-
-    def armed(self, kind: str, owner: str = CALL) -> float | None:
-        for each in of(self.effects, ArmTimer):
-            if (each.timer.owner, each.timer.kind) == (owner, kind):
-                return each.seconds
-        return None
-
+from .takeover import AGENCY, LATER, OPERATOR, WALL, Takeover
 
 ALL = [CALLER, OPERATOR, AGENCY]
 SITUATIONS = [
@@ -257,3 +196,13 @@ def test_calls_of_a_line_that_was_cut_are_repaired_by_the_same_means() -> None:
     )
     assert of(story.effects, Join) == [Join(bridge_of(CALL), (CALLER, OPERATOR))]
     assert not of(story.effects, Record)
+
+
+def test_a_call_back_whose_start_was_torn_off_leaves_its_number_to_nobody() -> None:
+    """Its operator's phone rings yet, under an id that the next call back must not have."""
+    core = CallCentre(CENTRE)
+    leg = operator_leg(call_back(CALL, 41), 1)
+
+    core.decide(AsteriskFound(legs={leg: FoundLeg(False, "2001")}, bridges={}, wall=0.0), 0.0)
+
+    assert core.call_backs.started >= 41
