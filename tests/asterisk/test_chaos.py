@@ -50,6 +50,8 @@ async def test_ctrl_c_in_the_middle_of_a_fault_leaves_no_process() -> None:
         *(sys.executable, "-m", "ess_pbx.cli", "chaos", "engine-frozen", "--seconds", "30"),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
+        # A shell that runs the tests in the background has them ignore Ctrl-C, and all they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         deadline = time.monotonic() + 60
