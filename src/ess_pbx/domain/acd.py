@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeAlias
 
 from ess_pbx.domain.agent import (
@@ -111,6 +112,7 @@ class Acd:
         self._alarmed: set[str] = set()
         self._not_answering: set[str] = set()
         self._count = 0
+        self._holds = False
 
     def position(self, call: CallId) -> int | None:
         """Which of its queue's waiting calls this is, in the order in which they are served.
@@ -308,9 +310,22 @@ class Acd:
             line.add_call(entry, self.waiting)
         return [_state(seat) for seat in seats]
 
-    def serve(self) -> list[Decision]:
-        """Offer what waits to whoever is idle, after calls of another engine were taken over."""
-        return self._serve()
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Offer nothing meanwhile: much is told that is so at once. ``serve`` is to follow.
+
+        Or else a call would be offered to whom the next thing told says to be gone, or before one
+        that it says to be more urgent.
+        """
+        self._holds = True
+        try:
+            yield
+        finally:
+            self._holds = False
+
+    def serve(self, now: float) -> list[Decision]:
+        """Offer what waits to whoever is idle, and tell those whom nobody is there for."""
+        return self._presence_changed((), now, None)
 
     def adopt_talking(self, agent: str, call: CallId) -> list[Record]:
         """An operator talks in a call that another engine connected."""
@@ -372,7 +387,7 @@ class Acd:
         for agent in agents:
             if self.seats[agent].free:
                 self._is_idle(self.seats[agent])
-        return [*decisions, *self._serve()]
+        return decisions if self._holds else [*decisions, *self._serve()]
 
     def _taken(self, call: CallId, agent: str) -> list[Decision]:
         seat = self.seats[agent]
@@ -431,7 +446,7 @@ class Acd:
         return [_not_answering(FactKind.ALARM_CLEARED, seat)]
 
     def _offer_or_wait(self, entry: Waiting) -> list[Decision]:
-        decisions = self._offer_to_idle(entry)
+        decisions = [] if self._holds else self._offer_to_idle(entry)
         if entry.offers:
             return decisions
         entry.line.add_call(entry, self.waiting)
@@ -439,7 +454,8 @@ class Acd:
 
     def _alone(self, entry: Waiting) -> list[Decision]:
         """What a waiting call is told when nobody could be offered it."""
-        if self._present(entry.queue) > 0 or entry.line.present > 0:
+        entry.told = False
+        if self._holds or self._present(entry.queue) > 0 or entry.line.present > 0:
             return []
         entry.told = True
         return [*self._raise_alarm(entry.queue), OperatorsMissing(entry.call)]
@@ -494,6 +510,9 @@ class Acd:
         Or join in where all are rung.
         """
         if not seat.free:
+            return []
+        if self._holds:
+            self._is_idle(seat)
             return []
         entry = self._most_urgent(
             [
@@ -553,7 +572,7 @@ class Acd:
         for seat, change in changes:
             self._change(seat, change, came, went, by)
         for queue in self._strategies:
-            if self._present(queue) == 0:
+            if self._present(queue) == 0 and not self._holds:
                 self._call_back(queue, came, went)
         decisions = went
         for seat in came.values():
@@ -562,7 +581,7 @@ class Acd:
             decisions.append(_state(seat))
             if seat.free:
                 self._is_idle(seat)
-        return [*decisions, *self._serve(), *self._alarms()]
+        return decisions if self._holds else [*decisions, *self._serve(), *self._alarms()]
 
     def _change(
         self,

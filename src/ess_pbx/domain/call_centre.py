@@ -168,7 +168,9 @@ class CallCentre:
                 effects += self._desk.clock(self.calls, self.kept.live, self.wall(now))
                 effects += self.alarms.clock_read(now, phones_known=phones_known)
             case AsteriskFound():
-                self._found(event, now, effects)
+                with self.acd.holding():
+                    self._found(event, now, effects)
+                self._follow(self.acd.serve(now), now, effects)
             case DialplanServed():
                 self._served(event, now, effects)
             case RosterRead(entries):
@@ -291,7 +293,6 @@ class CallCentre:
                 # What rings for who has left is hung up before it rings for others.
                 events = missed.pop(call.id, [])
                 self._catch_up(call.id, kept[call.id], events, found, now, effects)
-        self._follow(self.acd.serve(), now, effects)
         self._remember(effects, now)
         for name, events in missed.items():
             self._catch_up(name, kept.get(name), events, found, now, effects)
