@@ -70,6 +70,8 @@ HUMANS = frozenset(
     }
 )
 ASTERISK_LOST = "asterisk-lost"
+MOST_TORN_OFF = 100
+"""More legs or playbacks of a call than are made in the milliseconds that a crash forgets."""
 
 
 def is_for_us(call: CallId, found: AsteriskFound) -> bool:
@@ -130,12 +132,13 @@ def _is_talking(call: CallId, found: AsteriskFound) -> bool:
 
 
 def first_never_made(kept: KeptCall, wall: float) -> int:
-    """A number that no leg or playback of the call has: the milliseconds since it arrived.
+    """A number that no leg or playback of the call has: the milliseconds of the wall clock.
 
-    The last facts of a crash are torn off, so that the journal cannot say what was made; but so
-    many things as that no engine has made.
+    The last facts of a crash are torn off, so that the journal cannot say what was made; and where
+    the clock was set back they may even say more than it.
     """
-    return max(kept.made_legs, kept.made_playbacks, round((wall - kept.arrived) * 1000))
+    known = max(kept.made_legs, kept.made_playbacks)
+    return max(known + MOST_TORN_OFF, round(wall * 1000))
 
 
 def restore(kept: KeptCall, found: AsteriskFound, centre: Centre, now: float) -> Call:

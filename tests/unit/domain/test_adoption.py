@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from ess_pbx.domain.agent import AgentState
+from ess_pbx.domain.adoption import first_never_made
+from ess_pbx.domain.agent import NOT_ANSWERING, AgentState, Status
 from ess_pbx.domain.call import Phase
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.call_memory import MOST_RECENT
@@ -162,7 +163,59 @@ def test_no_id_is_used_again() -> None:
     story.arrives()
     new = Takeover(story).finds(CALLER)
     (ring,) = of(new.effects, Originate)
-    assert ring.leg == operator_leg(CALL, round(LATER * 1000) + 1)
+    assert ring.leg == operator_leg(CALL, round((WALL + LATER) * 1000) + 1)
+
+
+def test_no_id_is_used_again_when_the_clock_was_set_back() -> None:
+    """The facts of what was made last were torn off, and by the clock the call is yet to come."""
+    story = given.talking()
+    made = story.call.made_legs
+    torn = Takeover(story, torn=len(of(story.all, Record)) - 4)
+    kept = torn.core.kept.calls[CALL]
+    assert kept.made_legs < made
+    assert first_never_made(kept, kept.arrived - 3600.0) > made
+
+
+def test_a_phone_that_is_found_gone_is_not_rung_though_another_went_first() -> None:
+    """The last who is left comes off the break of those who did not answer, unless gone too."""
+    story = given.waiting(phones=("2001", "2002"))
+    story.core.acd.set_status("2002", Status.BREAK, NOT_ANSWERING, None, story.now)
+    (offered,) = story.call.offers
+    story.gone(offered.leg, cause=20)
+    assert story.core.acd.seats["2001"].state is AgentState.PAUSED
+    effects = story.core.decide(
+        AsteriskFound(
+            legs={CALLER: FoundLeg(True, "", arrival(CALL))},
+            bridges={},
+            wall=WALL,
+            asked=story.core.legs(),
+            phones={"2001": False, "2002": False},
+        ),
+        story.now,
+    )
+    assert of(effects, Originate) == []
+    assert story.core.calls[CALL].offers == ()
+
+
+def test_who_lost_their_human_while_the_line_was_cut_goes_before_who_waits() -> None:
+    """Though the phone that rings for one of them is told of before the loss."""
+    story = given.talking()
+    story.arrives(OTHER)
+    assert story.core.calls[OTHER].phase is Phase.WAITING
+    effects = story.core.decide(
+        AsteriskFound(
+            legs={
+                CALLER: FoundLeg(True, "", arrival(CALL)),
+                LegId(OTHER): FoundLeg(True, "", arrival(OTHER)),
+            },
+            bridges={bridge_of(CALL): frozenset({CALLER})},
+            wall=WALL,
+            asked=story.core.legs(),
+            phones={"2001": False, "2003": True},
+        ),
+        story.now,
+    )
+    assert [(each.call, each.address) for each in of(effects, Originate)] == [(CALL, "2003")]
 
 
 def test_the_more_urgent_of_two_who_waited_is_offered_first() -> None:
