@@ -11,7 +11,8 @@ last two for its own calls. docs/decisions/0011 has the reasons.
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from ess_pbx.domain import (
     calling_back,

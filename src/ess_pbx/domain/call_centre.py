@@ -455,7 +455,7 @@ class CallCentre:
             made = any(isinstance(each, CreateBridge) for each in wanted)
             # One that was asked for on a line that broke may never have been made.
             bridged = made or call.bridge in found.bridges
-            call = self.calls[name] = replace(call, bridged=bridged)
+            call = self.calls[name] = structs.replace(call, bridged=bridged)
             done += wanted
             for event in events:
                 if name in self.calls:

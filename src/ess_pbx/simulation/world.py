@@ -79,6 +79,7 @@ class World:
         """``centre`` is another than the story's setting says."""
         self.story = story
         self.now = 0.0
+        self._began = STARTED + timedelta(hours=story.setting.hour)
         self.wall_jump = 0.0
         self.outcome = Outcome(story)
         self.closing = False
@@ -159,13 +160,12 @@ class World:
     @property
     def wall(self) -> float:
         """Epoch seconds, as the clock of the engine's machine shows them."""
-        return self.local.timestamp()
+        return self._began.timestamp() + self.now + self.wall_jump
 
     @property
     def local(self) -> datetime:
         """The centre's local time, by that clock."""
-        hours = timedelta(hours=self.story.setting.hour)
-        return STARTED + hours + timedelta(seconds=self.now + self.wall_jump)
+        return self._began + timedelta(seconds=self.now + self.wall_jump)
 
     def tell(self, line: str, *values: object) -> None:
         """Write down what happened, for who wants to read it."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from ess_pbx.domain.adoption import first_never_made
 from ess_pbx.domain.agent import NOT_ANSWERING, AgentState, Status
