@@ -166,12 +166,15 @@ def restore(kept: KeptCall, found: AsteriskFound, centre: Centre, now: float) ->
     known = {queue.id for queue in centre.queues}
     never_made = first_never_made(kept, found.wall)
 
+    # Where the clock was set back it is later than it says: who waits is not yet to come.
+    wall = max(found.wall, kept.last)
+
     def ago(at: float | None) -> float | None:
-        return None if at is None else now - (found.wall - at)
+        return None if at is None else now - (wall - at)
 
     call = Call(
         kept.id,
-        now - (found.wall - kept.arrived),
+        now - (wall - kept.arrived),
         phase=kept.phase,
         number=kept.number,
         display=kept.display,

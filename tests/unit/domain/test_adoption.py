@@ -79,6 +79,14 @@ def test_who_waits_keeps_age_and_priority_and_hears_music_at_once() -> None:
     assert CALL in new.core.acd.waiting
 
 
+def test_who_waits_keeps_their_age_when_the_clock_was_set_back() -> None:
+    new = Takeover(given.waiting())
+    kept = new.core.kept.calls[CALL]
+    kept.arrived, kept.last = WALL + 3593.0, WALL + 3600.0
+    new.finds(CALLER, ringing=[OPERATOR])
+    assert new.core.calls[CALL].arrived == new.now - 7.0
+
+
 def test_a_prompt_that_goes_on_is_heard_to_its_end() -> None:
     story = given.waiting()
     playing = story.call.playing
