@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
+from math import inf
 from typing import TYPE_CHECKING
 
 from ess_pbx.domain.agent import AgentState, Seat
@@ -39,6 +40,8 @@ LONGEST_LEFT = 5.5
 """Seconds after the end of a call until its legs are gone, lines of some tenths included."""
 ENOUGH = 1e-5
 """Seconds; the wall clock tells microseconds."""
+CLOCK_SECONDS = 5.1
+"""How late the engine may know what the wall clock says."""
 QUEUED = (Phase.WAITING, Phase.IVR)
 
 
@@ -61,7 +64,7 @@ class Watch:
         self._adopts = False
         self._rung_now: list[str] = []
         self._wraps_up_until: dict[str, float] = {}
-        self._clock_jumped = 0.0
+        self._clock_jumped = -inf
         self._states: dict[str, str] = {}
 
     # what the world says
@@ -247,15 +250,14 @@ class Watch:
         local = self._world.local
         if not surge:
             if not seat.supervisor and agent not in core.roster.on_duty(local):
-                # The wall clock is read every few seconds.
-                late = self._world.wall - core.wall(now)
-                if not seat.on_duty or (abs(late) < 1.0 and not self._shift_just_ended(agent)):
+                known = now - self._clock_jumped > CLOCK_SECONDS
+                if not seat.on_duty or (known and not self._shift_just_ended(agent)):
                     raise Broken(f"{agent} is rung off shift")
             self._rung_now.append(agent)
             self._first_come(effect, seat)
 
     def _shift_just_ended(self, agent: str) -> bool:
-        before = self._world.local - timedelta(seconds=5.1)
+        before = self._world.local - timedelta(seconds=CLOCK_SECONDS)
         return agent in self._world.core.roster.on_duty(before)
 
     def _first_come(self, effect: Originate, seat: Seat) -> None:
