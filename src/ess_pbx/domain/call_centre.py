@@ -421,7 +421,7 @@ class CallCentre:
         talks = {call: side.agent for call, side in sides if side is not None}
         if not self._taken_over:
             self._taken_over = True
-            self.call_backs.skip_torn_off()
+            self.call_backs.skip_torn_off(found.wall)
             talking = [seat for seat in self.acd.seats.values() if seat.state is AgentState.TALKING]
             for seat in talking:
                 call = seat.call
