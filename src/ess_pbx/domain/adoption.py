@@ -194,6 +194,7 @@ def restore(kept: KeptCall, found: AsteriskFound, centre: Centre, now: float) ->
         legs=legs,
         bridged=ids.bridge_of(kept.id) in found.bridges,
         greeted=kept.greeted,
+        unended=frozenset(found.heard_in(kept.id)),
         made_legs=never_made,
         made_playbacks=never_made,
     )
@@ -400,6 +401,7 @@ def _menu_again(turn: Turn, kept: KeptCall) -> None:
     menu = kept.menus[-1] if kept.menus else turn.centre.first_menu
     if menu is None or menu not in turn.centre.menus:
         turn.set(phase=Phase.WAITING)
+        queueing.record(turn)  # or the next engine may ask them what a menu of now asks
         _wait_again(turn)
         waiting.wait(turn, waiting.WAIT_PROMPT)
         return

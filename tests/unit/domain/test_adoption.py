@@ -12,6 +12,7 @@ from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.call_memory import MOST_RECENT
 from ess_pbx.domain.effects import (
     Answer,
+    CreateBridge,
     HangUp,
     Join,
     Originate,
@@ -293,3 +294,45 @@ def test_a_call_back_whose_start_was_torn_off_leaves_its_number_to_nobody() -> N
     core.decide(AsteriskFound(legs={leg: FoundLeg(False, "2001")}, bridges={}, wall=0.0), 0.0)
 
     assert core.call_backs.started >= 41
+
+
+def test_no_number_of_a_call_back_is_used_again_after_crashes_that_forgot_it() -> None:
+    numbers = []
+    for crash in range(3):
+        core = CallCentre(CENTRE)
+        core.decide(AsteriskFound(legs={}, bridges={}, wall=WALL + crash), 0.0)
+        numbers.append(core.call_backs.started)
+
+    assert sorted(set(numbers)) == numbers
+
+
+def test_a_bridge_that_a_forgotten_answer_made_is_not_made_again() -> None:
+    story = given.calling_operator()
+    leg = story.operator
+
+    new = Takeover(story).finds(leg, bridged=[leg])
+
+    assert new.phase is Phase.CALLING_BACK
+    assert of(new.effects, CreateBridge) == []
+
+
+def test_a_prompt_of_the_engine_before_is_looked_for_until_its_end() -> None:
+    """However many come after it: that it was to be stopped may be lost with the line."""
+    story = given.waiting()
+    playing = story.call.playing
+    assert playing is not None
+
+    new = Takeover(story).finds(CALLER, ringing=[OPERATOR], playbacks=frozenset({playing}))
+
+    assert playing in new.core.calls[CALL].unended
+
+
+def test_who_waits_because_their_menu_is_gone_waits_on_record() -> None:
+    """Or else the engine after this one would ask them what a menu of its own asks."""
+    new = Takeover(given.waiting())
+    new.core.kept.calls[CALL].phase = Phase.IVR
+
+    new.finds(CALLER, ringing=[OPERATOR])
+
+    assert new.phase is Phase.WAITING
+    assert new.core.kept.calls[CALL].phase is Phase.WAITING
