@@ -336,3 +336,22 @@ def test_who_waits_because_their_menu_is_gone_waits_on_record() -> None:
 
     assert new.phase is Phase.WAITING
     assert new.core.kept.calls[CALL].phase is Phase.WAITING
+
+
+def test_what_was_said_into_the_bridge_is_no_prompt_to_who_is_taken_out_of_it() -> None:
+    asks = replace(NO_MENU, policy=replace(NO_MENU.policy, silent_after=10))
+    story = given.waiting(asks)
+    story.answers(story.operator)
+    story.after(13)
+    asking = story.call.asking
+    assert asking is not None
+    story.gone(OPERATOR, cause=0)
+    records = of(story.all, Record)
+    last = max(at for at, each in enumerate(records) if each.kind is FactKind.ANNOUNCED)
+
+    new = Takeover(story, torn=len(records) - last)
+    new.finds(CALLER, bridged=[CALLER], playbacks=frozenset({asking}))
+
+    assert new.phase is Phase.WAITING
+    assert StopPlayback(asking) in new.effects
+    assert StartMusic(CALLER) in new.effects
