@@ -11,7 +11,17 @@ from typing import IO
 
 from ess_pbx.asterisk.render import AsteriskFolders, prompts_folder, render
 from ess_pbx.asterisk.server import AsteriskServer, require_free_ports
-from ess_pbx.domain import calling_back, comfort, desks, ivr, pranks, silence, transfer, waiting
+from ess_pbx.domain import (
+    calling_back,
+    comfort,
+    desks,
+    ivr,
+    pranks,
+    silence,
+    supervising,
+    transfer,
+    waiting,
+)
 from ess_pbx.domain.config import Centre, Choice, Classification
 from ess_pbx.domain.facts import Fact
 from ess_pbx.engine import fallback
@@ -140,6 +150,7 @@ def spoken_prompts(centre: Centre) -> Iterator[str]:
     yield from (rung.prompt for rung in centre.policy.ladder if rung.prompt is not None)
     yield from (transfer.HOLD_PROMPT, transfer.FAILED_PROMPT, FALLBACK_PROMPT)
     yield from (*desks.PROMPTS, desks.APOLOGY_PROMPT)
+    yield from supervising.PROMPTS
     yield from (each.prompt for each in centre.policy.break_reasons if each.prompt)
     yield pranks.MARKED_PROMPT
     if centre.policy.silent_after > 0:

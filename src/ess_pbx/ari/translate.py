@@ -23,7 +23,15 @@ from ess_pbx.domain.events import (
     SpeechBegan,
     SpeechEnded,
 )
-from ess_pbx.domain.ids import CallId, LegId, PlaybackId, call_of, is_called_back, is_caller
+from ess_pbx.domain.ids import (
+    CallId,
+    LegId,
+    PlaybackId,
+    call_of,
+    is_called_back,
+    is_caller,
+    is_snoop,
+)
 from ess_pbx.settings.entry import Entry
 from ess_pbx.settings.model import Settings
 from ess_pbx.sip.numbers import parse_caller
@@ -104,6 +112,8 @@ class Translator:
                 # Asterisk sends ChannelDestroyed only for the channels that were originated.
                 cause = self._causes.pop(channel.id, UNKNOWN_CAUSE)
                 return [LegGone(call_of(channel.id), LegId(channel.id), cause)]
+            case models.StasisEnd(channel=channel) if is_snoop(channel.id):
+                return [LegGone(call_of(channel.id), LegId(channel.id), NORMAL_CLEARING)]
             case models.ChannelDtmfReceived(channel=channel, digit=digit):
                 return [KeyPressed(call_of(channel.id), LegId(channel.id), digit)]
             case models.ChannelTalkingStarted(channel=channel) if is_caller(channel.id):

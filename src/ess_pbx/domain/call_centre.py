@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from ess_pbx.domain import pranks
+from ess_pbx.domain import pranks, supervision_desk
 from ess_pbx.domain.acd import Acd, Decision
 from ess_pbx.domain.call import Call
 from ess_pbx.domain.call_back_desk import CallBackDesk
@@ -26,12 +26,16 @@ from ess_pbx.domain.commands import (
     LogIn,
     LogOut,
     MarkCall,
+    PullCall,
+    StopSupervising,
+    Supervise,
     TakeBreak,
 )
 from ess_pbx.domain.config import Centre
 from ess_pbx.domain.desks import Desks
 from ess_pbx.domain.effects import (
     Ask,
+    Attend,
     EngineEffect,
     Forget,
     Illegal,
@@ -98,6 +102,9 @@ class CallCentre:
         """What is to be done about an event at ``now`` (monotonic seconds), in order."""
         effects: list[EngineEffect] = []
         match event:
+            case CallEvent(call) if call in self.desks.lent:
+                for each in self.desks.passed_on(event):
+                    self._call(each, now, effects)
             case CallEvent(call) | PinChecked(call) if call in self.desks.calls:
                 effects += self.desks.decide(event, self._asked(now), self.wall(now))
             case CallEvent():
@@ -189,6 +196,9 @@ class CallCentre:
             case CallBackNow() | CloseCallBack():
                 follows = self._desk.command(command, self.calls, self.wall(now))
                 self._follow(follows, now, effects)
+            case Supervise() | StopSupervising() | PullCall():
+                asked = supervision_desk.command(command, self.calls, self.acd)
+                self._follow(asked, now, effects)
             case _ if isinstance(command, ReportCommand):
                 local = self._local or datetime.fromtimestamp(self.wall(now), UTC)
                 effects += self.incidents.decide(command, local)
@@ -255,7 +265,14 @@ class CallCentre:
         missing: list[Decision] = []
         for effect in wanted:
             match effect:
-                case JoinQueue() | LeaveQueue() | OfferTaken() | OfferMissed() | ReleaseAgent():
+                case (
+                    JoinQueue()
+                    | LeaveQueue()
+                    | OfferTaken()
+                    | OfferMissed()
+                    | ReleaseAgent()
+                    | Attend()
+                ):
                     decisions = self.acd.apply(effect, now)
                     # An offer rings at once. That nobody is there changes what the caller hears,
                     # which this turn may have begun: it is told after it.
@@ -272,7 +289,10 @@ class CallCentre:
         self._follow([*missing, *seen], now, effects)
 
     def _follow(
-        self, decisions: Sequence[Decision | Refused], now: float, effects: list[EngineEffect]
+        self,
+        decisions: Sequence[CallEvent | Decision | Refused],
+        now: float,
+        effects: list[EngineEffect],
     ) -> None:
         for decision in decisions:
             if isinstance(decision, CallEvent):

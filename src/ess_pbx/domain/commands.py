@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ess_pbx.domain.events import CentreEvent
-from ess_pbx.domain.ids import CallId
+from ess_pbx.domain.ids import CallId, LegId
 
 
 class Via(StrEnum):
@@ -145,6 +145,48 @@ class EndSurge(Command):
     """Surge mode ends."""
 
     reason: str
+
+
+class Mode(StrEnum):
+    """How a supervisor is with a call."""
+
+    LISTEN = "listen"
+    WHISPER = "whisper"
+    """Heard by the operator alone."""
+    BARGE = "barge"
+    """Heard by all."""
+    TAKE_OVER = "take-over"
+    """In the operator's place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Supervise(Command):
+    """Let a supervisor listen to a call, whisper, barge in or take it over, or go from one to the
+    other. The call is named itself, or by the operator (``agent``) who has it.
+    """
+
+    supervisor: str
+    """Whose phone is rung."""
+    mode: Mode
+    call: CallId | None = None
+    agent: str | None = None
+    leg: LegId | None = None
+    """The supervisor's phone when it is connected already."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopSupervising(Command):
+    """Nobody listens to the call any more, or barges in on it."""
+
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True)
+class PullCall(Command):
+    """Offer a waiting call to this operator or supervisor at once, whatever the queue's order."""
+
+    call: CallId
+    agent: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from ess_pbx.domain import (
     ladder,
     ringing,
     silence,
+    supervising,
     talking,
     transfer,
     waiting,
@@ -44,6 +45,9 @@ from ess_pbx.domain.events import (
     SpeechBegan,
     SpeechEnded,
     Stopping,
+    StreamRestarted,
+    SupervisionAsked,
+    SupervisionStopped,
     TimerFired,
 )
 
@@ -94,6 +98,9 @@ _HUMANS = rules(
     on(Stopping, ending.stopped),
     on(CallBackDue, illegal),
     on(CallBackWithdrawn, ignored),
+    on(SupervisionAsked, supervising.asked),
+    on(SupervisionStopped, supervising.stopped),
+    on(StreamRestarted, supervising.restarted),
 )
 """What holds where humans talk, unless a phase says otherwise."""
 
@@ -101,6 +108,7 @@ _CALLING_BACK = _HUMANS | rules(
     on(LegRang, waiting.rang),
     on(OfferMade, illegal),
     on(CallBackWithdrawn, calling_back.withdrawn),
+    on(SupervisionAsked, illegal),
 )
 """What holds until whoever is called back has answered."""
 
@@ -131,6 +139,9 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
         on(Stopping, ending.stopped),
         on(CallBackDue, illegal),
         on(CallBackWithdrawn, ignored),
+        on(SupervisionAsked, illegal),
+        on(SupervisionStopped, ignored),
+        on(StreamRestarted, ignored),
     ),
     Phase.WAITING: rules(
         on(Arrived, illegal),
@@ -150,6 +161,9 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
         on(Stopping, ending.stopped),
         on(CallBackDue, illegal),
         on(CallBackWithdrawn, ignored),
+        on(SupervisionAsked, illegal),
+        on(SupervisionStopped, ignored),
+        on(StreamRestarted, ignored),
     ),
     Phase.TALKING: _HUMANS
     | rules(
@@ -200,6 +214,7 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
     | rules(
         on(Arrived, illegal),
         on(CallBackDue, illegal),
+        on(SupervisionAsked, illegal),
         on(LegAnswered, ending.answered_too_late),
         on(LegGone, ending.leg_gone),
         on(TimerFired, ending.release_overdue),
@@ -225,5 +240,7 @@ def decide(
     knows the call's place, and the ladder comes ``hurry`` times as early as the policy says.
     """
     turn = Turn(call, now, centre, local, holiday=holiday, queue=queue, hurry=hurry)
-    TABLE[call.phase][type(event)](turn, event)
+    if not supervising.handled(turn, event):
+        TABLE[call.phase][type(event)](turn, event)
+    supervising.follow(turn)
     return turn.call, turn.effects

@@ -16,7 +16,15 @@ from dataclasses import dataclass
 from ess_pbx.ari import models
 from ess_pbx.domain.call import Call
 from ess_pbx.domain.events import LegGone
-from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_called_back, is_caller
+from ess_pbx.domain.ids import (
+    CallId,
+    LegId,
+    call_of,
+    caller_leg,
+    is_called_back,
+    is_caller,
+    is_snoop,
+)
 
 UNKNOWN_CAUSE = 0
 
@@ -80,11 +88,13 @@ def reconcile(
 
 
 def talking_in(bridges: Iterable[models.Bridge], channels: Collection[str]) -> set[str]:
-    """Who is in a bridge with somebody; a tone or a prompt that plays there is nobody.
+    """Who is in a bridge with somebody; a tone or a prompt that plays there is nobody, nor is the
+    channel by which a supervisor listens.
 
     What plays is a channel of the bridge too, which is not among Asterisk's ``channels``.
     """
-    inside = (set(bridge.channels) & set(channels) for bridge in bridges)
+    people = {channel for channel in channels if not is_snoop(channel)}
+    inside = (set(bridge.channels) & people for bridge in bridges)
     return {channel for them in inside if len(them) > 1 for channel in them}
 
 
