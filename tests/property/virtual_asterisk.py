@@ -23,6 +23,7 @@ from ess_pbx.domain.effects import (
     PlayPrompt,
     PlayTone,
     Role,
+    Snoop,
     StartMusic,
     StopMusic,
     StopPlayback,
@@ -53,6 +54,9 @@ class Channel:
     up: bool = False
     music: bool = False
     bridge: BridgeId | None = None
+    spied: LegId | None = None
+    """The leg that a snoop channel hears."""
+    whispers: bool = False
 
 
 @dataclass
@@ -68,6 +72,7 @@ class VirtualAsterisk:
     requests: deque[AsteriskEffect] = field(default_factory=deque)
     events: deque[CallEvent] = field(default_factory=deque)
     refuses_phones: bool = False
+    refuses_snoops: bool = False
     loses_phones: bool = False
     """An originate is neither carried out nor answered, as when the request timed out."""
     plays_nothing: bool = False
@@ -97,6 +102,8 @@ class VirtualAsterisk:
                 self.bridges.remove(bridge)
                 for playback in list(self.playing.get(bridge, ())):
                     self.playback_over(playback)
+            case Snoop(target, snoop, whisper):
+                self._snoop(target, snoop, whisper)
             case PlayPrompt(target, _, playback):
                 self._play(target, playback)
             case PlayTone(bridge, playback):
@@ -155,6 +162,18 @@ class VirtualAsterisk:
         bridge = self.channels[leg].bridge
         return self.members(bridge) - {leg} if bridge is not None else set()
 
+    def spoken_to_by(self, leg: LegId) -> set[LegId]:
+        """By whom somebody is heard: in their bridge, and through a snoop that whispers."""
+        bridge = self.channels[leg].bridge
+        heard: set[LegId] = set()
+        for each in self.members(bridge) - {leg} if bridge is not None else set():
+            channel = self.channels[each]
+            if channel.spied is None:
+                heard.add(each)
+            elif channel.whispers:
+                heard.add(channel.spied)
+        return heard
+
     @property
     def quiet(self) -> bool:
         """Whether nothing is under way in either direction."""
@@ -175,6 +194,17 @@ class VirtualAsterisk:
         self.channels[wanted.leg] = Channel(wanted.role, wanted.address)
         self._tell(LegRang(wanted.call, wanted.leg))
 
+    def _snoop(self, target: LegId, snoop: LegId, whisper: bool) -> None:
+        assert snoop not in self.channels, f"{snoop} exists"
+        if target not in self.channels or self.refuses_snoops:
+            self._tell(LegGone(call_of(snoop), snoop, DEAD))
+            return
+        assert target != caller_leg(call_of(snoop)), "a caller is never listened to"
+        channel = Channel(Role.SNOOP, "", up=True, spied=target, whispers=whisper)
+        self.channels[snoop] = channel
+        if not self.loses_phones:
+            self._tell(LegAnswered(call_of(snoop), snoop))
+
     def _join(self, bridge: BridgeId, legs: tuple[LegId, ...]) -> None:
         assert bridge in self.bridges, f"{bridge} does not exist"
         if any(leg not in self.channels for leg in legs):
@@ -191,7 +221,8 @@ class VirtualAsterisk:
             return
         if place in self.channels:
             channel = self.channels[LegId(place)]
-            alone = channel.bridge is None or channel.role is Role.OPERATOR
+            bridge = channel.bridge
+            alone = bridge is None or place != caller_leg(call_of(bridge))
             assert alone, "a prompt to a caller in a bridge, who then hears nobody"
         queue = self.playing.setdefault(place, [])
         queue.append(playback)
@@ -202,5 +233,8 @@ class VirtualAsterisk:
         """A leg goes, and what played to it; one that is not there answers 404, which says so."""
         for playback in list(self.playing.get(leg, ())):
             self.playback_over(playback)
-        self.channels.pop(leg, None)
+        gone = self.channels.pop(leg, None)
         self._tell(LegGone(call_of(leg), leg, cause))
+        if gone is not None:
+            for snoop in [s for s, c in self.channels.items() if c.spied == leg]:
+                self._end(snoop, NORMAL)
