@@ -53,7 +53,7 @@ OPERATOR, SUPERVISOR = "1001", "1007"
 OPERATOR_TONE, SUPERVISOR_TONE = operator_tone(OPERATOR), operator_tone(SUPERVISOR)
 WHILE = 1.0
 """Seconds for which it is looked who hears whom."""
-LONGEST_GAP = 0.1
+LONGEST_GAP = 0.2
 """Seconds of silence for the supervisor when the mode changes."""
 BY = Asker("diskominfo", Via.API)
 Stage = tuple[float, float]
@@ -297,6 +297,8 @@ async def test_an_operator_may_be_told_of_being_listened_to_and_the_caller_is_no
     ]
     assert 0.5 < len(without_caller) * 0.1 < 2.5
     await story.assert_they_talk(caller, operator)
+    (supervisor,) = story.desks[1].calls
+    await story.assert_hears(supervisor, CALLER_TONE, OPERATOR_TONE)
     await caller.call.hang_up()
     await story.assert_one_ending(caller)
 

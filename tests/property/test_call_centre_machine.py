@@ -620,8 +620,14 @@ class CallCentreMachine(RuleBasedStateMachine):
             if (supervision := call.supervision) is not None:
                 coming = supervision.coming is not None or not supervision.connected
                 assert (("supervise", "") in armed) is coming
-            relieved = {("relieved", each.side.leg) for each in call.relieved}
-            assert armed - {("supervise", "")} == {*expected, *relieved}
+            relieved = {("relieved", str(each.side.leg)) for each in call.relieved}
+            assert armed - relieved - {("supervise", "")} == expected
+            assert relieved <= armed
+
+    @invariant()
+    def a_call_at_a_desk_is_lent_to_the_call_that_hangs_it_up(self) -> None:
+        for desk, to in self.core.desks.lent.items():
+            assert caller_leg(desk) in self.core.calls[to].legs
 
     @invariant()
     def supervisors_and_agencies_ring_for_those_alone_whom_the_ladder_brought_so_far(self) -> None:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from ess_pbx.domain.acd import Acd, Decision
 from ess_pbx.domain.agent import TABLE, AgentEvent, AgentState, Seat
 from ess_pbx.domain.call import Call, Phase
-from ess_pbx.domain.commands import PullCall, StopSupervising, Supervise
+from ess_pbx.domain.commands import Mode, PullCall, StopSupervising, Supervise
 from ess_pbx.domain.effects import Record, Refused
 from ess_pbx.domain.events import SupervisionAsked, SupervisionStopped
 from ess_pbx.domain.facts import FactKind
@@ -71,7 +71,7 @@ def _no_supervision(asked: Supervise, call: Call, seat: Seat | None) -> Refused 
         found = f"{supervision.supervisor} is with call {call.id}"
         return Refused("already-supervised", f"{found}; expected nobody")
     if supervision is not None:
-        return None
+        return _no_change(asked, call)
     has_operator = call.phase in PHASES and call.operator is not None
     if not has_operator or (asked.agent and call.operator and call.operator.agent != asked.agent):
         return Refused("no-operator", f"call {call.id} is {call.phase}; expected one with operator")
@@ -79,6 +79,15 @@ def _no_supervision(asked: Supervise, call: Call, seat: Seat | None) -> Refused 
         return Refused("supervisor-busy", f"{asked.supervisor} is {seat.state}; expected idle")
     if asked.leg is None and not seat.reachable:
         return Refused("not-reachable", f"the phone of {asked.supervisor} is not registered")
+    return None
+
+
+def _no_change(asked: Supervise, call: Call) -> Refused | None:
+    """Who is with a call already goes from one mode to another."""
+    if asked.leg is not None:
+        return Refused("supervisor-busy", f"{asked.supervisor} is with call {call.id} already")
+    if call.operator is None and asked.mode in (Mode.LISTEN, Mode.WHISPER):
+        return Refused("no-operator", f"the operator has left call {call.id}")
     return None
 
 

@@ -542,6 +542,29 @@ def test_a_desk_call_that_took_over_is_the_operators_leg_to_the_end() -> None:
     assert story.core.desks.lent == {}
 
 
+def test_who_is_with_a_call_already_comes_to_it_by_no_second_phone() -> None:
+    story = supervised(Mode.LISTEN)
+
+    effects = listens_by_phone(story)
+
+    assert of(effects, PlayPrompt)[0].prompt == "tidak-dapat-dilakukan"
+    assert supervision(story).mode is Mode.LISTEN
+
+
+def test_after_a_hand_over_there_is_no_operator_to_listen_to() -> None:
+    story = supervised(Mode.BARGE)
+    story.presses("*119#", story.operator)
+    story.answers(story.agency)
+    story.presses("*4#", story.operator)
+
+    asked(story, Mode.LISTEN)
+    assert refused(story) == "no-operator"
+    story.presses("1", leg(story))
+    assert supervision(story).mode is Mode.BARGE
+    story.presses("4", leg(story))
+    assert story.phase() is Phase.CONFERENCE
+
+
 def test_by_code_nobody_listens_to_one_without_call_and_hears_that_it_cannot_be_done() -> None:
     story = talking()
     effects = listens_by_phone(story, "2002")

@@ -35,3 +35,20 @@ def test_a_tone_that_plays_to_an_operator_is_nobody_to_talk_with() -> None:
     operator = "ess1-cb1.1~op1"
     assert talking_in([a_bridge(operator, "announcer")], {operator}) == set()
     assert talking_in([a_bridge(operator, CALLED)], {operator, CALLED}) == {operator, CALLED}
+
+
+def test_a_supervisor_who_listens_for_an_engine_before_is_hung_up_and_no_one_else() -> None:
+    caller, operator = "ess1-1.1", "ess1-1.1~op1"
+    supervisor, snoop = "ess1-1.1~sv2", "ess1-1.1~sn3"
+    channels = [caller, operator, supervisor, snoop]
+    talking = talking_in([a_bridge(caller, operator), a_bridge(supervisor, snoop)], channels)
+
+    outcome = reconcile({}, channels, channels, talking)
+
+    assert (outcome.hang_up, outcome.back_to_dialplan) == ((supervisor, snoop), ())
+
+
+def test_a_supervisor_who_has_barged_in_on_a_call_of_an_engine_before_talks_on() -> None:
+    channels = ["ess1-1.1", "ess1-1.1~op1", "ess1-1.1~sv2"]
+    talking = talking_in([a_bridge(*channels)], channels)
+    assert reconcile({}, channels, channels, talking).hang_up == ()
