@@ -69,7 +69,7 @@ def when_commanded(story: Story, command: Command) -> None:
 
 
 def when_supervised(story: Story, mode: Mode) -> None:
-    when_commanded(story, Supervise(BY, SUPERVISOR, mode, agent=OPERATOR))
+    when_commanded(story, Supervise(BY, call_id(story), SUPERVISOR, mode))
 
 
 async def supervised(
@@ -192,7 +192,7 @@ async def test_from_their_phone_a_supervisor_goes_through_all_modes_without_leav
     (recording,) = record.recordings
     for stage, heard in stages.values():
         assert_recorded_only(story, begun, stage, recording["path"], *heard)
-    assert not story.engine.centres.desk_calls
+    assert not next(iter(story.engine.centres)).desks.calls
     assert story.engine.failed_requests == 0
 
 

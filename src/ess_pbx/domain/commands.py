@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ess_pbx.domain.events import CentreEvent
-from ess_pbx.domain.ids import CallId, LegId
+from ess_pbx.domain.ids import CallId
 
 
 class Via(StrEnum):
@@ -162,16 +162,13 @@ class Mode(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Supervise(Command):
     """Let a supervisor listen to a call, whisper, barge in or take it over, or go from one to the
-    other. The call is named itself, or by the operator (``agent``) who has it.
+    other.
     """
 
+    call: CallId
     supervisor: str
     """Whose phone is rung."""
     mode: Mode
-    call: CallId | None = None
-    agent: str | None = None
-    leg: LegId | None = None
-    """The supervisor's phone when it is connected already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,6 @@ from ess_pbx.domain.commands import (
     EndWrapUp,
     LogIn,
     LogOut,
-    Mode,
-    Supervise,
     TakeBreak,
     Via,
 )
@@ -57,6 +55,7 @@ from ess_pbx.domain.events import (
 )
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId, PlaybackId
+from ess_pbx.domain.supervision import ListenByPhone
 
 PIN_LENGTH = 6
 MOST_WRONG = 3
@@ -267,7 +266,7 @@ def _go_on(turn: Turn) -> None:
         turn.go(Step.SAYING, SAID_WITHIN, REFUSED)
     elif (other := code[_CODE_LENGTH:]) and code.startswith(LISTEN_CODE):
         leg = ids.caller_leg(turn.call.id)
-        turn.do(Ask(Supervise(turn.asker, agent, Mode.LISTEN, agent=other, leg=leg)))
+        turn.do(Ask(ListenByPhone(turn.asker, other, leg)))
     else:
         turn.do(Ask(_OTHERS[code[:_CODE_LENGTH]](turn.asker, other)))
 

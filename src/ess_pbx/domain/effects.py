@@ -25,6 +25,8 @@ class Role(StrEnum):
     SUPERVISOR = "supervisor"
     SNOOP = "snoop"
     """Nobody: the channel by which a supervisor hears an operator's."""
+    STAFF = "staff"
+    """An operator on their own phone, who is called in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ess_pbx.domain import ids
-from ess_pbx.domain.commands import Asker, Mode
+from ess_pbx.domain.commands import Asker, Command, Mode
 from ess_pbx.domain.effects import CancelTimer, HangUp, ReleaseAgent, StopPlayback
 from ess_pbx.domain.events import TimerId
 from ess_pbx.domain.facts import FactKind
@@ -20,6 +20,14 @@ TIMER = "supervise"
 RELIEVED = "relieved"
 """How long an operator whose call was taken over may take to be told; one for each leg."""
 SYSTEM = {"by": None, "via": None}
+
+
+@dataclass(frozen=True, slots=True)
+class ListenByPhone(Command):
+    """The supervisor who asks is on a phone already, and listens to whomever this operator has."""
+
+    agent: str
+    leg: LegId
 
 
 @dataclass(frozen=True, slots=True)

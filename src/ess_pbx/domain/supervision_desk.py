@@ -14,8 +14,9 @@ from ess_pbx.domain.events import SupervisionAsked, SupervisionStopped
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId
 from ess_pbx.domain.presence import unknown_operator
+from ess_pbx.domain.supervision import ListenByPhone
 
-SupervisionCommand: TypeAlias = Supervise | StopSupervising | PullCall
+SupervisionCommand: TypeAlias = ListenByPhone | Supervise | StopSupervising | PullCall
 Follows: TypeAlias = Decision | Refused | SupervisionAsked | SupervisionStopped
 
 PHASES = frozenset(
@@ -32,6 +33,8 @@ def command(asked: SupervisionCommand, calls: Mapping[CallId, Call], acd: Acd) -
     match asked:
         case Supervise():
             return _supervise(asked, calls, acd)
+        case ListenByPhone():
+            return _listen(asked, calls, acd)
         case StopSupervising(by, name):
             call = calls.get(name)
             if call is None or call.phase is Phase.ENDED:
@@ -44,48 +47,60 @@ def command(asked: SupervisionCommand, calls: Mapping[CallId, Call], acd: Acd) -
 
 
 def _supervise(asked: Supervise, calls: Mapping[CallId, Call], acd: Acd) -> list[Follows]:
-    if asked.call is None and asked.agent not in acd.seats:
-        return [unknown_operator(str(asked.agent))]
-    name = asked.call
-    if name is None and asked.agent is not None:
-        name = acd.seats[asked.agent].call
-    call = None if name is None else calls.get(name)
+    call = calls.get(asked.call)
     if call is None or call.phase is Phase.ENDED:
-        if asked.call is not None:
-            return [_unknown_call(asked.call)]
-        return [Refused("no-call", f"{asked.agent} has no call; expected one who talks")]
-    refused = _no_supervision(asked, call, acd.seats.get(asked.supervisor))
+        return [_unknown_call(asked.call)]
+    seat = acd.seats.get(asked.supervisor)
+    if seat is None:
+        return [unknown_operator(asked.supervisor)]
+    refused = _other_supervision(call, asked.supervisor)
+    if refused is None and call.supervision is not None:
+        refused = _no_change(asked, call)
+    elif refused is None:
+        refused = _no_supervision(call, seat)
+        if refused is None and not seat.reachable:
+            found = f"the phone of {asked.supervisor} is not registered"
+            refused = Refused("not-reachable", found)
     if refused is not None:
         return [refused]
-    return [SupervisionAsked(call.id, asked.supervisor, asked.mode, asked.by, asked.leg)]
+    return [SupervisionAsked(call.id, asked.supervisor, asked.mode, asked.by)]
 
 
-def _no_supervision(asked: Supervise, call: Call, seat: Seat | None) -> Refused | None:
-    if seat is None:
-        return unknown_operator(asked.supervisor)
+def _listen(asked: ListenByPhone, calls: Mapping[CallId, Call], acd: Acd) -> list[Follows]:
+    seat, supervisor = acd.seats.get(asked.agent), acd.seats.get(asked.by.name)
+    if seat is None or supervisor is None:
+        return [unknown_operator(asked.agent if seat is None else asked.by.name)]
+    call = None if seat.call is None else calls.get(seat.call)
+    if call is None or call.operator is None or call.operator.agent != asked.agent:
+        return [Refused("no-call", f"{asked.agent} talks to nobody; expected one who does")]
+    name = supervisor.extension
+    refused = _other_supervision(call, name) or _no_supervision(call, supervisor)
+    if refused is not None:
+        return [refused]
+    return [SupervisionAsked(call.id, name, Mode.LISTEN, asked.by, asked.leg)]
+
+
+def _other_supervision(call: Call, supervisor: str) -> Refused | None:
+    # Two who whisper at once would confuse the operator, and nobody could say who was heard.
+    with_it = None if call.supervision is None else call.supervision.supervisor
+    if with_it in (None, supervisor):
+        return None
+    return Refused("already-supervised", f"{with_it} is with call {call.id}; expected nobody")
+
+
+def _no_supervision(call: Call, seat: Seat) -> Refused | None:
+    """Why this supervisor cannot come to a call that they are not with."""
     if not seat.supervisor:
-        return Refused("not-a-supervisor", f"{asked.supervisor} is an operator")
-    supervision = call.supervision
-    if supervision is not None and supervision.supervisor != asked.supervisor:
-        # Two who whisper at once would confuse the operator, and nobody could say who was heard.
-        found = f"{supervision.supervisor} is with call {call.id}"
-        return Refused("already-supervised", f"{found}; expected nobody")
-    if supervision is not None:
-        return _no_change(asked, call)
-    has_operator = call.phase in PHASES and call.operator is not None
-    if not has_operator or (asked.agent and call.operator and call.operator.agent != asked.agent):
+        return Refused("not-a-supervisor", f"{seat.extension} is an operator")
+    if call.phase not in PHASES or call.operator is None:
         return Refused("no-operator", f"call {call.id} is {call.phase}; expected one with operator")
     if TABLE[seat.state][AgentEvent.ATTEND] is not AgentState.SUPERVISING:
-        return Refused("supervisor-busy", f"{asked.supervisor} is {seat.state}; expected idle")
-    if asked.leg is None and not seat.reachable:
-        return Refused("not-reachable", f"the phone of {asked.supervisor} is not registered")
+        return Refused("supervisor-busy", f"{seat.extension} is {seat.state}; expected idle")
     return None
 
 
 def _no_change(asked: Supervise, call: Call) -> Refused | None:
     """Who is with a call already goes from one mode to another."""
-    if asked.leg is not None:
-        return Refused("supervisor-busy", f"{asked.supervisor} is with call {call.id} already")
     if call.operator is None and asked.mode in (Mode.LISTEN, Mode.WHISPER):
         return Refused("no-operator", f"the operator has left call {call.id}")
     return None

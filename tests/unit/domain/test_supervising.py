@@ -26,7 +26,7 @@ from ess_pbx.domain.events import DeskCallArrived, PinChecked, StreamRestarted
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId, LegId, bridge_of, caller_leg, side_bridge
 from ess_pbx.domain.supervising import LISTENED_PROMPT, MOST_TRIES, RELIEVED_PROMPT
-from ess_pbx.domain.supervision import RELIEVED, TIMER, Supervision
+from ess_pbx.domain.supervision import RELIEVED, TIMER, ListenByPhone, Supervision
 
 from . import given
 from .centre import CALL, CALLER, NO_MENU, OTHER, of
@@ -35,6 +35,7 @@ from .story import Story
 BOSS, SECOND_BOSS = "3001", "3002"
 BY = Asker("diskominfo", Via.API)
 DESK = CallId("ess1-1700000099.1")
+BY_PHONE, PHONE = Asker(BOSS, Via.PHONE), caller_leg(DESK)
 BRIDGE, SIDE = bridge_of(CALL), side_bridge(CALL)
 SUPERVISED = replace(
     NO_MENU,
@@ -53,7 +54,7 @@ def talking(config: Centre = SUPERVISED) -> Story:
 
 
 def asked(story: Story, mode: Mode, supervisor: str = BOSS) -> list[EngineEffect]:
-    return story.feed(Supervise(BY, supervisor, mode, call=CALL))
+    return story.feed(Supervise(BY, CALL, supervisor, mode))
 
 
 def supervision(story: Story) -> Supervision:
@@ -457,11 +458,12 @@ def test_the_operator_is_told_of_a_listener_only_where_the_centre_wants_it(shown
 def test_what_cannot_be_supervised_is_refused_with_a_code() -> None:
     story = talking()
     for command, code in (
-        (Supervise(BY, BOSS, Mode.LISTEN, call=OTHER), "unknown-call"),
-        (Supervise(BY, BOSS, Mode.LISTEN, agent="9999"), "unknown-operator"),
-        (Supervise(BY, BOSS, Mode.LISTEN, agent="2002"), "no-call"),
-        (Supervise(BY, "9999", Mode.LISTEN, call=CALL), "unknown-operator"),
-        (Supervise(BY, "2002", Mode.LISTEN, call=CALL), "not-a-supervisor"),
+        (Supervise(BY, OTHER, BOSS, Mode.LISTEN), "unknown-call"),
+        (ListenByPhone(BY_PHONE, "9999", PHONE), "unknown-operator"),
+        (ListenByPhone(BY_PHONE, "2002", PHONE), "no-call"),
+        (ListenByPhone(Asker("2002", Via.PHONE), "2001", PHONE), "not-a-supervisor"),
+        (Supervise(BY, CALL, "9999", Mode.LISTEN), "unknown-operator"),
+        (Supervise(BY, CALL, "2002", Mode.LISTEN), "not-a-supervisor"),
         (StopSupervising(BY, CALL), "not-supervised"),
         (StopSupervising(BY, OTHER), "unknown-call"),
         (PullCall(BY, OTHER, BOSS), "unknown-call"),
@@ -481,8 +483,8 @@ def test_a_call_without_operator_is_not_supervised() -> None:
     asked(story, Mode.LISTEN)
     assert refused(story) == "no-operator"
     # Whoever is rung has no caller yet.
-    story.feed(Supervise(BY, BOSS, Mode.LISTEN, agent="2001"))
-    assert refused(story) == "no-operator"
+    story.feed(ListenByPhone(BY_PHONE, "2001", PHONE))
+    assert refused(story) == "no-call"
 
 
 def test_one_supervisor_at_a_time_is_with_a_call_and_with_one_call() -> None:
@@ -495,7 +497,7 @@ def test_one_supervisor_at_a_time_is_with_a_call_and_with_one_call() -> None:
     story.answers(OTHER)
     side = story.core.calls[OTHER].offers[0]
     story.answers(side.leg)
-    story.feed(Supervise(BY, BOSS, Mode.LISTEN, call=OTHER))
+    story.feed(Supervise(BY, OTHER, BOSS, Mode.LISTEN))
     assert refused(story) == "supervisor-busy"
 
 

@@ -52,6 +52,12 @@ NAMES_THE_ENGINE_PLAYS = {
     *(comfort.position_prompt(place) for place in range(1, 22)),
     *comfort.KEY_PROMPTS.values(),
     *supervising.PROMPTS,
+    "siaga-bencana",
+    "siaga-gempa",
+    "siaga-tsunami",
+    "siaga-butuh-bantuan",
+    "siaga-informasi",
+    "siaga-panggilan",
 }
 
 
