@@ -253,7 +253,9 @@ class CallCentreMachine(RuleBasedStateMachine):
     )
     def a_call_is_supervised(self, pick: int, supervisor: str, mode: Mode, picks_up: bool) -> None:
         self._hear(PhoneReachable(supervisor))
-        calls = list(self.core.calls.values())
+        # Those with an operator, if there are any: of others it is refused.
+        talking = [call for call in self.core.calls.values() if call.operator]
+        calls = talking or list(self.core.calls.values())
         if not calls:
             return
         call = calls[pick % len(calls)].id

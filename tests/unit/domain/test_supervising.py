@@ -199,6 +199,17 @@ def test_who_takes_over_is_the_operator_and_the_one_before_is_told_and_has_wrap_
     assert seat(story, BOSS) is AgentState.WRAP_UP
 
 
+def test_a_caller_who_hangs_up_meanwhile_frees_the_operator_who_is_being_told() -> None:
+    story = supervised(Mode.LISTEN)
+    story.presses("4", leg(story))
+
+    story.gone(CALLER)
+
+    assert (seat(story, BOSS), seat(story, "2001")) == (AgentState.WRAP_UP, AgentState.WRAP_UP)
+    assert story.call.relieved == ()
+    assert story.armed(RELIEVED) is None
+
+
 def test_an_operator_who_was_taken_over_and_is_never_told_is_free_in_the_end() -> None:
     story = supervised(Mode.LISTEN)
     before = story.operator
@@ -272,6 +283,7 @@ def test_the_end_of_the_call_ends_it_and_destroys_its_bridge_last(mode: Mode) ->
     effects = story.gone(CALLER)
 
     assert {HangUp(each) for each in legs} <= {*of(effects, HangUp)}
+    assert story.facts(FactKind.SUPERVISION_ENDED)[0]["reason"] == "the call ended"
     assert seat(story, BOSS) is AgentState.IDLE
     for each in legs:
         assert of(story.effects, DestroyBridge) == []
