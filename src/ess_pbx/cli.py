@@ -20,7 +20,7 @@ from rich.table import Table
 from ess_pbx import log
 from ess_pbx.audit_commands import audit
 from ess_pbx.bench_commands import bench
-from ess_pbx.control_commands import GROUPS, live, mark
+from ess_pbx.control_commands import GROUPS, live, mark, pull, stop_supervising, supervise
 from ess_pbx.errors import EssPbxError, SettingsError
 from ess_pbx.ivr_commands import ivr
 from ess_pbx.journal_commands import journal
@@ -42,7 +42,8 @@ render = App(name="render", help="Files made from settings.")
 prompts = App(name="prompts", help="What callers hear.")
 calls = App(name="calls", help="The latest calls, and those that go on.")
 calls.command(live)
-calls.command(mark)
+for command in (mark, supervise, stop_supervising, pull):
+    calls.command(command)
 app.command(audit)
 for group in (config, render, prompts, bench, roster, ivr, recordings, journal, calls, *GROUPS):
     app.command(group)

@@ -33,6 +33,7 @@ from ess_pbx.domain.commands import Asker, Via
 from ess_pbx.domain.config import Centre, Surge
 from ess_pbx.domain.effects import (
     ArmTimer,
+    Attend,
     CancelTimer,
     JoinQueue,
     LeaveQueue,
@@ -133,6 +134,8 @@ class Acd:
                 return self._missed(call, agent, reason, now)
             case ReleaseAgent(call, agent, wrap_up):
                 return self._release(call, agent, now, wrap_up)
+            case Attend(call, agent):
+                return self._attend(call, agent)
 
     def set_reachable(self, agent: str, reachable: bool, now: float) -> list[Decision]:
         """An operator's phone came or went; one that is not known is nobody's."""
@@ -263,6 +266,17 @@ class Acd:
         self._count += 1
         seat.call, seat.offer = call, self._count
         self._lent[call] = seat
+        return [_state(seat)]
+
+    def pull(self, call: CallId, agent: str) -> list[Decision]:
+        """Offer a waiting call to somebody who is free, out of turn; phones that ring go on."""
+        return self._offer_one_more(self.waiting[call], self.seats[agent])
+
+    def _attend(self, call: CallId, agent: str) -> list[Decision]:
+        seat = self.seats[agent]
+        if not seat.apply(AgentEvent.ATTEND):
+            return []
+        seat.call = call
         return [_state(seat)]
 
     def _join(self, effect: JoinQueue) -> list[Decision]:

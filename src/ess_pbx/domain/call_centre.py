@@ -13,7 +13,7 @@ from functools import partial
 
 from msgspec import structs
 
-from ess_pbx.domain import absence, adoption, pranks
+from ess_pbx.domain import absence, adoption, pranks, supervision_desk
 from ess_pbx.domain.absence import DialplanServed
 from ess_pbx.domain.acd import Acd, Decision
 from ess_pbx.domain.agent import AgentState
@@ -38,12 +38,16 @@ from ess_pbx.domain.commands import (
     LogIn,
     LogOut,
     MarkCall,
+    PullCall,
+    StopSupervising,
+    Supervise,
     TakeBreak,
 )
 from ess_pbx.domain.config import Centre
 from ess_pbx.domain.desks import Desks
 from ess_pbx.domain.effects import (
     Ask,
+    Attend,
     CreateBridge,
     Defect,
     Effect,
@@ -88,6 +92,7 @@ from ess_pbx.domain.incidents import Incidents, ReportCommand
 from ess_pbx.domain.memory import Memory
 from ess_pbx.domain.presence import Presence, carry_out, unknown_operator
 from ess_pbx.domain.roster import Roster, ahead
+from ess_pbx.domain.supervision import ListenByPhone
 from ess_pbx.domain.surge import SurgeMode, SurgeState
 from ess_pbx.domain.surge_centre import in_surge
 from ess_pbx.domain.transitions import decide
@@ -141,6 +146,9 @@ class CallCentre:
         effects: list[EngineEffect] = []
         self._told = 0
         match event:
+            case CallEvent(call) if call in self.desks.lent:
+                for each in self.desks.passed_on(event):
+                    self._call(each, now, effects)
             case CallEvent(call) | PinChecked(call) if call in self.desks.calls:
                 effects += self.desks.decide(event, partial(self._command, now), self.wall(now))
             case CallEvent(call) if call in self.call_in.calls:
@@ -503,6 +511,9 @@ class CallCentre:
             case CallBackNow() | CloseCallBack():
                 follows = self._desk.command(command, self.calls, self.wall(now))
                 self._follow(follows, now, effects)
+            case Supervise() | ListenByPhone() | StopSupervising() | PullCall():
+                asked = supervision_desk.command(command, self.calls, self.acd)
+                self._follow(asked, now, effects)
             case DeclareSurge() | EndSurge():
                 effects += self.surge.command(command, self.wall(now))
             case _ if isinstance(command, ReportCommand):
@@ -608,7 +619,14 @@ class CallCentre:
         missing: list[Decision] = []
         for effect in wanted:
             match effect:
-                case JoinQueue() | LeaveQueue() | OfferTaken() | OfferMissed() | ReleaseAgent():
+                case (
+                    JoinQueue()
+                    | LeaveQueue()
+                    | OfferTaken()
+                    | OfferMissed()
+                    | ReleaseAgent()
+                    | Attend()
+                ):
                     decisions = self.acd.apply(effect, now)
                     # An offer rings at once. That nobody is there changes what the caller hears,
                     # which this turn may have begun: it is told after it.
@@ -625,7 +643,10 @@ class CallCentre:
         self._follow([*missing, *seen], now, effects)
 
     def _follow(
-        self, decisions: Sequence[Decision | Refused], now: float, effects: list[EngineEffect]
+        self,
+        decisions: Sequence[CallEvent | Decision | Refused],
+        now: float,
+        effects: list[EngineEffect],
     ) -> None:
         for decision in decisions:
             if isinstance(decision, CallEvent):

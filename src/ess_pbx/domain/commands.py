@@ -147,6 +147,45 @@ class EndSurge(Command):
     reason: str
 
 
+class Mode(StrEnum):
+    """How a supervisor is with a call."""
+
+    LISTEN = "listen"
+    WHISPER = "whisper"
+    """Heard by the operator alone."""
+    BARGE = "barge"
+    """Heard by all."""
+    TAKE_OVER = "take-over"
+    """In the operator's place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Supervise(Command):
+    """Let a supervisor listen to a call, whisper, barge in or take it over, or go from one to the
+    other.
+    """
+
+    call: CallId
+    supervisor: str
+    """Whose phone is rung."""
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
+class StopSupervising(Command):
+    """Nobody listens to the call any more, or barges in on it."""
+
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True)
+class PullCall(Command):
+    """Offer a waiting call to this operator or supervisor at once, whatever the queue's order."""
+
+    call: CallId
+    agent: str
+
+
 @dataclass(frozen=True, slots=True)
 class AcknowledgeAlarm(Command):
     """Somebody has seen an alarm of the wallboard that sounds until then."""

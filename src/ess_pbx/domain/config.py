@@ -294,6 +294,8 @@ class Policy(Shape, frozen=True, kw_only=True):
     """At least this for a redial."""
     redial_keeps_age: bool = True
     """A redial waits in the queue from the first of the attempts within ``redial_within``."""
+    show_listening: bool = False
+    """Whether operators are told when a supervisor begins to listen; callers never are."""
     prank_marks: Annotated[int, Meta(ge=0, le=100)] = 0
     """So many calls of a number marked as prank make it a confirmed prankster's; 0 leaves that to
     supervisors."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from ess_pbx.domain import desk_call
 from ess_pbx.domain.acd import Acd
 from ess_pbx.domain.agent import AgentState, Seat
 from ess_pbx.domain.commands import Command
 from ess_pbx.domain.config import Centre
-from ess_pbx.domain.desk_call import Ask, DeskCall, Heard, Told, Wanted
+from ess_pbx.domain.desk_call import Ask, DeskCall, Heard, Step, Told, Wanted
 from ess_pbx.domain.effects import EngineEffect, Record, Refused
-from ess_pbx.domain.events import CallEvent, DeskCallArrived, PinChecked
+from ess_pbx.domain.events import CallEvent, DeskCallArrived, LegGone, PinChecked
 from ess_pbx.domain.facts import JSON, FactKind
 from ess_pbx.domain.ids import CallId
 
@@ -76,6 +77,8 @@ class Desks:
     def __init__(self, centre: Centre, acd: Acd) -> None:
         self.calls: dict[CallId, DeskCall] = {}
         self.wrong_pins = WrongPins()
+        self.lent: dict[CallId, CallId] = {}
+        """Calls of supervisors who listen, and what they listen to."""
         self._centre = centre
         self._acd = acd
 
@@ -92,6 +95,13 @@ class Desks:
     ) -> list[EngineEffect]:
         """Something happened to a desk call, at epoch seconds ``at``; ``ask`` decides a command."""
         return self._decide(event.call, event, ask, at)
+
+    def passed_on(self, event: CallEvent) -> list[CallEvent]:
+        """What happens to a call that is lent, as the call hears it that it is lent to."""
+        to = self.lent[event.call]
+        if isinstance(event, LegGone):
+            del self.lent[event.call], self.calls[event.call]
+        return [replace(event, call=to)]
 
     def clock(self, at: float) -> list[Record]:
         """Alarms of wrong PINs end when an hour was quiet."""
@@ -121,11 +131,19 @@ class Desks:
                 refused = any(isinstance(one, Refused) for one in done)
                 told = Told(refused, said_of(self._acd.seats[self.calls[name].agent]))
                 effects += self._decide(name, told, ask, at)
+                self._lend(name)
                 continue
             effects.append(each)
             if isinstance(each, Record) and each.kind is FactKind.PIN_REFUSED:
                 effects += self._too_many(str(each.data["agent"]), at)
         return effects
+
+    def _lend(self, name: CallId) -> None:
+        call = self.calls.get(name)
+        if call is not None and call.step is Step.LENT:
+            to = self._acd.seats[call.agent].call
+            if to is not None:
+                self.lent[name] = to
 
     def _too_many(self, agent: str, at: float) -> list[Record]:
         # The one that is being decided is not remembered yet.

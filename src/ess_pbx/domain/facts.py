@@ -107,6 +107,14 @@ class FactKind(StrEnum):
     """A call of a confirmed prankster begins behind others."""
     PRANK_RELEASED = "prank_released"
     """Something spoke for the caller: for this call they wait like any other."""
+    SUPERVISION_ASKED = "supervision_asked"
+    SUPERVISION_MODE = "supervision_mode"
+    """From now on the supervisor listens, whispers or barges in."""
+    SUPERVISION_ENDED = "supervision_ended"
+    TAKEN_OVER = "taken_over"
+    """The supervisor ``agent`` has the call in place of the operator ``former``."""
+    CALL_PULLED = "call_pulled"
+    """A waiting call was offered to somebody out of turn."""
     CHECKPOINT = "checkpoint"
     """All that a centre remembers at that moment: what came before need not be read again."""
 
@@ -207,6 +215,11 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.PRANK_EXPIRED: ("number", "reason", "by", "via"),
         FactKind.PRANK_HELD: ("priority",),
         FactKind.PRANK_RELEASED: ("why", "priority"),
+        FactKind.SUPERVISION_ASKED: ("supervisor", "operator", "mode", "leg", "by", "via"),
+        FactKind.SUPERVISION_MODE: ("supervisor", "operator", "mode", "by", "via"),
+        FactKind.SUPERVISION_ENDED: ("supervisor", "reason", "by", "via"),
+        FactKind.TAKEN_OVER: ("agent", "former", "leg", "by", "via"),
+        FactKind.CALL_PULLED: ("agent", "by", "via"),
         FactKind.CHECKPOINT: ("memories",),
     }
 )

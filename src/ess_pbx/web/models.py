@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from ess_pbx.domain.commands import Mark
+from ess_pbx.domain.commands import Mark, Mode
 from ess_pbx.domain.config import Extension, Identifier, PromptName
 from ess_pbx.domain.incident import Fields, Incident, Step
 from ess_pbx.web.accounts import Role
@@ -62,6 +62,19 @@ class MarkBody(Body, frozen=True, kw_only=True):
 
     mark: Mark
     note: Note = ""
+
+
+class SuperviseBody(Body, frozen=True, kw_only=True):
+    """Whose phone is rung, and how they are to be with the call."""
+
+    supervisor: Extension
+    mode: Mode
+
+
+class PullBody(Body, frozen=True, kw_only=True):
+    """Who is to be offered the call."""
+
+    agent: Extension
 
 
 class PrankBody(Body, frozen=True, kw_only=True):

@@ -175,6 +175,26 @@ TABLE: tuple[Row, ...] = (
         own="call",
         body=models.MarkBody,
     ),
+    _asks(
+        "/calls/{call}/supervise",
+        commands.Supervise,
+        LEADERS,
+        "A supervisor, whose phone is rung, listens, whispers, barges in or takes over.",
+        body=models.SuperviseBody,
+    ),
+    _asks(
+        "/calls/{call}/stop-supervising",
+        commands.StopSupervising,
+        LEADERS,
+        "The supervisor leaves the call.",
+    ),
+    _asks(
+        "/calls/{call}/pull",
+        commands.PullCall,
+        LEADERS,
+        "A waiting call is offered to an operator or supervisor at once.",
+        body=models.PullBody,
+    ),
     _reads(
         "/calls/{call}/history",
         "history",
