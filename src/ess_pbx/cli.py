@@ -20,6 +20,7 @@ from rich.table import Table
 from ess_pbx import log
 from ess_pbx.audit_commands import audit
 from ess_pbx.bench_commands import bench
+from ess_pbx.chaos_commands import chaos
 from ess_pbx.control_commands import GROUPS, live, mark, pull, stop_supervising, supervise
 from ess_pbx.errors import EssPbxError, SettingsError
 from ess_pbx.ivr_commands import ivr
@@ -45,7 +46,9 @@ calls.command(live)
 for command in (mark, supervise, stop_supervising, pull):
     calls.command(command)
 app.command(audit)
-for group in (config, render, prompts, bench, roster, ivr, recordings, journal, calls, *GROUPS):
+for group in (config, render, prompts, roster, ivr, recordings, journal, calls, *GROUPS):
+    app.command(group)
+for group in (bench, chaos):
     app.command(group)
 app.command(evidence)
 app.command(simulate)

@@ -112,7 +112,7 @@ class Installation:
             credentials = await asyncio.to_thread(self.prepare)
         await self._asterisk_runs()
         self._watch = asyncio.create_task(self._keep_asterisk(), name="asterisk")
-        self.engine = Engine(self.settings, credentials, self.folders, on_fact=on_fact)
+        self.engine = self.make_engine(credentials, on_fact)
         try:
             await self.engine.start()
             await self._start_web(self.engine)
@@ -121,6 +121,12 @@ class Installation:
             raise
         self.progress("engine connected")
         return self.engine
+
+    def make_engine(
+        self, credentials: Credentials, on_fact: Callable[[Fact], None] | None
+    ) -> Engine:
+        """The engine that ``start`` starts."""
+        return Engine(self.settings, credentials, self.folders, on_fact=on_fact)
 
     async def _start_web(self, engine: Engine) -> None:
         self.web = WebServer(self.settings, engine)

@@ -196,6 +196,8 @@ class Call:
     told_place: int | None = None
     """The place in the queue that the announcement which plays tells."""
     music: bool = False
+    unended: frozenset[PlaybackId] = frozenset()
+    """Prompts and tones that were asked for and whose end was not told yet."""
     operator_hears: PlaybackId | None = None
     """Tone or prompt that the operator hears alone during a consult."""
     dialled: str = ""
@@ -315,7 +317,7 @@ class Turn:
         ``position`` is the place in the queue that a waiting caller is told with it.
         """
         number = self.call.made_playbacks + 1
-        self.set(made_playbacks=number)
         playback = ids.playback(self.call.id, number)
+        self.set(made_playbacks=number, unended=self.call.unended | {playback})
         self.record(FactKind.ANNOUNCED, prompt=prompt, position=position, playback=playback, to=to)
         return playback

@@ -255,7 +255,8 @@ class CallCentre:
 
     def sounds(self) -> frozenset[PlaybackId]:
         """Prompts and tones of which ``AsteriskFound`` is to say whether they are still heard."""
-        return frozenset(self.kept.sounds(self.calls))
+        unended = (call.unended for call in self.calls.values())
+        return frozenset(self.kept.sounds(self.calls)).union(*unended)
 
     def legs(self) -> frozenset[LegId]:
         """Every leg that is known, or remembered from before."""

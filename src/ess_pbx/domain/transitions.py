@@ -223,6 +223,8 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
 
 def decide(turn: Turn, event: CallEvent) -> None:
     """What becomes of a call by an event, and what is to be done."""
+    if isinstance(event, PlaybackEnded):
+        turn.set(unended=turn.call.unended - {event.playback})
     if not supervising.handled(turn, event):
         TABLE[turn.call.phase][type(event)](turn, event)
     supervising.follow(turn)

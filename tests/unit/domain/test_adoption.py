@@ -9,6 +9,7 @@ import pytest
 from ess_pbx.domain.agent import AgentState
 from ess_pbx.domain.call import Phase
 from ess_pbx.domain.call_centre import CallCentre
+from ess_pbx.domain.call_memory import MOST_RECENT
 from ess_pbx.domain.effects import (
     Answer,
     HangUp,
@@ -20,6 +21,7 @@ from ess_pbx.domain.effects import (
     StopPlayback,
     ToDialplan,
 )
+from ess_pbx.domain.events import KeyPressed, PlaybackEnded
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.found import AsteriskFound, FoundLeg
 from ess_pbx.domain.ids import LegId, bridge_of, call_back, operator_leg
@@ -196,6 +198,31 @@ def test_calls_of_a_line_that_was_cut_are_repaired_by_the_same_means() -> None:
     )
     assert of(story.effects, Join) == [Join(bridge_of(CALL), (CALLER, OPERATOR))]
     assert not of(story.effects, Record)
+
+
+def test_however_much_was_to_be_stopped_when_the_line_was_cut_none_of_it_goes_on() -> None:
+    """A key chose the same menu again and again: the line did nothing of that any more."""
+    story = Story(phones=())
+    story.arrives()
+    story.answers(CALLER)
+    first = story.call.playing
+    assert first is not None
+    for _ in range(2 * MOST_RECENT):
+        story.core.decide(KeyPressed(CALL, CALLER, "9"), story.now)
+    assert story.call.made_playbacks > 2 * MOST_RECENT
+
+    sounds = story.core.sounds()
+    found = AsteriskFound(
+        legs={CALLER: FoundLeg(True, "", arrival(CALL))},
+        bridges={},
+        wall=WALL,
+        asked=story.core.legs(),
+        playbacks=sounds & {first},
+    )
+    assert StopPlayback(first) in story.core.decide(found, story.now)
+
+    story.core.decide(PlaybackEnded(CALL, first), story.now)
+    assert first not in story.call.unended
 
 
 def test_a_call_back_whose_start_was_torn_off_leaves_its_number_to_nobody() -> None:
