@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeAlias
 
 from ess_pbx.domain.agent import (
@@ -112,6 +113,8 @@ class Acd:
         self._alarmed: set[str] = set()
         self._not_answering: set[str] = set()
         self._count = 0
+        self._holds = False
+        """Whether nobody is offered a call for the moment."""
 
     def position(self, call: CallId) -> int | None:
         """Which of its queue's waiting calls this is, in the order in which they are served.
@@ -322,8 +325,17 @@ class Acd:
             line.add_call(entry, self.waiting)
         return [_state(seat) for seat in seats]
 
+    @contextmanager
+    def taken_over(self) -> Iterator[None]:
+        """While calls of another engine are, they take their places; ``serve`` offers them then."""
+        self._holds = True
+        try:
+            yield
+        finally:
+            self._holds = False
+
     def serve(self) -> list[Decision]:
-        """Offer what waits to whoever is idle, after calls of another engine were taken over."""
+        """Offer what waits to whoever is idle."""
         return self._serve()
 
     def adopt_talking(self, agent: str, call: CallId) -> list[Record]:
@@ -472,12 +484,12 @@ class Acd:
         """Offer a call to the idle operator whom the strategy chooses, or to all of them."""
         takers = self._takers(entry.line)
         if entry.line.rings_all:
-            seats = [*takers.all_idle(), *self._lent_to(takers)]
+            seats = [] if self._holds else [*takers.all_idle(), *self._lent_to(takers)]
             decisions = [each for seat in seats for each in self._offer(entry, seat)]
             if entry.offers:
                 entry.line.add_call(entry, self.waiting)
             return decisions
-        chosen = self._choose(takers)
+        chosen = None if self._holds else self._choose(takers)
         return [] if chosen is None else self._offer(entry, chosen)
 
     def _offer_one_more(self, entry: Waiting, seat: Seat) -> list[Decision]:
@@ -509,14 +521,12 @@ class Acd:
         """
         if not seat.free:
             return []
-        entry = self._most_urgent(
-            [
-                line
-                for line in self._lines_of[seat.extension]
-                if (line.calls or line.ringing)
-                and (line.present == 0 or seat.extension in line.seats)
-            ]
-        )
+        lines = [
+            line
+            for line in self._lines_of[seat.extension]
+            if (line.calls or line.ringing) and (line.present == 0 or seat.extension in line.seats)
+        ]
+        entry = None if self._holds else self._most_urgent(lines)
         if entry is None:
             self._is_idle(seat)
             return []
@@ -619,6 +629,8 @@ class Acd:
 
         Each waiting call gets one before any gets all who are left.
         """
+        if self._holds:
+            return []
         decisions: list[Decision] = []
         lines = [line for lines in self._lines.values() for line in lines.values()]
         while True:

@@ -223,19 +223,20 @@ class Call:
         operator = self.operator.leg if self.operator else None
         agency = self.agency.leg if self.agency else None
         legs: tuple[LegId | None, ...] = ()
+        supervisor = self.supervision.in_call if self.supervision else None
         match self.phase:
             case Phase.TALKING:
-                legs = self.caller, operator
+                legs = self.caller, operator, supervisor
             case Phase.CONSULT_RINGING | Phase.RETURNING:
-                legs = (operator,)
+                legs = operator, supervisor
             case Phase.CALLING_BACK | Phase.CALL_BACK_FAILED:
                 legs = (operator,)
             case Phase.CONSULT:
-                legs = operator, agency
+                legs = operator, agency, supervisor
             case Phase.CONFERENCE:
-                legs = self.caller, operator, agency
+                legs = self.caller, operator, agency, supervisor
             case Phase.HANDED_OVER:
-                legs = self.caller, agency
+                legs = self.caller, agency, supervisor
             case _:
                 pass
         return frozenset(leg for leg in legs if leg is not None)

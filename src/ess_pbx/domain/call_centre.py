@@ -13,7 +13,7 @@ from functools import partial
 
 from msgspec import structs
 
-from ess_pbx.domain import absence, adoption, pranks, supervision_desk
+from ess_pbx.domain import absence, adoption, pranks, supervision_adoption, supervision_desk
 from ess_pbx.domain.absence import DialplanServed
 from ess_pbx.domain.acd import Acd, Decision
 from ess_pbx.domain.agent import AgentState
@@ -266,13 +266,23 @@ class CallCentre:
 
     def beside(self) -> frozenset[LegId]:
         """Legs of no call of a caller: of operators who dialled a code, or are called in."""
-        return frozenset((*map(caller_leg, self.desks.calls), *self.call_in.legs))
+        alone = self.desks.calls.keys() - self.desks.lent.keys()
+        return frozenset((*map(caller_leg, alone), *self.call_in.legs))
 
     def _found(self, found: AsteriskFound, now: float, effects: list[EngineEffect]) -> None:
         """Go on with the calls that Asterisk holds, whoever began them (``domain.adoption``).
 
-        What one call has wrong costs that call its adoption alone: its caller is offered again.
+        Nobody is offered a call before all calls are where they belong: one whose operator left
+        meanwhile goes before others. What one call has wrong costs that call its adoption alone:
+        its caller is offered again.
         """
+        with self.acd.taken_over():
+            self._take_over(found, now, effects)
+        self._follow(self.acd.serve(), now, effects)
+        self._remember(effects, now)
+        effects += self._desk.clock(self.calls, self.kept.live, found.wall)
+
+    def _take_over(self, found: AsteriskFound, now: float, effects: list[EngineEffect]) -> None:
         self._wall_ahead = found.wall - now
         self.call_backs.skip_in_use(map(call_of, found.legs))
         self._recall_seats(now, effects)
@@ -280,8 +290,12 @@ class CallCentre:
         kept = {each.id: structs.replace(each) for each in self.kept.calls.values()}
         unknown = adoption.unknown_talkers({*kept, *self.calls}, found)
         kept |= {call: adoption.kept_of(each, found.wall) for call, each in unknown.items()}
+        for name, own in self.calls.items():
+            self.calls[name] = supervision_adoption.seen(own, found)
         adopted = self._restored_calls(kept, found, now, effects)
         self.calls |= {call.id: call for call in adopted}
+        for call in adopted:
+            self.desks.lend_again(call)
         missed = self._missed(kept, {call.id for call in adopted}, found, effects)
         unwanted = list(adoption.strangers(self.calls, self.beside(), found))
         self._offered_again = {
@@ -299,7 +313,6 @@ class CallCentre:
                 # What rings for who has left is hung up before it rings for others.
                 events = missed.pop(call.id, [])
                 self._catch_up(call.id, kept[call.id], events, found, now, effects)
-        self._follow(self.acd.serve(), now, effects)
         self._remember(effects, now)
         for name, events in missed.items():
             self._catch_up(name, kept.get(name), events, found, now, effects)
@@ -309,8 +322,6 @@ class CallCentre:
         for leg in [each for each in self.call_in.legs if found.is_gone(each)]:
             away = LegGone(call_of(leg), leg, UNKNOWN_CAUSE)
             effects += self.call_in.decide(away, self.wall(now))
-        self._remember(effects, now)
-        effects += self._desk.clock(self.calls, self.kept.live, found.wall)
 
     def _restored_calls(
         self,
@@ -442,6 +453,10 @@ class CallCentre:
                 self._follow(self.acd.apply(over, now), now, effects)
         for name, agent in talks.items():
             effects += self.acd.adopt_talking(agent, name)
+        for each in self.calls.values():
+            if each.supervision is not None:
+                attends = Attend(each.id, each.supervision.supervisor)
+                self._follow(self.acd.apply(attends, now), now, effects)
 
     def _catch_up(
         self,

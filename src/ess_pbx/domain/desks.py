@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from ess_pbx.domain import desk_call
+from ess_pbx.domain import desk_call, ids
 from ess_pbx.domain.acd import Acd
 from ess_pbx.domain.agent import AgentState, Seat
+from ess_pbx.domain.call import Call
 from ess_pbx.domain.commands import Command
 from ess_pbx.domain.config import Centre
 from ess_pbx.domain.desk_call import Ask, DeskCall, Heard, Step, Told, Wanted
@@ -103,6 +104,14 @@ class Desks:
             del self.lent[event.call], self.calls[event.call]
         return [replace(event, call=to)]
 
+    def lend_again(self, call: Call) -> None:
+        """A call of another engine to which supervisors have lent theirs."""
+        for leg, there in call.legs.items():
+            if (name := ids.call_of(leg)) != call.id:
+                code = desk_call.LISTEN_CODE
+                self.calls[name] = DeskCall(name, there.party, code, step=Step.LENT)
+                self.lent[name] = call.id
+
     def clock(self, at: float) -> list[Record]:
         """Alarms of wrong PINs end when an hour was quiet."""
         wrong = self.wrong_pins
@@ -116,6 +125,7 @@ class Desks:
         after, wanted = desk_call.decide(call, event, self._centre)
         if after is None:
             del self.calls[name]
+            self.lent.pop(name, None)
         else:
             self.calls[name] = after
         return self._follow(name, wanted, ask, at)

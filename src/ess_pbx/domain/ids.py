@@ -128,8 +128,8 @@ def is_agency(leg: str) -> bool:
 
 
 def is_bridge(bridge: str) -> bool:
-    """Whether a bridge is a call's, rather than the dialplan's own."""
-    return bridge.partition(_MARK)[2] == "br"
+    """Whether a bridge is a call's, or beside it, rather than the dialplan's own."""
+    return bridge.partition(_MARK)[2] in ("br", "sb")
 
 
 def number_of(identifier: str) -> int:

@@ -50,6 +50,7 @@ from ess_pbx.domain.events import (
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import LegId
 from ess_pbx.domain.supervision import (
+    ASIDE,
     RELIEVED,
     TIMER,
     Relieved,
@@ -85,6 +86,7 @@ def asked(turn: Turn, event: SupervisionAsked) -> None:
             _go(turn, event.mode, event.by)
         else:
             _set(turn, wanted=event.mode, by=event.by)
+            _record_asked(turn, event)
         return
     if now is not None or operator is None:
         return  # refused before (``supervision_desk``)
@@ -93,14 +95,7 @@ def asked(turn: Turn, event: SupervisionAsked) -> None:
     turn.do(Attend(call.id, event.supervisor))
     connected = event.leg is not None
     turn.set(supervision=Supervision(event.supervisor, leg, event.mode, event.by, connected))
-    turn.record(
-        FactKind.SUPERVISION_ASKED,
-        supervisor=event.supervisor,
-        operator=operator.agent,
-        mode=event.mode,
-        leg=leg,
-        **event.by.fields,
-    )
+    _record_asked(turn, event)
     if connected:
         _go(turn, event.mode, event.by)
         return
@@ -116,6 +111,18 @@ def asked(turn: Turn, event: SupervisionAsked) -> None:
             timeout=ring + 5,
         ),
         ArmTimer(TimerId(call.id, TIMER), ring),
+    )
+
+
+def _record_asked(turn: Turn, event: SupervisionAsked) -> None:
+    call = turn.call
+    turn.record(
+        FactKind.SUPERVISION_ASKED,
+        supervisor=event.supervisor,
+        operator=None if call.operator is None else call.operator.agent,
+        mode=event.mode,
+        leg=None if call.supervision is None else call.supervision.leg,
+        **event.by.fields,
     )
 
 
@@ -179,7 +186,7 @@ def _set(turn: Turn, **changes: Any) -> None:
 
 def _barges(turn: Turn) -> bool:
     supervision = turn.call.supervision
-    return supervision is not None and supervision.mode is Mode.BARGE
+    return supervision is not None and supervision.in_call is not None
 
 
 def _go(turn: Turn, mode: Mode, by: Asker) -> None:
@@ -222,7 +229,7 @@ def _snoop_came(turn: Turn, event: LegAnswered) -> None:
     if not call.side_bridge:
         turn.do(CreateBridge(bridge))
         turn.set(side_bridge=True)
-    there = supervision.mode in (Mode.LISTEN, Mode.WHISPER)
+    there = supervision.mode in ASIDE
     legs = (event.leg,) if there else (supervision.leg, event.leg)
     turn.do(Join(bridge, legs), CancelTimer(TimerId(call.id, TIMER)))
     if supervision.snoop is not None:

@@ -20,6 +20,8 @@ TIMER = "supervise"
 RELIEVED = "relieved"
 """How long an operator whose call was taken over may take to be told; one for each leg."""
 SYSTEM = {"by": None, "via": None}
+ASIDE = frozenset({Mode.LISTEN, Mode.WHISPER})
+"""The modes in which the supervisor is in a bridge beside the call's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,11 @@ class Supervision:
     """The snoop channel that will take the place of ``snoop``."""
     tries: int = 0
     """Snoop channels in a row that came to nothing."""
+
+    @property
+    def in_call(self) -> LegId | None:
+        """The supervisor's leg, when it is in the call's bridge."""
+        return self.leg if self.mode is Mode.BARGE else None
 
 
 @dataclass(frozen=True, slots=True)
