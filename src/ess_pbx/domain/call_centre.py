@@ -13,7 +13,14 @@ from functools import partial
 
 from msgspec import structs
 
-from ess_pbx.domain import absence, adoption, pranks, supervision_adoption, supervision_desk
+from ess_pbx.domain import (
+    absence,
+    adoption,
+    pranks,
+    supervision,
+    supervision_adoption,
+    supervision_desk,
+)
 from ess_pbx.domain.absence import DialplanServed
 from ess_pbx.domain.acd import Acd, Decision
 from ess_pbx.domain.agent import AgentState
@@ -444,6 +451,8 @@ class CallCentre:
             for seat in talking:
                 call = seat.call
                 if call is None or talks.get(call) == seat.extension:
+                    continue
+                if call in self.calls and supervision.is_told(self.calls[call], seat.extension):
                     continue
                 if found.is_served(call):
                     self._served_calls |= {call}

@@ -98,6 +98,11 @@ def free(turn: Turn, relieved: Relieved) -> None:
     turn.do(CancelTimer(relieved_timer(turn, relieved)), ReleaseAgent(call.id, relieved.side.agent))
 
 
+def is_told(call: Call, agent: str) -> bool:
+    """Whether this operator is being told that their call was taken over."""
+    return any(each.side.agent == agent for each in call.relieved)
+
+
 def end_with_call(turn: Turn) -> None:
     """The call is over; its legs are being hung up."""
     over(turn, "the call ended", None, hang_up=False)
