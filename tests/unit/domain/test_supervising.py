@@ -105,6 +105,17 @@ def test_the_supervisors_phone_is_rung_and_shows_whom_they_listen_to() -> None:
     assert (fact["mode"], fact["by"], fact["via"]) == ("listen", "diskominfo", "api")
 
 
+def test_another_mode_asked_for_while_the_phone_rings_is_on_record_and_is_the_one_that_comes() -> (
+    None
+):
+    story = talking()
+    asked(story, Mode.TAKE_OVER)
+    asked(story, Mode.LISTEN)
+    modes = [fact["mode"] for fact in story.facts(FactKind.SUPERVISION_ASKED)]
+    assert modes == ["take-over", "listen"]
+    assert len(of(story.answers(leg(story)), Snoop)) == 1
+
+
 def test_a_listener_hears_by_a_snoop_channel_in_a_bridge_beside_the_calls() -> None:
     story = talking()
     asked(story, Mode.LISTEN)

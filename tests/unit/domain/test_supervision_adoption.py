@@ -9,24 +9,29 @@ import pytest
 
 from ess_pbx.domain.agent import AgentState
 from ess_pbx.domain.call import Phase
+from ess_pbx.domain.call_centre import CallCentre
+from ess_pbx.domain.centres import Centres
 from ess_pbx.domain.commands import Mode
 from ess_pbx.domain.effects import (
     CreateBridge,
+    DestroyBridge,
     EngineEffect,
     HangUp,
     Join,
     Originate,
     Part,
     PlayPrompt,
+    Record,
     Snoop,
+    StopPlayback,
 )
 from ess_pbx.domain.events import CallEvent, KeyPressed, LegAnswered, LegGone, PlaybackEnded
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.found import AsteriskFound, FoundLeg
-from ess_pbx.domain.ids import LegId, snoop, supervisor_leg
+from ess_pbx.domain.ids import CallId, LegId, side_bridge, snoop, supervisor_leg
 from ess_pbx.domain.supervision import TIMER, Supervision
 
-from .centre import CALL, CALLER, arrival, of
+from .centre import CALL, CALLER, OTHER, arrival, of, renumbered
 from .story import Story
 from .takeover import OPERATOR, WALL, Takeover
 from .test_supervising import (
@@ -75,6 +80,10 @@ def seat(new: Takeover, agent: str) -> AgentState:
     return new.core.acd.seats[agent].state
 
 
+def assert_asks_for_no(effects: Iterable[EngineEffect], *kinds: type[EngineEffect]) -> None:
+    assert not [each for each in effects if isinstance(each, kinds)]
+
+
 def assert_the_call_is_left_alone(effects: Iterable[EngineEffect]) -> None:
     for each in effects:
         match each:
@@ -116,7 +125,7 @@ def test_who_has_barged_in_is_heard_on_and_has_the_caller_when_the_operator_goes
 
     new = taken_over(story, *TALKING, boss, bridged=(*TALKING, boss))
 
-    assert of(new.effects, HangUp) == of(new.effects, Snoop) == []
+    assert_asks_for_no(new.effects, HangUp, Snoop)
     assert_the_call_is_left_alone(new.effects)
     assert with_whom(new).mode is Mode.BARGE
     then(new, LegGone(CALL, OPERATOR, 16))
@@ -151,7 +160,7 @@ def test_a_call_that_was_taken_over_stays_with_the_supervisor_and_the_former_has
     assert call.operator is not None
     assert (call.phase, call.operator.agent, call.operator.leg) == (Phase.TALKING, BOSS, boss)
     assert of(new.effects, HangUp) == [HangUp(OPERATOR)]
-    assert of(new.effects, Join) == of(new.effects, Part) == []
+    assert_asks_for_no(new.effects, Join, Part)
     assert (seat(new, BOSS), seat(new, "2001")) == (AgentState.TALKING, AgentState.WRAP_UP)
 
 
@@ -176,7 +185,7 @@ def test_a_supervisors_phone_that_rings_rings_on_and_is_picked_up() -> None:
 
     new = taken_over(story, *TALKING, ringing=(boss,))
 
-    assert of(new.effects, HangUp) == of(new.effects, Originate) == []
+    assert_asks_for_no(new.effects, HangUp, Originate)
     assert new.armed(TIMER) == SUPERVISED.policy.ring
     (made,) = of(then(new, LegAnswered(CALL, boss)), Snoop)
     assert made.whisper
@@ -208,6 +217,40 @@ def test_who_listened_to_an_operator_who_is_gone_is_hung_up() -> None:
     assert HangUp(boss) in new.effects
     assert new.core.calls[CALL].supervision is None
     assert seat(new, BOSS) is AgentState.IDLE
+
+
+def test_who_left_and_whose_leaving_is_on_record_does_not_leave_once_more() -> None:
+    story = supervised(Mode.LISTEN)
+    boss = leg(story)
+    story.presses("*", boss)
+    for each in of(story.effects, HangUp):
+        story.gone(each.leg)
+
+    new = taken_over(story, *TALKING)
+
+    assert new.core.calls[CALL].supervision is None
+    assert new.facts(FactKind.SUPERVISION_ENDED) == []
+
+
+def test_who_listened_to_a_caller_who_waits_again_is_hung_up_when_that_was_torn_off() -> None:
+    story = supervised(Mode.LISTEN)
+    boss = leg(story)
+    story.gone(OPERATOR, 0)
+    ended = [each.kind for each in of(story.effects, Record)].index(FactKind.SUPERVISION_ENDED)
+
+    new = taken_over(story, CALLER, boss, bridged=(), torn=len(of(story.effects, Record)) - ended)
+
+    assert new.phase is Phase.WAITING
+    assert HangUp(boss) in new.effects
+    assert len(new.facts(FactKind.SUPERVISION_ENDED)) == 1
+
+
+def test_a_bridge_for_listening_of_which_nobody_knows_is_deleted() -> None:
+    stray = side_bridge(OTHER)
+    new = Takeover(talking()).finds(
+        *TALKING, bridges={BRIDGE: frozenset(TALKING), stray: frozenset()}
+    )
+    assert of(new.effects, DestroyBridge) == [DestroyBridge(stray)]
 
 
 def test_where_the_leg_is_says_whether_it_was_heard() -> None:
@@ -252,6 +295,43 @@ def test_a_desk_call_that_was_lent_is_lent_again_and_its_keys_go_on() -> None:
     then(new, LegGone(DESK, PHONE, 16))
     assert new.core.calls[CALL].supervision is None
     assert (new.core.desks.calls, new.core.desks.lent) == ({}, {})
+
+
+@pytest.mark.parametrize("hung_up", [True, False])
+def test_a_lent_desk_call_whose_end_the_cut_line_kept_is_over(hung_up: bool) -> None:
+    story = talking()
+    listens_by_phone(story)
+    comes(story)
+    if not hung_up:
+        story.presses("*", DESK)
+    legs = {CALLER: FoundLeg(True, "", arrival(CALL)), OPERATOR: FoundLeg(True, "2001")}
+    if not hung_up:
+        legs[PHONE] = FoundLeg(True, BOSS, at_desk=True)
+    bridges = {BRIDGE: frozenset(TALKING)}
+    found = AsteriskFound(legs, bridges, WALL, asked=story.core.legs(), phones={BOSS: True})
+
+    effects = story.core.decide(found, story.now)
+
+    assert story.call.supervision is None
+    assert_the_call_is_left_alone(effects)
+    if not hung_up:
+        assert HangUp(PHONE) in effects
+        story.gone(DESK)
+    assert (story.core.desks.calls, story.core.desks.lent) == ({}, {})
+
+
+def test_of_two_centres_a_lent_desk_call_is_that_ones_which_has_the_call() -> None:
+    story = talking()
+    listens_by_phone(story)
+    comes(story)
+    first = CallCentre(renumbered(SUPERVISED, "first", "8"))
+    centres = Centres([first, Takeover(story).core])
+    legs = {PHONE: FoundLeg(True, BOSS, at_desk=True), CALLER: FoundLeg(True, "", arrival(CALL))}
+
+    others, own = centres.shares(AsteriskFound(legs, {}, WALL))
+
+    assert (others.legs, own.legs) == ({}, legs)
+    assert CallId(DESK) in centres.known
 
 
 def test_of_a_line_that_was_cut_the_listener_who_heard_nothing_any_more_hears_anew() -> None:
@@ -301,6 +381,6 @@ def test_an_operator_who_is_told_of_the_take_over_when_the_line_is_cut_hears_it_
     effects = story.core.decide(found, story.now)
 
     assert of(effects, Part) == [Part(BRIDGE, OPERATOR)]
-    assert of(effects, HangUp) == []
+    assert_asks_for_no(effects, HangUp, StopPlayback)
     assert story.core.acd.seats["2001"].state is AgentState.TALKING
     assert HangUp(OPERATOR) in story.core.decide(PlaybackEnded(CALL, relieved.told), story.now)
