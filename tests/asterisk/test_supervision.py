@@ -303,20 +303,89 @@ async def test_an_operator_may_be_told_of_being_listened_to_and_the_caller_is_no
     await story.assert_one_ending(caller)
 
 
-async def test_an_engine_that_comes_back_lets_nobody_go_on_listening(
+async def when_another_engine_comes(story: Story) -> None:
+    await story.when_the_engine_stops()
+    await story.when_the_engine_is_back()
+    await story.assert_fact(FactKind.CALL_ADOPTED)
+
+
+@pytest.mark.parametrize("mode", [Mode.LISTEN, Mode.WHISPER, Mode.BARGE])
+async def test_a_supervisor_outlives_the_engine_and_nobody_notices(
+    given_centre: GivenCentre, mode: Mode, record_property: Callable[[str, object], None]
+) -> None:
+    story = await given_centre(on_duty=(OPERATOR,))
+    caller, operator, supervisor = await supervised(story, mode)
+    began = time.monotonic()
+
+    await when_another_engine_comes(story)
+
+    everyone = (caller.rtp, operator, supervisor)
+    stage = await a_while(*everyone)
+    gaps = [each.longest_silence(began, stage[1]) for each in everyone]
+    record_property("gaps_ms", [round(1000 * gap) for gap in gaps])
+    assert max(gaps) <= LONGEST_GAP, gaps
+    spoken = {SUPERVISOR_TONE}
+    assert_hears_only(supervisor, stage, CALLER_TONE, OPERATOR_TONE)
+    assert_hears_only(caller.rtp, stage, OPERATOR_TONE, *(spoken if mode is Mode.BARGE else ()))
+    assert_hears_only(operator, stage, CALLER_TONE, *(() if mode is Mode.LISTEN else spoken))
+    assert story.engine.centres.seats[SUPERVISOR].state is AgentState.SUPERVISING
+
+    await supervisor.press("4")
+    await operator.ended(SOON)
+    stage = await a_while(caller.rtp, supervisor)
+    assert_hears_only(caller.rtp, stage, SUPERVISOR_TONE)
+    assert_hears_only(supervisor, stage, CALLER_TONE)
+    await caller.call.hang_up()
+    record = await story.assert_one_ending(caller)
+    assert record.call["operator"] == SUPERVISOR
+
+
+async def test_a_call_that_was_taken_over_is_the_supervisors_for_the_next_engine_too(
     given_centre: GivenCentre,
 ) -> None:
     story = await given_centre(on_duty=(OPERATOR,))
-    caller, operator, supervisor = await supervised(story, Mode.LISTEN)
-    await story.when_the_engine_stops()
-    assert supervisor.ended_by is None
+    caller, operator, supervisor = await supervised(story, Mode.TAKE_OVER)
+    await story.assert_fact(FactKind.TAKEN_OVER, agent=SUPERVISOR, former=OPERATOR)
+    began = time.monotonic()
 
-    await story.when_the_engine_is_back()
+    await when_another_engine_comes(story)
 
-    assert await supervisor.ended(SOON) == "far"
-    stage = await a_while(caller.rtp, operator)
-    assert_hears_only(caller.rtp, stage, OPERATOR_TONE)
-    assert_hears_only(operator, stage, CALLER_TONE)
+    await operator.ended(SOON)
+    stage = await a_while(caller.rtp, supervisor)
+    assert caller.rtp.longest_silence(began, stage[1]) <= LONGEST_GAP
+    assert_hears_only(caller.rtp, stage, SUPERVISOR_TONE)
+    assert_hears_only(supervisor, stage, CALLER_TONE)
+    seats = story.engine.centres.seats
+    assert seats[SUPERVISOR].state is AgentState.TALKING
+    await until(lambda: seats[OPERATOR].call is None, "the operator is free of the call")
+    await supervisor.hang_up()
+    record = await story.assert_one_ending(caller)
+    assert (record.call["operator"], record.call["ended_by"]) == (SUPERVISOR, "operator")
+
+
+async def test_who_listens_by_code_does_so_after_the_engine_too(given_centre: GivenCentre) -> None:
+    story = await given_centre(on_duty=(OPERATOR,))
+    pins = await given_pins(story, SUPERVISOR)
+    caller, operator = await story.given_talking(OPERATOR)
+    await story.given_operators(SUPERVISOR)
+    async with dialling(story, SUPERVISOR, f"*18{OPERATOR}") as supervisor:
+        await enters(story, supervisor, pins[SUPERVISOR])
+        await story.assert_hears(supervisor, CALLER_TONE, OPERATOR_TONE)
+
+        await when_another_engine_comes(story)
+
+        everyone = (caller.rtp, operator, supervisor)
+        stage = await a_while(*everyone)
+        assert_hears_only(caller.rtp, stage, OPERATOR_TONE)
+        assert_hears_only(supervisor, stage, CALLER_TONE, OPERATOR_TONE)
+        await supervisor.press("3")
+        await story.assert_fact(FactKind.SUPERVISION_MODE, mode="barge", by=SUPERVISOR, via="phone")
+        await caller.rtp.heard_tone(SUPERVISOR_TONE, SOON)
+    await story.assert_fact(FactKind.SUPERVISION_ENDED, reason="hung up")
+    await story.assert_they_talk(caller, operator)
+    await caller.call.hang_up()
+    await story.assert_one_ending(caller)
+    assert not next(iter(story.engine.centres)).desks.calls
 
 
 async def test_a_waiting_caller_is_pulled_to_a_supervisor_or_stays_in_place(

@@ -245,6 +245,18 @@ def test_who_listened_to_a_caller_who_waits_again_is_hung_up_when_that_was_torn_
     assert len(new.facts(FactKind.SUPERVISION_ENDED)) == 1
 
 
+def test_a_phone_that_rings_to_listen_to_who_is_gone_is_hung_up_though_that_was_torn_off() -> None:
+    story = talking()
+    asked(story, Mode.LISTEN)
+    boss = leg(story)
+    story.gone(OPERATOR, 0)
+    ended = [each.kind for each in of(story.effects, Record)].index(FactKind.SUPERVISION_ENDED)
+    torn = len(of(story.effects, Record)) - ended
+    new = taken_over(story, CALLER, bridged=(), ringing=(boss,), torn=torn)
+    assert HangUp(boss) in new.effects
+    assert new.core.calls[CALL].supervision is None
+
+
 def test_a_bridge_for_listening_of_which_nobody_knows_is_deleted() -> None:
     stray = side_bridge(OTHER)
     new = Takeover(talking()).finds(
