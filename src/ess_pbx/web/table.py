@@ -195,6 +195,21 @@ TABLE: tuple[Row, ...] = (
         "A waiting call is offered to an operator or supervisor at once.",
         body=models.PullBody,
     ),
+    _asks(
+        "/calls/{call}/pause-recording",
+        commands.PauseRecording,
+        EVERYONE,
+        "What is said next is not recorded, where the centre allows it.",
+        own="call",
+        body=models.ReasonBody,
+    ),
+    _asks(
+        "/calls/{call}/resume-recording",
+        commands.ResumeRecording,
+        EVERYONE,
+        "Record again.",
+        own="call",
+    ),
     _reads(
         "/calls/{call}/history",
         "history",
