@@ -62,6 +62,12 @@ def end_break(settings: SettingsFile, *extensions: Extensions) -> int:
     return _each(settings, extensions, "end-break")
 
 
+@agents.command(name="move")
+def move(settings: SettingsFile, *extensions: Extensions, queue: Sequence[str] = ()) -> int:
+    """Offer operators the calls of these queues until their duty ends; of none: of their own."""
+    return _each(settings, extensions, "move", {"queues": [*queue]})
+
+
 @agents.command(name="end-wrap-up")
 def end_wrap_up(settings: SettingsFile, *extensions: Extensions) -> int:
     """Operators have written their reports: the next call may come."""

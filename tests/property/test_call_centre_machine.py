@@ -39,6 +39,7 @@ from ess_pbx.domain.commands import (
     LogIn,
     LogOut,
     Mode,
+    MoveOperator,
     PullCall,
     StopSupervising,
     Supervise,
@@ -108,6 +109,8 @@ COMMANDS: tuple[Command, ...] = tuple(
     for command in (
         *(LogIn(BY, agent), LogIn(BY, agent), LogOut(BY, agent), EndWrapUp(BY, agent)),
         *(TakeBreak(BY, agent, "sholat"), TakeBreak(BY, agent, "tidur"), EndBreak(BY, agent)),
+        *(MoveOperator(BY, agent, ("umum",)), MoveOperator(BY, agent, ("medis",))),
+        *(MoveOperator(BY, agent, ()), MoveOperator(BY, agent, ("umum", "medis"))),
     )
 )
 SUPERVISED = (FactKind.SUPERVISION_ASKED, FactKind.CALL_PULLED)

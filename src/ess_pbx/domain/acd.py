@@ -101,6 +101,8 @@ class Acd:
             for operator in centre.operators
         }
         self.waiting: dict[CallId, Waiting] = {}
+        self._own_queues = {each: seat.queues for each, seat in self.seats.items()}
+        """Those of the settings, from which an operator may be moved to others."""
         self._lent: dict[CallId, Seat] = {}
         """Operators whose phones ring for a call-back, until they pick up."""
         self._places: dict[str, list[Order]] = {each: [] for each in self._strategies}
@@ -175,6 +177,7 @@ class Acd:
                     seat.logged_in = seat.logged_in or self._policy.log_in == "phone"
 
                 cleared += self._answers(seat)
+                cleared += self._move(seat, (), BY_DUTY)
                 changes.append((seat, change))
         return [*cleared, *self._presence_changed(changes, now, BY_DUTY)]
 
@@ -208,6 +211,34 @@ class Acd:
             OfferWithdrawn(entry.call, agent, status),
             *self._presence_changed([(seat, change)], now, by),
         ]
+
+    def move(self, agent: str, queues: Sequence[str], by: Asker | None) -> list[Decision]:
+        """From now on offer an operator the calls of these queues, or of none: of their own.
+
+        A phone that rings, and a call in hand, go on. ``by`` None: it was so before a restart.
+        """
+        moved = self._move(self.seats[agent], queues, by)
+        return [*moved, *self._serve(), *self._alarms()]
+
+    def _move(self, seat: Seat, queues: Sequence[str], by: Asker | None) -> list[Decision]:
+        wanted = tuple(each for each in self._strategies if each in queues)
+        wanted = wanted or self._own_queues[seat.extension]
+        if seat.queues == wanted:
+            return []
+        seat.queues = wanted
+        its: list[Line] = []
+        for queue, lines in self._lines.items():
+            for asked, line in lines.items():
+                takes, took = _takes(seat, queue, asked), seat.extension in line.seats
+                if takes and not took:
+                    line.add_seat(seat)
+                elif took and not takes:
+                    line.drop_seat(seat)
+                if takes or queue in wanted:
+                    its.append(line)
+        self._lines_of[seat.extension] = its
+        others = () if wanted == self._own_queues[seat.extension] else wanted
+        return [] if by is None else [move_fact(seat.extension, others, by)]
 
     def end_wrap_up(self, agent: str, now: float) -> list[Decision]:
         """The report is written before its time is over."""
@@ -705,6 +736,11 @@ def status_fact(agent: str, status: Status, reason: str | None, by: Asker) -> Re
     """What an operator's status is from now on, and who wanted it so."""
     data = {"agent": agent, "status": str(status), "reason": reason, **by.fields}
     return Record(None, FactKind.AGENT_STATUS, {**data})
+
+
+def move_fact(agent: str, queues: Sequence[str], by: Asker) -> Record:
+    """Which queues' calls an operator is offered from now on; of none: their own."""
+    return Record(None, FactKind.AGENT_MOVED, {"agent": agent, "queues": [*queues], **by.fields})
 
 
 def _state(seat: Seat) -> Record:

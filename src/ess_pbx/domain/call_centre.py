@@ -16,6 +16,7 @@ from msgspec import structs
 from ess_pbx.domain import (
     absence,
     adoption,
+    moves,
     pranks,
     supervision,
     supervision_adoption,
@@ -45,6 +46,7 @@ from ess_pbx.domain.commands import (
     LogIn,
     LogOut,
     MarkCall,
+    MoveOperator,
     PauseRecording,
     PullCall,
     ResumeRecording,
@@ -125,6 +127,7 @@ class CallCentre:
         self.incidents = Incidents(config)
         self.desks = Desks(config, self.acd)
         self.presence = Presence()
+        self.moves = moves.Moves()
         self._desk = CallBackDesk(config, self.call_backs, self.acd)
         self.callers = Callers(config.policy)
         self.surge = SurgeMode(config.surge)
@@ -144,6 +147,7 @@ class CallCentre:
         self.memories: tuple[Memory, ...] = (
             self.kept,
             self.presence,
+            self.moves,
             self.desks.wrong_pins,
             self.incidents,
             self.callers,
@@ -537,6 +541,8 @@ class CallCentre:
             case LogIn() | LogOut() | TakeBreak() | EndBreak() | EndWrapUp():
                 done = carry_out(command, self.acd, self.config.policy, now)
                 self._follow(done, now, effects)
+            case MoveOperator():
+                self._follow(moves.move(command, self.acd, self.config), now, effects)
             case CallBackNow(agent=str(agent)) if agent not in self.acd.seats:
                 effects.append(unknown_operator(agent))
             case CallBackNow() | CloseCallBack():
@@ -573,7 +579,10 @@ class CallCentre:
 
     def _restored(self, local: datetime, now: float) -> list[Decision]:
         policy, wall = self.config.policy, self.wall(now)
-        return self.presence.restore(self.acd, policy, self.roster, local, wall, now)
+        return [
+            *self.presence.restore(self.acd, policy, self.roster, local, wall, now),
+            *self.moves.restore(self.acd, self.roster, local, wall),
+        ]
 
     def _number_of(self, call: CallId) -> str | None:
         """The number of a call that goes on or is remembered; None for a call unknown."""

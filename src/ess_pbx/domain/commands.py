@@ -74,6 +74,16 @@ class TakeBreak(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class MoveOperator(Command):
+    """An operator is offered the calls of these queues until their duty ends; of none: of their
+    own again.
+    """
+
+    agent: str
+    queues: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EndWrapUp(Command):
     """The report is written before its time is over: the next call may come."""
 

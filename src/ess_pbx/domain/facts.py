@@ -62,6 +62,8 @@ class FactKind(StrEnum):
     """The dialplan served this call, for no engine was there; all that is known of it is told."""
     AGENT_STATE = "agent_state"
     AGENT_STATUS = "agent_status"
+    AGENT_MOVED = "agent_moved"
+    """From now on the operator is offered the calls of these queues; of none: of their own."""
     """Logged in, out, or on break: what was wanted. ``AGENT_STATE`` has what calls find."""
     WRAP_UP_ENDED = "wrap_up_ended"
     """Before its time."""
@@ -178,6 +180,7 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.CALL_IMPORTED: ("operator",),
         FactKind.AGENT_STATE: ("agent", "status", "state", "call"),
         FactKind.AGENT_STATUS: ("agent", "status", "reason", "by", "via"),
+        FactKind.AGENT_MOVED: ("agent", "queues", "by", "via"),
         FactKind.WRAP_UP_ENDED: ("agent", "by", "via"),
         FactKind.PIN_REFUSED: ("agent", "by", "via"),
         FactKind.ALARM_RAISED: ("alarm", "detail"),

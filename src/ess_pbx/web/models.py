@@ -57,6 +57,12 @@ class TakeBreakBody(Body, frozen=True, kw_only=True):
     reason: Reason
 
 
+class MoveBody(Body, frozen=True, kw_only=True):
+    """The queues whose calls an operator is to be offered; none: their own again."""
+
+    queues: Annotated[tuple[Identifier, ...], Meta(max_length=100)]
+
+
 class MarkBody(Body, frozen=True, kw_only=True):
     """What a call was."""
 

@@ -160,6 +160,14 @@ TABLE: tuple[Row, ...] = (
         own="agent",
     ),
     _asks(
+        "/operators/{agent}/move",
+        commands.MoveOperator,
+        LEADERS,
+        "An operator is offered the calls of these queues until their duty ends; of none: of their "
+        "own again.",
+        body=models.MoveBody,
+    ),
+    _asks(
         "/operators/{agent}/end-wrap-up",
         commands.EndWrapUp,
         EVERYONE,
