@@ -23,6 +23,7 @@ from ess_pbx.domain import (
     ivr,
     pranks,
     silence,
+    supervising,
     surge_centre,
     transfer,
     waiting,
@@ -226,6 +227,7 @@ def spoken_prompts(centre: Centre) -> Iterator[str]:
     yield from (rung.prompt for rung in centre.policy.ladder if rung.prompt is not None)
     yield from (transfer.HOLD_PROMPT, transfer.FAILED_PROMPT, FALLBACK_PROMPT)
     yield from (*desks.PROMPTS, desks.APOLOGY_PROMPT)
+    yield from supervising.PROMPTS
     yield from (each.prompt for each in centre.policy.break_reasons if each.prompt)
     yield pranks.MARKED_PROMPT
     if centre.policy.silent_after > 0:
