@@ -281,6 +281,10 @@ class Policy(Shape, frozen=True, kw_only=True):
     recording_days: Annotated[int, Meta(ge=1)] = 365
     """How long recordings are kept before they are destroyed, unless held for legal proceedings
     (UU PDP 27/2022)."""
+    phone_silence: Annotated[float, Meta(ge=0, le=60)] = 0.3
+    """When so long nothing comes from the phone of an operator in a call, it is asked whether it is
+    there; one that is not loses the call, whose caller goes to the head of the queue. 0 is never,
+    and leaves such a caller in silence until somebody hangs up."""
     silent_after: Annotated[float, Meta(ge=0, le=3600)] = 10.0
     """A caller of whom no speech and no key is heard for so long is asked to press 5; 0 is never,
     and then the key means nothing."""

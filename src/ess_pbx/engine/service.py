@@ -42,6 +42,7 @@ from ess_pbx.engine.executor import APP, NOT_FOUND, Executor
 from ess_pbx.engine.journal import Journal
 from ess_pbx.engine.keeping import ALARM as NOT_SEALED
 from ess_pbx.engine.keeping import RecordingKeeper, open_archive
+from ess_pbx.engine.phone_watch import PhoneWatch
 from ess_pbx.engine.pin_check import PinCheck
 from ess_pbx.engine.recall import recall
 from ess_pbx.engine.segments import JournalError
@@ -158,8 +159,15 @@ class Engine:
         for duty in self._duties:
             await self._read_duty(duty)
         self.streams = StreamWatch(self.ari, lambda: list(self.centres.calls.values()))
+        self.phones = PhoneWatch(
+            self.ari,
+            lambda: list(self.centres.calls.values()),
+            lambda call: self.centres.home(call.id).config.policy.phone_silence,
+            self.dispatcher.feed,
+        )
         self._watches = [
             asyncio.create_task(self.streams.run(), name="streams"),
+            asyncio.create_task(self.phones.run(), name="phones"),
             asyncio.create_task(self._watch_unclaimed(), name="unclaimed"),
             # Each of its own: a roster on a disk that does not answer holds up one centre only.
             *(asyncio.create_task(self._watch_clock(duty), name="clock") for duty in self._duties),
@@ -288,6 +296,8 @@ class Engine:
         if (called_back := to_be_recorded(event)) is not None:
             self._record_called_back(LegId(called_back))
         for translated in self._translator.translate(event):
+            if not self.phones.passes(translated):
+                continue
             if self._held is not None and self._is_of_call_to_adopt(translated):
                 self._held.append(translated)
             else:
