@@ -6,8 +6,10 @@ import asyncio
 import time
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
+from ess_pbx.ari import models
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.phones.softphone import Answer, SoftPhone
 from ess_pbx.phones.softphone_call import SoftCall
@@ -51,13 +53,12 @@ async def assert_another_rings(story: Story, caller: Caller, died: float, bound:
 
 async def packets_from(story: Story, operator: str) -> int:
     """How many RTP packets Asterisk had from this operator's phone."""
-    (leg,) = [
-        each["id"]
-        for each in await story.engine.ari.call("GET", "channels")
-        if f"/{operator}-" in each["name"]
-    ]
-    stats = await story.engine.ari.call("GET", f"channels/{leg}/rtp_statistics")
-    return int(stats["rxcount"])
+    (call,) = story.engine.centres.calls.values()
+    assert call.operator is not None
+    assert call.operator.agent == operator
+    statistics = f"channels/{call.operator.leg}/rtp_statistics"
+    answer = await story.engine.ari.call("GET", statistics)
+    return msgspec.convert(answer, models.RTPstat).rxcount
 
 
 @pytest.mark.parametrize("death", [Story.when_phones_die, Story.when_phones_are_cut_off])

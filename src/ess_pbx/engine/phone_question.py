@@ -30,30 +30,37 @@ async def ask(target: Target) -> Reply:
             line.setblocking(False)
             line.connect((target.host, target.port))
             datagram = request(target, line.getsockname()[:2], branch)
-            for _ in range(SENDS):
-                line.send(datagram)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(PATIENCE / SENDS):
-                        await _heard(line, branch)
-                        return Reply.ANSWERED
-            return _left(line, branch)
+            return await _send_until_heard(line, datagram, branch)
     except ConnectionRefusedError:
         return Reply.REFUSED
     except OSError:
         return Reply.NOTHING
 
 
-async def _heard(line: socket.socket, branch: str) -> None:
-    loop = asyncio.get_running_loop()
-    while not answers(await loop.sock_recv(line, _LARGEST), branch):
-        pass
+async def _send_until_heard(line: socket.socket, datagram: bytes, branch: str) -> Reply:
+    loop, readable = asyncio.get_running_loop(), asyncio.Event()
+    # Not sock_recv: what it has read is gone when the time runs out in the same round.
+    loop.add_reader(line, readable.set)
+    try:
+        for _ in range(SENDS):
+            line.send(datagram)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE / SENDS):
+                    while True:
+                        await readable.wait()
+                        readable.clear()
+                        if _heard(line, branch):
+                            return Reply.ANSWERED
+    finally:
+        loop.remove_reader(line)
+    # The loop may have been busy elsewhere until the time was over.
+    return Reply.ANSWERED if _heard(line, branch) else Reply.NOTHING
 
 
-def _left(line: socket.socket, branch: str) -> Reply:
-    """What came while the loop was busy elsewhere and the time ran out."""
+def _heard(line: socket.socket, branch: str) -> bool:
     while True:
         try:
             if answers(line.recv(_LARGEST), branch):
-                return Reply.ANSWERED
+                return True
         except BlockingIOError:
-            return Reply.NOTHING
+            return False
