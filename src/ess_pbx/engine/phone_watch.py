@@ -17,7 +17,7 @@ import structlog
 
 from ess_pbx.ari import models
 from ess_pbx.ari.protocol import Answer, Query
-from ess_pbx.domain.call import Call
+from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.events import CallEvent, CentreEvent, PhoneLost, PhoneReachable
 from ess_pbx.domain.ids import LegId
 from ess_pbx.domain.phone_pulse import Pulse, Reply, to_give_up
@@ -56,20 +56,18 @@ Work: TypeAlias = Callable[[LegId, Watched], Awaitable[None]]
 class PhoneWatch:
     """Looks after the phones of operators in a call until it is cancelled.
 
-    ``calls`` gives all calls, ``after`` the setting ``phone_silence`` of a call's centre, ``feed``
-    takes events for the core.
+    ``feed`` takes events for the core.
     """
 
     def __init__(
         self,
         asterisk: Asterisk,
-        calls: Callable[[], Iterable[Call]],
-        after: Callable[[Call], float],
+        centres: Iterable[CallCentre],
         feed: Callable[[CallEvent | CentreEvent], None],
         *,
         question: Callable[[Target], Awaitable[Reply]] = ask,
     ) -> None:
-        self._asterisk, self._calls, self._after, self._feed = asterisk, calls, after, feed
+        self._asterisk, self._centres, self._feed = asterisk, centres, feed
         self._question = question
         self._legs: dict[LegId, Watched] = {}
         self._asking: dict[LegId, asyncio.Task[None]] = {}
@@ -126,11 +124,11 @@ class PhoneWatch:
 
     def _talking(self) -> dict[LegId, tuple[str, float]]:
         found: dict[LegId, tuple[str, float]] = {}
-        for call in self._calls():
-            side = call.operator
-            if side is not None and side.leg in call.talkers and side.leg in call.legs:
-                after = self._after(call)
-                if after > 0:
+        for centre in self._centres:
+            after = centre.config.policy.phone_silence
+            for call in centre.calls.values() if after > 0 else ():
+                side = call.operator
+                if side is not None and side.leg in call.talkers and side.leg in call.legs:
                     found[side.leg] = side.agent, after
         return found
 

@@ -36,6 +36,7 @@ from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg
 from ess_pbx.engine import absence, recordings
 from ess_pbx.engine.clock import Clock, SystemClock
+from ess_pbx.engine.disk_watch import watch_disks
 from ess_pbx.engine.dispatcher import Dispatcher
 from ess_pbx.engine.duty import Duty
 from ess_pbx.engine.executor import APP, NOT_FOUND, Executor
@@ -159,16 +160,12 @@ class Engine:
         for duty in self._duties:
             await self._read_duty(duty)
         self.streams = StreamWatch(self.ari, lambda: list(self.centres.calls.values()))
-        self.phones = PhoneWatch(
-            self.ari,
-            lambda: list(self.centres.calls.values()),
-            lambda call: self.centres.home(call.id).config.policy.phone_silence,
-            self.dispatcher.feed,
-        )
+        self.phones = PhoneWatch(self.ari, self.centres, self.dispatcher.feed)
         self._watches = [
             asyncio.create_task(self.streams.run(), name="streams"),
             asyncio.create_task(self.phones.run(), name="phones"),
             asyncio.create_task(self._watch_unclaimed(), name="unclaimed"),
+            asyncio.create_task(watch_disks(settings, self.dispatcher.feed), name="disks"),
             # Each of its own: a roster on a disk that does not answer holds up one centre only.
             *(asyncio.create_task(self._watch_clock(duty), name="clock") for duty in self._duties),
         ]

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+from msgspec.structs import replace
 from tests.unit.domain.given import talking
 
 from ess_pbx.ari.protocol import Answer, Query
-from ess_pbx.domain.call import Call
 from ess_pbx.domain.events import CallEvent, CentreEvent, PhoneLost, PhoneReachable
 from ess_pbx.domain.phone_pulse import Reply
 from ess_pbx.engine import phone_watch
@@ -54,13 +54,12 @@ class Watching:
     """A watch over one talking call, whose phone answers what ``reply`` says at the time."""
 
     def __init__(self, asterisk: FakeAsterisk, reply: Reply, after: float = 0.3) -> None:
-        self.call: Call = talking().call
-        self.calls = [self.call]
+        core = talking().core
+        core.config = replace(core.config, policy=replace(core.config.policy, phone_silence=after))
+        (self.call,), self.calls = core.calls.values(), core.calls
         self.reply, self.asked = reply, 0
         self.fed: list[CallEvent | CentreEvent] = []
-        self.watch = PhoneWatch(
-            asterisk, lambda: self.calls, lambda _: after, self.fed.append, question=self._ask
-        )
+        self.watch = PhoneWatch(asterisk, [core], self.fed.append, question=self._ask)
 
     async def _ask(self, _: Target) -> Reply:
         self.asked += 1
