@@ -65,9 +65,11 @@ async def _gone_while_talking(
 ) -> list[Check]:
     async with scene.running() as running:
         deadline = time.monotonic() + scene.load.seconds
+        crowd = min(3 * PHONES_A_PROCESS, scene.load.per_second * scene.load.talk / 2)
         # As many again talk elsewhere: most of all at once would be a network that is away.
-        while running.callers.live < 3 * PHONES_A_PROCESS and time.monotonic() < deadline - 5:
-            await asyncio.sleep(0.05)
+        await running.centre.until(
+            lambda: running.callers.live >= crowd, "as many talk as usual", scene.load.seconds
+        )
         phone = max(running.operators.phones, key=lambda phone: len(_talking(running, phone)))
         while not _talking(running, phone) and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
