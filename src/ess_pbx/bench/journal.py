@@ -167,7 +167,7 @@ async def _paced(
 
 def _open(mode: str, folder: Path) -> tuple[Journal, type[_Clocked]]:
     kind = type("Clocked", (_Clocked,), {"mode": mode, "durable_at": [], "commits": 0})
-    return Journal(folder, open_segment=kind), kind
+    return Journal(folder, reserve_bytes=0, open_segment=kind), kind
 
 
 def _call() -> cycle[Fact]:

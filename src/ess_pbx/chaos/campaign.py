@@ -46,6 +46,8 @@ class Round(msgspec.Struct, kw_only=True):
     """From the start of a new process to its last adoption."""
     rings: list[float | None] = []
     """From INVITE to the first phone, of who called while no engine was there; None: never."""
+    longest_wait: float | None = None
+    """From INVITE to the first phone, of all: who called just before a kill is among them."""
     longest_silence: float = 0.0
     counts: dict[str, int] = {}
 
@@ -62,6 +64,7 @@ class Campaign(msgspec.Struct, kw_only=True):
     adopted_worst: float | None
     ring_median: float | None
     ring_worst: float | None
+    longest_wait: float | None
     longest_silence: float
     rounds: list[Round]
     bound: str = ""
@@ -104,6 +107,7 @@ def summed_up(seed: int, rounds: Sequence[Round]) -> Campaign:
         adopted_worst=max(adopted, default=None),
         ring_median=_median(rings),
         ring_worst=_finite(max(rings, default=None)),
+        longest_wait=max((one.longest_wait or 0.0 for one in rounds), default=None),
         longest_silence=max((one.longest_silence for one in rounds), default=0.0),
         rounds=list(rounds),
     )
@@ -140,17 +144,17 @@ class _Killer:
 
     def __init__(self, running: Running, done: Round, chance: random.Random) -> None:
         self._running, self._done, self._chance = running, done, chance
-        self._down_since: float | None = None
         self.downs: list[tuple[float, float]] = []
-        """From a kill until the next engine takes calls."""
+        """From a kill until the next engine's process: who calls then has the dialplan alone. A
+        call that an engine claimed just before it was killed waits for the next one."""
 
     async def strike(self) -> None:
         """Kill the engine that runs, start the next, and wait until it is time for that one."""
         centre, chance, done = self._running.centre, self._chance, self._done
         killed = await centre.kill_engine()
-        self._down_since = self._down_since or killed
         done.kills += 1
         await asyncio.sleep(chance.uniform(*DOWN_SECONDS))
+        self.downs.append((killed, time.monotonic()))
         if chance.random() < STRUCK_WHILE_STARTING:
             await centre.launch_engine()
             await asyncio.sleep(chance.uniform(*STARTS_FOR))
@@ -164,9 +168,6 @@ class _Killer:
         centre, live = self._running.centre, self._running.callers.live
         before = len(centre.told(FactKind.CALL_ADOPTED))
         began = await centre.start_engine()
-        if self._down_since is not None:
-            self.downs.append((self._down_since, time.monotonic()))
-            self._down_since = None
         if live > 0:
             try:
                 self._done.adopted.append(await _adopted(self._running, before, began))
@@ -187,6 +188,7 @@ async def _round(scene: Scene, kills: int, chance: random.Random) -> Round:
         checks = {check.name: check.value for check in await running.checks()}
         rings = [each for down in killer.downs for each in running.callers.ring_seconds(*down)]
         done.rings = [_finite(each) for each in rings]
+        done.longest_wait = _finite(max(running.callers.ring_seconds()))
     done.counts = {name: round(checks[name] or 0) for name in SUMMED}
     done.longest_silence = checks["longest silence"] or 0.0
     return done
@@ -215,6 +217,7 @@ def _checks(campaign: Campaign, rang: bool) -> Iterator[Check]:
     if rang:
         yield Check("new call rings, median", campaign.ring_median, unit="s")
         yield Check("new call rings, worst", campaign.ring_worst, at_most=RING_WITHIN, unit="s")
+    yield Check("longest wait for a ring, of all", campaign.longest_wait, unit="s")
     yield Check("longest silence", campaign.longest_silence, at_most=3.0, unit="s")
 
 
