@@ -75,6 +75,11 @@ class AsteriskFolders:
     unclaimed: Path
     """Where the dialplan writes what became of calls that no engine claimed."""
 
+    @property
+    def ended(self) -> Path:
+        """Where it writes how each call ended that an engine had."""
+        return self.unclaimed.with_name("ended-calls")
+
     @classmethod
     def of(cls, settings: Settings, runtime: Runtime) -> AsteriskFolders:
         """The folders that belong to an installation's state folder."""

@@ -337,7 +337,12 @@ class Engine:
         self._held = []
         try:
             found = await take_stock(
-                self.ari, self._translator, self.centres, recordings_folder, self._clock
+                self.ari,
+                self._translator,
+                self.centres,
+                recordings_folder,
+                self._folders.ended,
+                self._clock,
             )
         finally:
             held, self._held = self._held, None
