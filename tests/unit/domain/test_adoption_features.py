@@ -455,7 +455,8 @@ def test_calls_that_the_dialplan_served_are_brought_in_where_they_rang() -> None
 def test_who_left_without_an_engine_is_called_back_unless_they_are_known_to_have_hung_up(
     told: dict[CallId, int], called_back: bool
 ) -> None:
-    story = given.talking(with_policy(call_back=True))
+    story = given.waiting(with_policy(call_back=True))
+    story.answers(story.operator)
 
     new = Takeover(story).finds(story.operator, causes=told)
 
