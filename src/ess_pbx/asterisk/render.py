@@ -80,6 +80,11 @@ class AsteriskFolders:
         """Where it writes how each call ended that an engine had."""
         return self.unclaimed.with_name("ended-calls")
 
+    @property
+    def config_file(self) -> Path:
+        """The file that names all of its folders."""
+        return self.etc / "asterisk.conf"
+
     @classmethod
     def of(cls, settings: Settings, runtime: Runtime) -> AsteriskFolders:
         """The folders that belong to an installation's state folder."""

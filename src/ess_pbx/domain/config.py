@@ -285,6 +285,8 @@ class Policy(Shape, frozen=True, kw_only=True):
     """When so long nothing comes from the phone of an operator in a call, it is asked whether it is
     there; one that is not loses the call, whose caller goes to the head of the queue. 0 is never,
     and leaves such a caller in silence until somebody hangs up."""
+    recording_pause: Annotated[float, Meta(ge=0, le=900)] = 0.0
+    """Seconds for which an operator may pause a recording; 0 for not at all."""
     silent_after: Annotated[float, Meta(ge=0, le=3600)] = 10.0
     """A caller of whom no speech and no key is heard for so long is asked to press 5; 0 is never,
     and then the key means nothing."""
@@ -298,6 +300,8 @@ class Policy(Shape, frozen=True, kw_only=True):
     """At least this for a redial."""
     redial_keeps_age: bool = True
     """A redial waits in the queue from the first of the attempts within ``redial_within``."""
+    show_listening: bool = False
+    """Whether operators are told when a supervisor begins to listen; callers never are."""
     prank_marks: Annotated[int, Meta(ge=0, le=100)] = 0
     """So many calls of a number marked as prank make it a confirmed prankster's; 0 leaves that to
     supervisors."""
