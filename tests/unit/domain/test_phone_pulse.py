@@ -54,6 +54,15 @@ def test_a_silent_phone_is_asked_after_its_time_and_not_given_up_for_silence() -
     assert not lone(pulse, 2 * LOOK)
 
 
+def test_many_looks_in_less_than_its_time_are_no_silence() -> None:
+    pulse = heard()
+    for look in range(1, 10):
+        pulse.saw(500, look * AFTER / 10)
+
+    assert not pulse.to_be_asked(0.9 * AFTER)
+    assert pulse.to_be_asked(AFTER)
+
+
 def test_one_late_answer_of_an_asterisk_that_stood_still_is_no_silence() -> None:
     pulse = heard()
 

@@ -30,10 +30,12 @@ class FakeAsterisk:
     def __init__(self, count: Callable[[], int], *, refuses_to_hang_up: int = 0) -> None:
         self._count, self._refusals = count, refuses_to_hang_up
         self.hung_up: list[tuple[str, Query | None]] = []
+        self.requests = 0
         self.state = "online"
         self.contact = "PJSIP/2001/sip:2001@127.0.0.1:5070"
 
     async def call(self, method: str, uri: str, *, query: Query | None = None) -> Answer:
+        self.requests += 1
         if method == "DELETE":
             self.hung_up.append((uri, query))
             if len(self.hung_up) <= self._refusals:
@@ -137,10 +139,9 @@ async def test_a_phone_that_cannot_be_asked_is_given_up_when_asterisk_finds_it_a
 async def test_nobody_is_watched_where_the_setting_is_0() -> None:
     asterisk = FakeAsterisk(lambda: 100)
     seen = Watching(asterisk, Reply.NOTHING, after=0.0)
-    for _ in range(5):
-        await seen.watch.look()
+    await seen.watch.look()
 
-    assert (seen.asked, asterisk.hung_up) == (0, [])
+    assert asterisk.requests == 0
 
 
 async def test_a_hang_up_that_failed_is_tried_again() -> None:
