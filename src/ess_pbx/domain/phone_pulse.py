@@ -81,6 +81,7 @@ class Pulse:
                 self.refused = True
             case Reply.NOTHING:
                 self.missed += 1
+                self.ask_at = now if self.answers else now + ASK_EVERY
 
     @property
     def dead(self) -> bool:

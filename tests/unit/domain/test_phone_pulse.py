@@ -90,7 +90,9 @@ def test_a_phone_whose_machine_refuses_is_dead_even_if_it_never_answered() -> No
 def test_a_phone_that_cannot_be_asked_is_dead_only_when_asterisk_says_so() -> None:
     pulse = silent(answers=False)
     for second in range(1, 60):
+        assert pulse.to_be_asked(float(second))
         pulse.said(Reply.NOTHING, float(second))
+        assert not pulse.to_be_asked(second + ASK_EVERY / 2)
         assert not lone(pulse, float(second))
 
     pulse.unregistered = True

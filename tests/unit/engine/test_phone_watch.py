@@ -130,7 +130,7 @@ async def test_a_phone_that_cannot_be_asked_is_given_up_when_asterisk_finds_it_a
     asterisk = FakeAsterisk(lambda: 100)
     seen = Watching(asterisk, Reply.NOTHING)
     async with seen.running():
-        await until(lambda: seen.asked >= 4)
+        await until(lambda: seen.asked >= 3)
         assert asterisk.hung_up == []
         asterisk.state = "offline"
         await until(lambda: bool(asterisk.hung_up))
