@@ -21,6 +21,7 @@ from ess_pbx.domain.events import (
     PhoneReachable,
     PlaybackBegan,
     PlaybackEnded,
+    Reference,
     SpeechBegan,
     SpeechEnded,
 )
@@ -35,6 +36,7 @@ from ess_pbx.domain.ids import (
 )
 from ess_pbx.settings.entry import Entry
 from ess_pbx.settings.model import Settings
+from ess_pbx.sip.call_info import read_call_info
 from ess_pbx.sip.numbers import parse_caller
 
 EVENTS = (
@@ -72,6 +74,10 @@ CENTRE_VARIABLE = "ESS_CENTRE"
 """Channel variable in which the dialplan has the centre that a call rings."""
 
 
+CALL_INFO_VARIABLE = "ESS_CALL_INFO"
+"""Channel variable in which the dialplan leaves the Call-Info of a neighbouring centre's call."""
+
+
 class Translator:
     """Translates for the centres and trunks of some settings."""
 
@@ -82,6 +88,12 @@ class Translator:
         self._entry = Entry(settings)
         self._phones = {
             operator.extension for centre in settings.centres for operator in centre.operators
+        }
+        self._neighbours = {
+            (agency.neighbour.trunk, agency.neighbour.centre)
+            for centre in settings.centres
+            for agency in centre.agencies
+            if agency.neighbour is not None
         }
         self._causes: dict[str, int] = {}
 
@@ -159,7 +171,15 @@ class Translator:
             channel.name,
             str(variables.get(CENTRE_VARIABLE) or ""),
         )
-        return replace(told, gone=gone)
+        info = str(variables.get(CALL_INFO_VARIABLE) or "")
+        return replace(told, gone=gone, reference=self._reference(told.trunk, info))
+
+    def _reference(self, trunk: str | None, call_info: str) -> Reference | None:
+        """What a neighbouring centre says of its call; anybody else's word counts for nothing."""
+        read = read_call_info(call_info) if trunk is not None and call_info else None
+        if read is None or (trunk, read.centre) not in self._neighbours:
+            return None
+        return Reference(read.centre, read.call, read.report)
 
     def told(
         self, channel: str, invited_at: float, number: str, called: str, name: str, centre: str = ""

@@ -55,9 +55,11 @@ from ess_pbx.domain.effects import (
     LeaveQueue,
     OfferMissed,
     OfferTaken,
+    Originate,
     Record,
     Refused,
     ReleaseAgent,
+    Role,
     ToDialplan,
 )
 from ess_pbx.domain.ending import UNKNOWN_CAUSE
@@ -83,6 +85,8 @@ from ess_pbx.domain.events import (
 )
 from ess_pbx.domain.facts import JSON, Fact, FactKind
 from ess_pbx.domain.found import AsteriskFound
+from ess_pbx.domain.hand_overs import HandOverReport, HandOvers
+from ess_pbx.domain.handed_over import HandedOver, ReceiveReport
 from ess_pbx.domain.ids import CallId, LegId, PlaybackId, call_of, caller_leg
 from ess_pbx.domain.incidents import Incidents, ReportCommand
 from ess_pbx.domain.memory import Memory
@@ -108,6 +112,8 @@ class CallCentre:
         self.call_backs = CallBacks()
         self._hurry = 1.0
         self.incidents = Incidents(config)
+        self.hand_overs = HandOvers(config, self.incidents)
+        self.handed_over = HandedOver(self.incidents)
         self.desks = Desks(config, self.acd)
         self.presence = Presence()
         self._desk = CallBackDesk(config, self.call_backs, self.acd)
@@ -130,6 +136,8 @@ class CallCentre:
             self.presence,
             self.desks.wrong_pins,
             self.incidents,
+            self.hand_overs,
+            self.handed_over,
             self.callers,
             self.call_backs,
             self.surge,
@@ -161,6 +169,7 @@ class CallCentre:
                 self._follow(self.acd.set_on_duty(self.on_duty(local), now), now, effects)
                 if first:
                     self._follow(self._restored(local, now), now, effects)
+                    effects += self.hand_overs.left_over()
                 effects += self.desks.clock(self.wall(now))
                 if phones_known:
                     effects += self._look_ahead(local)
@@ -183,6 +192,8 @@ class CallCentre:
                 effects += self.surge.feed_read(trouble)
             case Command():
                 effects += self._command(now, event)
+        self._remember(effects, now)
+        effects += self.hand_overs.follow(effects)
         self._remember(effects, now)
         if self.surge.state is not self._followed:
             effects += self._follow_surge(now)
@@ -507,8 +518,11 @@ class CallCentre:
             case DeclareSurge() | EndSurge():
                 effects += self.surge.command(command, self.wall(now))
             case _ if isinstance(command, ReportCommand):
-                local = self._local or datetime.fromtimestamp(self.wall(now), UTC)
-                effects += self.incidents.decide(command, local)
+                effects += self.incidents.decide(command, self._date(now))
+            case ReceiveReport():
+                effects += self.handed_over.receive(command, self._date(now))
+            case HandOverReport():
+                effects += self.hand_overs.command(command)
             case MarkCall(_, call):
                 number, at = self._number_of(call), self.wall(now)
                 effects += pranks.mark(self.callers, self.config.policy, command, number, at)
@@ -523,6 +537,9 @@ class CallCentre:
             case _:
                 effects.append(Refused("not-supported", f"{type(command).__name__}: not known"))
         return effects
+
+    def _date(self, now: float) -> datetime:
+        return self._local or datetime.fromtimestamp(self.wall(now), UTC)
 
     def _restored(self, local: datetime, now: float) -> list[Decision]:
         policy, wall = self.config.policy, self.wall(now)
@@ -572,6 +589,8 @@ class CallCentre:
         decide(turn, event)
         seen = self._desk.saw(call, turn.call, event, self.calls, now, self.wall(now))
         self._decided(turn.call, turn.effects, now, effects, seen)
+        if isinstance(event, Arrived):
+            effects += self.handed_over.arrived(event)
 
     def _anew(self, event: Arrived | CallBackDue, now: float) -> Call:
         """A call that begins; one that the dialplan offers once more does not use an id again."""
@@ -621,6 +640,8 @@ class CallCentre:
                 case Forget(gone):
                     self.calls.pop(gone, None)
                     effects.append(effect)
+                case Originate(role=Role.AGENCY):
+                    effects.append(self.hand_overs.referred(effect, after))
                 case _:
                     effects.append(effect)
         self._follow([*missing, *seen], now, effects)

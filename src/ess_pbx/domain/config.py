@@ -104,6 +104,19 @@ class Operator(Shape, frozen=True, kw_only=True):
         return self.role == "supervisor"
 
 
+class Neighbour(Shape, frozen=True, kw_only=True):
+    """Another 112 centre that runs ess-pbx: calls go there with their report (decisions/0021)."""
+
+    centre: Identifier
+    """What it is called in its own settings."""
+    url: Annotated[str, Meta(pattern=r"^(https?://[^\s@/?#]+)?$")] = ""
+    """Where its installation takes reports; without one, calls alone are handed over."""
+    secret: str = ""
+    """The file that holds what both installations sign with; whole, once it is loaded."""
+    trunk: Identifier | None = None
+    """The trunk that its calls come by; what a call says of its report is believed there alone."""
+
+
 class Agency(Shape, frozen=True, kw_only=True):
     """An instansi that calls are passed to; ``code`` is what operators dial (110, 119, ...)."""
 
@@ -112,6 +125,8 @@ class Agency(Shape, frozen=True, kw_only=True):
     code: Annotated[str, Meta(pattern=r"^[0-9]{3,4}$")]
     contact: Annotated[str, Meta(pattern=r"^sip:[^@\s;,&|]+@[A-Za-z0-9.:\[\]-]+$")]
     categories: tuple[Identifier, ...] = ()
+    neighbour: Neighbour | None = None
+    """Of a neighbouring 112 centre: the report follows the call."""
 
 
 class Classification(Shape, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from ess_pbx.domain.commands import Command
-from ess_pbx.domain.events import TimerId
+from ess_pbx.domain.events import Reference, TimerId
 from ess_pbx.domain.facts import JSON, FactKind
 from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId
 
@@ -61,6 +61,8 @@ class Originate:
     """The trunk that a caller's own call came by; the call back goes out through it."""
     centre: str = ""
     """Whose call it is, for the dialplan when no engine is there: of a caller called back."""
+    reference: Reference | None = None
+    """What a neighbouring centre is told of the call."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from ess_pbx.domain.effects import (
 from ess_pbx.domain.events import CallEvent, LegGone, PlaybackEnded
 from ess_pbx.domain.ids import CallId, call_of, is_call_back
 from ess_pbx.errors import AriRefusedError, AriTimeoutError
+from ess_pbx.sip.call_info import call_info
 
 APP = "ess-pbx"
 """The Stasis application; the dialplan offers calls to it by this name."""
@@ -54,6 +55,10 @@ DEAD_LEG_CAUSE = 20
 
 CALL_BACK_HEADER = {"PJSIP_HEADER(add,Priority)": "psap-callback"}
 """RFC 7090: by this header networks and phones let a call back from an emergency centre through."""
+
+CALL_INFO = "PJSIP_HEADER(add,Call-Info)"
+"""By this header a neighbouring centre knows which call and report of ours it is (RFC 3261 §20.9,
+NENA-STA-010.3: ``emergency-CallId`` and ``emergency-IncidentId``)."""
 
 CALL_VARIABLE = "ESS_CALL"
 """Channel variable by which the dialplan names the recording of who is called back."""
@@ -113,6 +118,9 @@ class Executor:
         if isinstance(effect, Originate) and effect.role is Role.CALLER:
             named = {CALL_VARIABLE: effect.call, CENTRE_VARIABLE: effect.centre}
             body = {"variables": {**CALL_BACK_HEADER, **named}}
+        elif isinstance(effect, Originate) and effect.reference is not None:
+            known = effect.reference
+            body = {"variables": {CALL_INFO: call_info(known.centre, known.call, known.report)}}
         future = self._sender.send(method, uri, query=query, body=body)
         future.add_done_callback(partial(self._done, effect))
 

@@ -15,6 +15,7 @@ from ess_pbx.settings.model import (
     Trunk,
     Web,
 )
+from ess_pbx.settings.neighbour_checks import check_neighbours_trunks
 from ess_pbx.settings.places import expand_database, place_folders, place_keys
 from ess_pbx.settings.reading import INVALID, shown
 from ess_pbx.settings.toml_lines import Path as FieldPath
@@ -53,6 +54,8 @@ class InstallationChecks:
                 self.database = expand_database(url, state, base, problems)
         for centre in self.centres:
             centre.run(None if self.folders is None else self.folders.prompts)
+        for centre in self.centres:
+            check_neighbours_trunks(centre.file.each, self.file.names("trunks"), centre.problems)
         self._trunks()
         self._numbers()
         self._centres_of_trunks()

@@ -139,6 +139,16 @@ class Trunk(Shape, frozen=True, kw_only=True):
     """Of its calls, in place of the policy's ``default_priority``."""
 
 
+def trunks_of_neighbours(settings: Settings) -> frozenset[str]:
+    """The trunks over which neighbouring centres pass calls on."""
+    return frozenset(
+        agency.neighbour.trunk
+        for centre in settings.centres
+        for agency in centre.agencies
+        if agency.neighbour is not None and agency.neighbour.trunk is not None
+    )
+
+
 class CentreTable(Shape, frozen=True, kw_only=True):
     """The ``[centre]`` table of a centre's settings."""
 

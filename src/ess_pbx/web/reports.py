@@ -21,6 +21,7 @@ from ess_pbx.web.models import (
     ConflictError,
     EarlierCall,
     EarlierReport,
+    HandOverView,
     LikelySame,
     Overwritten,
     ReportView,
@@ -41,6 +42,23 @@ def open_reports(core: CallCentre) -> list[ReportView]:
     centre = core.config.id
     reports = core.incidents.open.values()
     return [ReportView(centre=centre, report=each) for each in reports if each.closed_at is None]
+
+
+def hand_overs(core: CallCentre) -> list[HandOverView]:
+    """What neighbours get, the oldest first."""
+    return [
+        HandOverView(
+            centre=core.config.id,
+            report=each.report,
+            neighbour=each.agency,
+            since=each.since,
+            version=each.version,
+            acknowledged=each.acknowledged,
+            theirs=each.theirs,
+            failed=each.failed,
+        )
+        for each in core.hand_overs.outgoing
+    ]
 
 
 def report(core: CallCentre, number: str) -> ReportWithTwins:
