@@ -75,6 +75,8 @@ from ess_pbx.domain.events import (
 from ess_pbx.domain.facts import Fact, FactKind, fields_differ
 from ess_pbx.domain.found import AsteriskFound
 from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_call_back, is_caller
+from ess_pbx.domain.incident import Fields
+from ess_pbx.domain.incidents import LinkCall, OpenReport
 from ess_pbx.domain.priority import compose
 from ess_pbx.domain.surge import SurgeMode
 from ess_pbx.simulation.sample_centre import AGENTS, LADDER, SUPERVISOR, a_centre
@@ -87,6 +89,8 @@ CUT_OFF = (0, 38, 127)
 MOST_CALLS = 5
 DESK_CODES = ("*10", "*11", "*12", "*13", "*14", "*15", f"*16{AGENTS[0]}", "*17", "*19")
 RIGHT_PIN = "246810"
+NEIGHBOUR = "polres"
+"""The agency of the sample centre that is another centre."""
 BY = Asker("3001", Via.API)
 COMMANDS: tuple[Command, ...] = tuple(
     command
@@ -339,6 +343,31 @@ class CallCentreMachine(RuleBasedStateMachine):
     def clock_shows(self, hour: int) -> None:
         self.hour = hour
         self._hear(ClockRead(datetime(2026, 1, 1, hour), wall=self._wall()))
+
+    @precondition(lambda self: self.core.calls)
+    @rule(pick=picks, to_report=st.booleans())
+    def somebody_writes_of_a_call(self, pick: int, to_report: bool) -> None:
+        call = list(self.core.calls)[pick % len(self.core.calls)]
+        open_reports = list(self.core.incidents.open)
+        if to_report and open_reports:
+            self._hear(LinkCall(BY, open_reports[pick % len(open_reports)], call))
+        else:
+            self._hear(OpenReport(BY, Fields(place="x"), call))
+
+    @invariant()
+    def reports_went_where_their_calls_did(self) -> None:
+        if not hasattr(self, "core"):
+            return
+        outgoing = [(each.report, each.agency) for each in self.core.hand_overs.outgoing]
+        assert len(outgoing) == len(set(outgoing))
+        passed_on = {
+            (report.number, str(fact.data["agency"]))
+            for fact in self.facts
+            if fact.kind == FactKind.AGENCY_ANSWERED and fact.data["agency"] == NEIGHBOUR
+            for report in self.core.incidents.open.values()
+            if fact.call in report.calls
+        }
+        assert set(outgoing) == passed_on
 
     @rule(tsunami=st.sampled_from(Tsunami), number=st.integers(1, 2))
     def the_earth_shakes(self, tsunami: Tsunami, number: int) -> None:

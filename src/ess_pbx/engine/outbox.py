@@ -52,13 +52,11 @@ class Outbox:
         journal: Journal,
         *,
         wall: Callable[[], float] = time.time,
-        first_delay: float = FIRST_DELAY,
     ) -> None:
         self._centres = centres
         self._dispatcher = dispatcher
         self._journal = journal
         self._wall = wall
-        self._first_delay = first_delay
         self._wakes: list[asyncio.Event] = []
         self._log = structlog.get_logger(__name__)
 
@@ -97,7 +95,7 @@ class Outbox:
         wake: asyncio.Event,
     ) -> None:
         """One neighbour: whatever waits for it, the longest first, then what comes next."""
-        delays, failed = Backoff(first=self._first_delay, limit=LONGEST_DELAY), 0
+        delays, failed = Backoff(first=FIRST_DELAY, limit=LONGEST_DELAY), 0
         while True:
             await wake.wait()
             wake.clear()

@@ -12,6 +12,7 @@ from ess_pbx.domain.config import (
     EarthquakeFeed,
     Hours,
     Menu,
+    Neighbour,
     OpenPeriod,
     Operator,
     Policy,
@@ -85,7 +86,13 @@ def a_centre(
         ),
         agencies=(
             Agency(id="psc", name="P", code="119", contact="sip:119@127.0.0.1"),
-            Agency(id="polres", name="P", code="110", contact="sip:110@127.0.0.1"),
+            Agency(
+                id="polres",
+                name="P",
+                code="110",
+                contact="sip:110@127.0.0.1",
+                neighbour=Neighbour(centre="d", url="https://d"),
+            ),
         ),
         menus={
             "utama": Menu(

@@ -149,7 +149,7 @@ class Api:
             case "calls":
                 return views.call_views(core, account, self._monotonic())
             case "reports":
-                return reports.open_reports(core)
+                return reports.open_reports(core, whole=account.sees_numbers)
             case "hand-overs":
                 return reports.hand_overs(core)
             case "pranks":
@@ -163,7 +163,8 @@ class Api:
 
     def _show(self, row: Row, account: Account, core: CallCentre, fields: dict[str, Any]) -> Any:
         if row.answer is ReportWithTwins:
-            return reports.report(core, fields.get("report") or core.incidents.latest)
+            number = fields.get("report") or core.incidents.latest
+            return reports.report(core, number, whole=account.sees_numbers)
         match row.does:
             case "operator":
                 found = views.operator_view(core, fields["agent"])
