@@ -183,6 +183,12 @@ def ack(settings: SettingsFile, alarm: str, *, centre: Named = None) -> int:
     return _do(settings, path, None, f"{alarm}: acknowledged")
 
 
+def outbound(settings: SettingsFile, *, as_json: AsJson = False, centre: Named = None) -> int:
+    """Show today's calls that operators placed by themselves, and attempts that were refused."""
+    columns = ("centre", "day", "operator", "supervisor", "going_on", "refused")
+    return _show(settings, _of("/outbound", centre), columns, as_json=as_json)
+
+
 @neighbours.command(name="list")
 def list_hand_overs(
     settings: SettingsFile, *, as_json: AsJson = False, centre: Named = None

@@ -17,6 +17,7 @@ from ess_pbx.domain.events import (
     LegAnswered,
     LegGone,
     LegRang,
+    OutboundDialled,
     PhoneLost,
     PhoneReachable,
     PlaybackBegan,
@@ -37,7 +38,7 @@ from ess_pbx.domain.ids import (
 from ess_pbx.settings.entry import Entry
 from ess_pbx.settings.model import Settings
 from ess_pbx.sip.call_info import read_call_info
-from ess_pbx.sip.numbers import parse_caller
+from ess_pbx.sip.numbers import normalise_called, parse_caller
 
 EVENTS = (
     "CallBroadcast",
@@ -62,6 +63,9 @@ NORMAL_CLEARING, UNKNOWN_CAUSE = 16, 0
 
 DESK, DESK_CONTEXT = "desk", "desk"
 """First argument of ``Stasis()`` for an operator who dialled a code, and where the dialplan is."""
+
+OUTBOUND, OUTBOUND_CONTEXT = "outbound", "outbound"
+"""The same for one who dialled some other number."""
 
 RECORDED = "recorded"
 """What the dialplan says of a channel that comes back to the engine from ``[call-back]``."""
@@ -104,6 +108,8 @@ class Translator:
                 # The registration that the call came with says who it is; a From can say anything.
                 agent = endpoint_of(channel.name)
                 return [DeskCallArrived(CallId(channel.id), agent, code)]
+            case models.StasisStart(channel=channel, args=[first, *dialled]) if first == OUTBOUND:
+                return [self._dialled(channel, "".join(dialled[:1]))]
             case models.StasisStart() if to_be_recorded(event) is not None:
                 return []
             case models.StasisStart(channel=channel) if is_caller(channel.id):
@@ -142,6 +148,16 @@ class Translator:
             case models.DeviceStateChanged(device_state=device):
                 return self.phone(device)
         return []
+
+    def _dialled(self, channel: models.Channel, dialled: str) -> OutboundDialled:
+        """What an operator's phone dialled, read as a number of its own centre's country."""
+        agent = endpoint_of(channel.name)
+        rung, _ = self._entry.rung(agent, "")
+        home = self._centres[rung]
+        number = parse_caller(dialled, country=home.country, area_code=home.area_code).e164
+        digits = normalise_called(dialled)
+        short = digits if digits.isdecimal() and digits.isascii() else ""
+        return OutboundDialled(CallId(channel.id), agent, number or short)
 
     def phone(self, device: models.DeviceState) -> list[CentreEvent]:
         """What a device's state says about an operator's phone, if it is one."""

@@ -78,6 +78,7 @@ from ess_pbx.domain.events import (
     LegGone,
     OfferMade,
     OperatorsMissing,
+    OutboundDialled,
     PhoneLost,
     PhoneReachable,
     PinChecked,
@@ -90,6 +91,7 @@ from ess_pbx.domain.handed_over import HandedOver, ReceiveReport
 from ess_pbx.domain.ids import CallId, LegId, PlaybackId, call_of, caller_leg
 from ess_pbx.domain.incidents import Incidents, ReportCommand
 from ess_pbx.domain.memory import Memory
+from ess_pbx.domain.outbound import OutboundCalls
 from ess_pbx.domain.presence import Presence, carry_out, unknown_operator
 from ess_pbx.domain.roster import Roster, ahead
 from ess_pbx.domain.surge import SurgeMode, SurgeState
@@ -120,6 +122,7 @@ class CallCentre:
         self.callers = Callers(config.policy)
         self.surge = SurgeMode(config.surge)
         self.call_in = CallIn(config)
+        self.outbound = OutboundCalls(config, self.acd)
         self._met = in_surge(config, None)
         """The centre as calls meet it now."""
         self._followed: SurgeState | None = None
@@ -138,6 +141,7 @@ class CallCentre:
             self.incidents,
             self.hand_overs,
             self.handed_over,
+            self.outbound,
             self.callers,
             self.call_backs,
             self.surge,
@@ -153,6 +157,10 @@ class CallCentre:
                 effects += self.desks.decide(event, partial(self._command, now), self.wall(now))
             case CallEvent(call) if call in self.call_in.calls:
                 effects += self.call_in.decide(event, self.wall(now))
+            case CallEvent(call) if call in self.outbound.calls:
+                self._outbound(self.outbound.decide(event), now, effects)
+            case OutboundDialled():
+                self._outbound(self.outbound.dialled(event, self.local_time(now)), now, effects)
             case CallEvent():
                 self._call(event, now, effects)
             case DeskCallArrived():
@@ -269,7 +277,12 @@ class CallCentre:
 
     def beside(self) -> frozenset[LegId]:
         """Legs of no call of a caller: of operators who dialled a code, or are called in."""
-        return frozenset((*map(caller_leg, self.desks.calls), *self.call_in.legs))
+        desks = map(caller_leg, self.desks.calls)
+        return frozenset((*desks, *self.call_in.legs, *self.outbound.legs))
+
+    def beside_calls(self) -> list[CallId]:
+        """The calls that are no caller's, and those that an engine before this one left."""
+        return [*self.desks.calls, *self.call_in.calls, *self.outbound.calls, *self.outbound.left]
 
     def _found(self, found: AsteriskFound, now: float, effects: list[EngineEffect]) -> None:
         """Go on with the calls that Asterisk holds, whoever began them (``domain.adoption``).
@@ -286,6 +299,7 @@ class CallCentre:
         adopted = self._restored_calls(kept, found, now, effects)
         self.calls |= {call.id: call for call in adopted}
         missed = self._missed(kept, {call.id for call in adopted}, found, effects)
+        self._outbound(self.outbound.found(found), now, effects)
         unwanted = list(adoption.strangers(self.calls, self.beside(), found))
         self._offered_again = {
             CallId(each.leg) for each in unwanted if isinstance(each, ToDialplan)
@@ -429,6 +443,7 @@ class CallCentre:
         """Who talks in an adopted call does so; whose call ended meanwhile has all the wrap-up."""
         sides = ((call.id, call.operator) for call in self.calls.values())
         talks = {call: side.agent for call, side in sides if side is not None}
+        talks |= self.outbound.talkers
         if not self._taken_over:
             self._taken_over = True
             self.call_backs.skip_torn_off()
@@ -518,9 +533,9 @@ class CallCentre:
             case DeclareSurge() | EndSurge():
                 effects += self.surge.command(command, self.wall(now))
             case _ if isinstance(command, ReportCommand):
-                effects += self.incidents.decide(command, self._date(now))
+                effects += self.incidents.decide(command, self.local_time(now))
             case ReceiveReport():
-                effects += self.handed_over.receive(command, self._date(now))
+                effects += self.handed_over.receive(command, self.local_time(now))
             case HandOverReport():
                 effects += self.hand_overs.command(command)
             case MarkCall(_, call):
@@ -538,7 +553,19 @@ class CallCentre:
                 effects.append(Refused("not-supported", f"{type(command).__name__}: not known"))
         return effects
 
-    def _date(self, now: float) -> datetime:
+    def _outbound(self, wanted: Sequence[Effect], now: float, effects: list[EngineEffect]) -> None:
+        """What an operator's own call needs; a seat that is given back is free for callers."""
+        for effect in wanted:
+            match effect:
+                case ReleaseAgent():
+                    self._follow(self.acd.apply(effect, now), now, effects)
+                case JoinQueue() | LeaveQueue() | OfferTaken() | OfferMissed() | Ask():
+                    pass
+                case _:
+                    effects.append(effect)
+
+    def local_time(self, now: float) -> datetime:
+        """The centre's time as it was last read; UTC before the first reading."""
         return self._local or datetime.fromtimestamp(self.wall(now), UTC)
 
     def _restored(self, local: datetime, now: float) -> list[Decision]:

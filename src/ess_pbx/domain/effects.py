@@ -24,6 +24,8 @@ class Role(StrEnum):
     AGENCY = "agency"
     STAFF = "staff"
     """An operator on their own phone, who is called in."""
+    OUTSIDE = "outside"
+    """Somebody whom an operator calls by themselves, as the centre allows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,13 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class HangUp:
     """End a leg."""
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """An operator's own call cannot be placed: their phone is told that there is no such number."""
 
     leg: LegId
 
@@ -286,6 +295,7 @@ class Ask:
 AsteriskEffect: TypeAlias = (
     Answer
     | HangUp
+    | Refuse
     | Originate
     | ToDialplan
     | CreateBridge

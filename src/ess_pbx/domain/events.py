@@ -270,6 +270,17 @@ class DeskCallArrived(CentreEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class OutboundDialled(CentreEvent):
+    """An operator dialled a number that is neither the centre's own nor a code."""
+
+    call: CallId
+    agent: str
+    """Whose registration the call came with."""
+    number: str
+    """E.164, or the digits of a short number; empty when it is neither."""
+
+
+@dataclass(frozen=True, slots=True)
 class PinChecked(CentreEvent):
     """The answer to ``effects.CheckPin``; None when it could not be checked."""
 

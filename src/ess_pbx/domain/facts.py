@@ -107,6 +107,12 @@ class FactKind(StrEnum):
     """A version of a neighbour's report, beside what was written of it into one of our own."""
     CALL_HANDED_OVER = "call_handed_over"
     """A neighbouring centre passed this call on to us, and said which of its own it is."""
+    OUTBOUND_STARTED = "outbound_started"
+    """An operator calls a number that the centre allows."""
+    OUTBOUND_ANSWERED = "outbound_answered"
+    OUTBOUND_ENDED = "outbound_ended"
+    OUTBOUND_REFUSED = "outbound_refused"
+    """An operator's phone dialled what it may not."""
     SILENT_CALLER = "silent_caller"
     REDIAL = "redial"
     CALL_MARKED = "call_marked"
@@ -219,6 +225,12 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
             *("calls", "recordings", "agencies", "closed_at", "outcome", "by", "via"),
         ),
         FactKind.CALL_HANDED_OVER: ("origin", "origin_call", "ticket"),
+        FactKind.OUTBOUND_STARTED: (
+            *("agent", "role", "number", "trunk", "day", "node", "by", "via"),
+        ),
+        FactKind.OUTBOUND_ANSWERED: ("agent",),
+        FactKind.OUTBOUND_ENDED: ("agent", "outcome", "answered"),
+        FactKind.OUTBOUND_REFUSED: ("agent", "role", "number", "reason", "day", "by", "via"),
         FactKind.SILENT_CALLER: ("phase", "priority"),
         FactKind.REDIAL: ("earlier",),
         FactKind.CALL_MARKED: ("mark", "note", "number", "by", "via"),
@@ -238,7 +250,8 @@ list of dBov per channel, ``bytes`` the size of the file, ``entry`` its number i
 no number is used again; ``to`` is the role of who hears a prompt, or a tone (``tone:ring``);
 ``usual``, ``chosen``, ``raises`` and ``prank`` are what ``domain.priority`` makes a priority of;
 ``ticket`` is the number of a neighbour's report, ``theirs`` the one that they gave to ours,
-``held`` the version that they have; ``menu`` is None where a caller does nothing but wait;
+``held`` the version that they have; ``day`` is the centre's date, as 2026-11-22; ``menu`` is None
+where a caller does nothing but wait;
 ``level`` is ``line`` or ``full-screen``; ``by`` and ``via`` are None where nobody asked. What is
 not known is None."""
 

@@ -26,6 +26,7 @@ from ess_pbx.domain.effects import (
     Part,
     PlayPrompt,
     PlayTone,
+    Refuse,
     Role,
     StartMusic,
     StopMusic,
@@ -131,6 +132,8 @@ class Executor:
                 return "POST", f"channels/{leg}/answer", {}
             case HangUp(leg):
                 return "DELETE", f"channels/{leg}", {"reason": "normal"}
+            case Refuse(leg):
+                return "DELETE", f"channels/{leg}", {"reason": "unallocated"}
             case Originate():
                 return "POST", f"channels/{effect.leg}", self._originate(effect)
             case ToDialplan(leg):
@@ -165,7 +168,7 @@ class Executor:
             case Role.AGENCY:
                 endpoint = f"PJSIP/{AGENCY_ENDPOINT}/{effect.address}"
                 arguments += f",{effect.address}"
-            case Role.CALLER | Role.STAFF:
+            case Role.CALLER | Role.STAFF | Role.OUTSIDE:
                 # A trunk that is no more: any other is better than not to call back.
                 trunks = [*(t for t in self._identities if t == effect.trunk), *self._identities]
                 trunk = next(iter(trunks), effect.trunk)
@@ -206,7 +209,7 @@ class Executor:
         match effect:
             case Originate(call, leg) if not isinstance(error, AriTimeoutError):
                 self._feed(LegGone(call, leg, DEAD_LEG_CAUSE))
-            case HangUp(leg) if gone:
+            case HangUp(leg) | Refuse(leg) if gone:
                 self._feed(LegGone(call_of(leg), leg, DEAD_LEG_CAUSE))
             case PlayPrompt() | PlayTone():
                 self._feed(PlaybackEnded(call_of(effect.playback), effect.playback))

@@ -140,6 +140,7 @@ def _centre(checks: CentreChecks) -> Centre:
         default_category=table.default_category,
         policy=checks.values["policy"],
         surge=checks.values["surge"],
+        outbound=checks.values["outbound"],
         **sections,
         report_form=checks.report_form,
         menus=checks.menus.menus,

@@ -22,6 +22,7 @@ from ess_pbx.domain.config import (
     LanguageCode,
     Number,
     Operator,
+    Outbound,
     Policy,
     Queue,
     Seconds,
@@ -220,6 +221,7 @@ class CentreDocument(Shape, frozen=True, kw_only=True):
     centre: CentreTable
     policy: Policy = Policy()
     surge: Surge = Surge()
+    outbound: Outbound = Outbound()
     queues: tuple[Queue, ...]
     categories: tuple[Category, ...]
     shifts: tuple[Shift, ...]

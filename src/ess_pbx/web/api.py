@@ -150,6 +150,8 @@ class Api:
                 return views.call_views(core, account, self._monotonic())
             case "reports":
                 return reports.open_reports(core, whole=account.sees_numbers)
+            case "outbound":
+                return [remembered.outbound(core, self._monotonic())]
             case "hand-overs":
                 return reports.hand_overs(core)
             case "pranks":

@@ -268,6 +268,20 @@ class HandOverView(Answer, frozen=True, kw_only=True):
     """Why it is tried no more; empty while it is, or was delivered."""
 
 
+class OutboundView(Answer, frozen=True, kw_only=True):
+    """Calls that operators placed by themselves on this day of the centre's."""
+
+    centre: str
+    day: str
+    operator: int
+    operator_per_day: int
+    supervisor: int
+    supervisor_per_day: int
+    going_on: int
+    refused: dict[str, int]
+    """By the reason: ``closed``, ``not-allowed``, ``daily-cap``, ``in-a-call``."""
+
+
 class PrankView(Answer, frozen=True, kw_only=True):
     """A number (E.164) with pranks."""
 

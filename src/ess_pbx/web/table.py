@@ -44,6 +44,7 @@ Does = Literal[
     "pranks",
     "call-backs",
     "surge",
+    "outbound",
     "alarms",
     "access",
     "openapi",
@@ -272,6 +273,13 @@ TABLE: tuple[Row, ...] = (
         body=models.SurgeBody,
     ),
     _asks("/surge/end", commands.EndSurge, LEADERS, "Surge mode ends.", body=models.ReasonBody),
+    _reads(
+        "/outbound",
+        "outbound",
+        LEADERS,
+        list[models.OutboundView],
+        "Calls that operators placed by themselves today, and attempts that were refused.",
+    ),
     _reads("/alarms", "alarms", EVERYONE, list[models.AlarmView], "The alarms that stand."),
     _asks(
         "/alarms/{alarm}/acknowledge",
