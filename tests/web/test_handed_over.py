@@ -206,6 +206,17 @@ async def test_a_report_for_or_from_nobody_we_know_is_refused(path: str, pair: P
     assert (await put(pair, content, pair.signed(content, path=path), path))[0] == 401
 
 
+async def test_a_neighbour_cannot_speak_for_another_centre(pair: Pair) -> None:
+    ticket = "barat-20261122-0001"
+    content = msgspec.json.encode(replace(REPORT, centre="barat", ticket=ticket))
+    path = f"{PREFIX}/{SOUTH}/barat/{ticket}"
+    own = read_secret(pair.secret)
+    now = int(time.time())
+    headers = signed_request(own, "barat", "PUT", path, content, created=now, nonce="n" * 20)
+    assert (await put(pair, content, headers, path))[0] == 401
+    assert pair.theirs == []
+
+
 async def test_a_centre_without_neighbours_takes_nothing(service: Service, tmp_path: Path) -> None:
     make_secret(tmp_path / "secret")
     content = msgspec.json.encode(replace(REPORT, centre=SOUTH))

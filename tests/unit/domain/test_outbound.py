@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from ess_pbx.domain.absence import DialplanServed
 from ess_pbx.domain.agent import AgentState
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.config import Centre, Outbound, OutboundRole
@@ -262,6 +263,7 @@ def test_the_next_engine_goes_on_with_a_call_of_two_who_talk() -> None:
     after.day(DAY)
     effects = found(after, LEG, OUTSIDE)
     assert of(effects, HangUp) == []
+    after.feed(DialplanServed([], []))  # nothing that the dialplan did is theirs
     assert state(after) is AgentState.TALKING
     assert of(after.feed(LegGone(OUT, LEG, 16)), HangUp) == [HangUp(OUTSIDE)]
     after.feed(LegGone(OUT, OUTSIDE, 16))
