@@ -18,6 +18,7 @@ RIGHT = 'centre = "utara", url = "https://112.utara.example:8443", secret = "rah
 def written(folder: Path, neighbour: str) -> Path:
     """The sample centre, whose last agency is a neighbour."""
     text = SAMPLE.read_text().replace('"../../', f'"{CHECKOUT}/')
+    text = text.partition("# Bila tetangga memakai ess-pbx")[0]
     path = folder / "pusat.toml"
     path.write_text(f"{text}\nneighbour = {{{neighbour}}}\n")
     return path
