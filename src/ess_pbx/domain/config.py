@@ -18,6 +18,7 @@ Extension = Annotated[str, Meta(pattern=r"^[0-9]{2,8}$")]
 Number = Annotated[str, Meta(pattern=r"^\+?[0-9]{2,20}$")]
 AllowedNumber = Annotated[str, Meta(pattern=r"^(\+[1-9][0-9]{3,14}|[0-9]{2,8})\*?$")]
 """A number in E.164 or a short one of the trunk's (108); with a star, all that begin with it."""
+WebAddress = Annotated[str, Meta(pattern=r"^(https?://[^\s@/?#]+)?$")]
 PromptName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
 LanguageCode = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 Title = Annotated[str, Meta(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\"<>;\\]*$")]
@@ -111,7 +112,7 @@ class Neighbour(Shape, frozen=True, kw_only=True):
 
     centre: Identifier
     """What it is called in its own settings."""
-    url: Annotated[str, Meta(pattern=r"^(https?://[^\s@/?#]+)?$")] = ""
+    url: WebAddress = ""
     """Where its installation takes reports; without one, calls alone are handed over."""
     secret: str = ""
     """The file that holds what both installations sign with; whole, once it is loaded."""

@@ -49,7 +49,7 @@ def test_a_neighbour_to_which_calls_alone_go_needs_no_secret(tmp_path: Path) -> 
         ('centre = "utara", secret = "x"', "neighbour: no url", "neither"),
         (f'{RIGHT}, trunk = "telco-b"', 'neighbour.trunk: "telco-b"', "telco-a"),
         (RIGHT.replace("https", "ftp"), "neighbour.url", "https"),
-        (RIGHT.replace("example:8443", "example/x"), "neighbour.url", "http"),
+        (RIGHT.replace("example:8443", "example/x"), "neighbour.url", "and a host"),
         (RIGHT.replace(":8443", ":99999"), "neighbour.url", "https:// and a host"),
         ('url = "https://x"', "neighbour.centre", ""),
     ],
