@@ -198,7 +198,7 @@ def an_overflowing_call(call: str = "call-2", first: int = 1) -> list[Fact]:
     return [a_fact(first + n, kind, call, **data) for n, (kind, data) in enumerate(story)]
 
 
-def an_outbound_call(call: str = "call-6", first: int = 1) -> list[Fact]:
+def an_outbound_call(call: str = "call-7", first: int = 1) -> list[Fact]:
     """An operator called somebody by themselves."""
     by = {"by": "2001", "via": "phone"}
     number = {"role": "operator", "number": "+622541234567"}
@@ -207,6 +207,21 @@ def an_outbound_call(call: str = "call-6", first: int = 1) -> list[Fact]:
         (K.OUTBOUND_STARTED, {"agent": "2001", **number, **place, **by}),
         (K.OUTBOUND_ANSWERED, {"agent": "2001"}),
         (K.OUTBOUND_ENDED, {"agent": "2001", "outcome": "completed", "answered": True}),
+    ]
+    return [a_fact(first + n, kind, call, **data) for n, (kind, data) in enumerate(story)]
+
+
+def a_call_taken_over(call: str = "call-6", first: int = 1) -> list[Fact]:
+    """A supervisor listened, and then had the caller in the operator's place."""
+    operator, supervisor = f"{call}-op1", f"{call}-sv2"
+    by, mode = {"by": "3001", "via": "phone"}, {"supervisor": "3001", "operator": "2001"}
+    story: list[tuple[FactKind, dict[str, Any]]] = [
+        (K.OPERATOR_ANSWERED, {"agent": "2001", "leg": operator}),
+        (K.SUPERVISION_ASKED, {**mode, "mode": "listen", "leg": supervisor, **by}),
+        (K.SUPERVISION_MODE, {**mode, "mode": "listen", **by}),
+        (K.TAKEN_OVER, {"agent": "3001", "former": "2001", "leg": supervisor, **by}),
+        (K.LEG_ENDED, {"leg": operator, "role": "operator", "party": "2001", "cause": 16}),
+        (K.LEG_ENDED, {"leg": supervisor, "role": "operator", "party": "3001", "cause": 16}),
     ]
     return [a_fact(first + n, kind, call, **data) for n, (kind, data) in enumerate(story)]
 

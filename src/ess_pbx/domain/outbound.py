@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -26,7 +27,7 @@ from ess_pbx.domain.effects import (
     CancelTimer,
     CreateBridge,
     DestroyBridge,
-    Effect,
+    EngineEffect,
     Forget,
     HangUp,
     Join,
@@ -50,6 +51,8 @@ from ess_pbx.domain.facts import JSON, FactKind
 from ess_pbx.domain.found import AsteriskFound
 from ess_pbx.domain.ids import CallId, LegId
 from ess_pbx.domain.ringing import reason_of
+
+Wanted: TypeAlias = EngineEffect | ReleaseAgent
 
 TIMER = "outbound"
 ANSWERED_WITHIN = 5.0
@@ -156,7 +159,7 @@ class OutboundCalls:
 
     # what is decided
 
-    def dialled(self, event: OutboundDialled, local: datetime) -> list[Effect]:
+    def dialled(self, event: OutboundDialled, local: datetime) -> list[Wanted]:
         """An operator dialled some number; a call that was told of before is not begun again."""
         if event.call in self.calls:
             return []
@@ -184,7 +187,7 @@ class OutboundCalls:
             *taken,
         ]
 
-    def decide(self, event: CallEvent) -> list[Effect]:
+    def decide(self, event: CallEvent) -> list[Wanted]:
         """Something happened to such a call; what it has no use for means nothing."""
         call = self.calls[event.call]
         match event:
@@ -208,9 +211,9 @@ class OutboundCalls:
                 return self._timer_fired(call)
         return []
 
-    def found(self, found: AsteriskFound) -> list[Effect]:
+    def found(self, found: AsteriskFound) -> list[Wanted]:
         """What became of such calls while no engine was there: who talks goes on talking."""
-        effects: list[Effect] = []
+        effects: list[Wanted] = []
         for name, left in list(self._kept.going_on.items()):
             call = CallId(name)
             operator, outside = ids.caller_leg(call), ids.outside_leg(call)
@@ -281,7 +284,7 @@ class OutboundCalls:
             return Refusal.IN_A_CALL
         return None
 
-    def _ring(self, call: OutboundCall) -> list[Effect]:
+    def _ring(self, call: OutboundCall) -> list[Wanted]:
         outside, bridge = ids.outside_leg(call.id), ids.bridge_of(call.id)
         self.calls[call.id] = replace(call, step=Step.RINGING, legs=call.legs | {outside})
         return [
@@ -301,7 +304,7 @@ class OutboundCalls:
             ArmTimer(_timer(call.id), self._settings.ring),
         ]
 
-    def _gone(self, call: OutboundCall, leg: LegId, cause: int) -> list[Effect]:
+    def _gone(self, call: OutboundCall, leg: LegId, cause: int) -> list[Wanted]:
         """One of the two left: the other has nobody to talk with."""
         call = replace(call, legs=call.legs - {leg})
         self.calls[call.id] = call
@@ -316,10 +319,10 @@ class OutboundCalls:
             ]
         outcome = "completed" if call.answered else call.outcome
         self.calls[call.id] = replace(call, step=Step.ENDING, outcome=outcome)
-        hung_up: list[Effect] = [HangUp(each) for each in sorted(call.legs)]
+        hung_up: list[Wanted] = [HangUp(each) for each in sorted(call.legs)]
         return [*hung_up, ArmTimer(_timer(call.id), RELEASED_WITHIN)]
 
-    def _timer_fired(self, call: OutboundCall) -> list[Effect]:
+    def _timer_fired(self, call: OutboundCall) -> list[Wanted]:
         match call.step:
             case Step.RINGING:
                 # That it is gone follows, and why nobody was reached.
@@ -327,12 +330,12 @@ class OutboundCalls:
             case Step.ENDING:
                 return self._over(call)
         self.calls[call.id] = replace(call, step=Step.ENDING)
-        hung_up: list[Effect] = [HangUp(each) for each in sorted(call.legs)]
+        hung_up: list[Wanted] = [HangUp(each) for each in sorted(call.legs)]
         return [*hung_up, ArmTimer(_timer(call.id), RELEASED_WITHIN)]
 
-    def _over(self, call: OutboundCall) -> list[Effect]:
+    def _over(self, call: OutboundCall) -> list[Wanted]:
         del self.calls[call.id]
-        released: list[Effect] = (
+        released: list[Wanted] = (
             [ReleaseAgent(call.id, call.agent, wrap_up=False)] if call.seated else []
         )
         return [
@@ -351,7 +354,7 @@ def is_allowed(number: str, role: OutboundRole) -> bool:
     )
 
 
-def _ended(call: CallId, agent: str, outcome: str, *, answered: bool) -> list[Effect]:
+def _ended(call: CallId, agent: str, outcome: str, *, answered: bool) -> list[Wanted]:
     data: dict[str, JSON] = {"agent": agent, "outcome": outcome, "answered": answered}
     return [Record(call, FactKind.OUTBOUND_ENDED, data), Forget(call)]
 
