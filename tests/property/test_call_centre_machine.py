@@ -70,6 +70,7 @@ from ess_pbx.domain.events import (
     DeskCallArrived,
     EarthquakeReported,
     LegGone,
+    OutboundDialled,
     PhoneLost,
     PhoneReachable,
     PinChecked,
@@ -141,6 +142,8 @@ class CallCentreMachine(RuleBasedStateMachine):
         self.raised: set[str] = set()
         self.forgotten: set[CallId] = set()
         self.desk_calls: set[CallId] = set()
+        self.outside: set[str] = set()
+        """Operators who called somebody by themselves, when the event that is decided came."""
         self.checks: list[CheckPin] = []
         self.lags = False
         self.facts: list[Fact] = []
@@ -316,6 +319,26 @@ class CallCentreMachine(RuleBasedStateMachine):
         self.desk_calls.add(call)
         self.asterisk.calls(call)
         self._hear(DeskCallArrived(call, agent, code))
+
+    @rule(
+        agent=st.sampled_from((SUPERVISOR, *AGENTS)),
+        number=st.sampled_from(["108", "108", "+622541", ""]),
+    )
+    def an_operator_calls_somebody_by_themselves(self, agent: str, number: str) -> None:
+        call = CallId(f"d-{len(self.desk_calls) + 1}")
+        self.desk_calls.add(call)
+        self.asterisk.calls(call)
+        self._hear(OutboundDialled(call, agent, number))
+
+    @invariant()
+    def nobody_calls_more_than_the_day_allows(self) -> None:
+        begun = Counter(
+            (fact.data["day"], fact.data["role"])
+            for fact in self.facts
+            if fact.kind is FactKind.OUTBOUND_STARTED
+        )
+        assert all(begun[day, "operator"] <= 3 for day, _ in begun)
+        assert all(begun[day, "supervisor"] <= 2 for day, _ in begun)
 
     @rule(pick=picks, keys=st.sampled_from([RIGHT_PIN, RIGHT_PIN, "111111", "2", "*", "9"]))
     def keys_are_pressed_at_a_desk(self, pick: int, keys: str) -> None:
@@ -582,6 +605,7 @@ class CallCentreMachine(RuleBasedStateMachine):
     def _decide(self, event: CallEvent | CentreEvent) -> None:
         before = {call.id: call for call in self.core.calls.values()}
         seats = {agent: seat.state for agent, seat in self.core.acd.seats.items()}
+        self.outside = set(self.core.outbound.talkers.values())
         self._follow(self.core.decide(event, self.now), before, seats, event)
 
     def _follow(
@@ -595,7 +619,7 @@ class CallCentreMachine(RuleBasedStateMachine):
             call.operator.agent
             for call in before.values()
             if call.phase in CALLED_BACK and call.operator
-        }
+        } | self.outside
         for effect in effects:
             match effect:
                 case Record(call, kind, data):
@@ -618,13 +642,16 @@ class CallCentreMachine(RuleBasedStateMachine):
                     self.timers[timer] = self.now + seconds
                 case CancelTimer(timer):
                     self.timers.pop(timer, None)
+                case Forget(call) if call in self.desk_calls:
+                    pass  # an operator's own, of which a recording may be left
                 case Forget(call):
                     self.forgotten.add(call)
                 case Illegal(call, state, name):
                     assert state == "unknown", f"{name} in {state}"
                     # Or on its way through the dialplan, to be offered again.
                     again = caller_leg(call) in self.asterisk.channels
-                    gone = self.desk_calls - self.core.desks.calls.keys()
+                    beside = {*self.core.desks.calls, *self.core.outbound.calls}
+                    gone = self.desk_calls - beside
                     # Or one of ours, whose beginning was torn off: its phone is hung up.
                     unknown = again or is_call_back(call)
                     assert unknown or call in self.forgotten | self.unrecorded | gone, name
@@ -718,6 +745,7 @@ class CallCentreMachine(RuleBasedStateMachine):
         assert all(count == 1 for count in bridged.values())
         for agent, seat in self.core.acd.seats.items():
             calls = [call.id for call in self.core.calls.values() if agent in agents_of(call)]
+            calls += [own for own, who in self.core.outbound.talkers.items() if who == agent]
             assert calls == ([seat.call] if seat.call else [])
 
     @invariant()
@@ -758,7 +786,8 @@ class CallCentreMachine(RuleBasedStateMachine):
     @invariant()
     def timers_belong_to_someone(self) -> None:
         owners = {timer.owner for timer in self.timers}
-        assert owners <= {*PHONES, *self.core.calls, *self.core.desks.calls}
+        beside = {*self.core.desks.calls, *self.core.outbound.calls}
+        assert owners <= {*PHONES, *self.core.calls, *beside}
         alone = self.core.desks.calls.keys() - self.core.desks.lent.keys()
         assert owners >= alone, "a call at a desk ends by itself"
 
@@ -856,6 +885,7 @@ class CallCentreMachine(RuleBasedStateMachine):
     def every_leg_is_known_on_both_sides(self) -> None:
         known = {leg for call in self.core.calls.values() for leg in call.legs}
         known |= {caller_leg(call) for call in self.core.desks.calls}
+        known |= set(self.core.outbound.legs)
         assert known >= self.asterisk.channels.keys()
 
     @precondition(lambda self: self.asterisk.quiet)
@@ -915,6 +945,8 @@ class CallCentreMachine(RuleBasedStateMachine):
             self.time_passes(50.0)
         assert self.core.calls == {}
         assert self.core.desks.calls == {}
+        assert self.core.outbound.calls == {}
+        assert self.core.outbound.left == []
         assert self.core.acd.waiting == {}
         assert self.asterisk.channels == {}
         assert self.asterisk.bridges == set()

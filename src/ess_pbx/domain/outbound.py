@@ -96,6 +96,7 @@ class OutboundCall:
     legs: frozenset[LegId] = frozenset()
     seated: bool = False
     """Whether the operator's seat is taken by it, and to be given back."""
+    bridged: bool = False
     answered: bool = False
     outcome: str = "operator left"
 
@@ -222,20 +223,46 @@ class OutboundCalls:
                     if call in self.calls and found.is_gone(leg):
                         effects += self._gone(self.calls[call], leg, 0)
                 continue
-            together = found.bridges.get(ids.bridge_of(call), frozenset())
+            together = found.members(call)
             if {operator, outside} <= together:
                 taken = self._acd.adopt_talking(left.agent, call)
-                legs = frozenset({operator, outside})
                 self.calls[call] = OutboundCall(
-                    *(call, left.agent, left.number, Step.TALKING, legs),
+                    *(call, left.agent, left.number, Step.TALKING, frozenset({operator, outside})),
                     seated=True,
+                    bridged=True,
                     answered=True,
                 )
                 effects += taken
             else:
-                # Whose phone is left is hung up with all that belongs to no call.
-                effects += _ended(call, left.agent, CUT_OFF, answered=left.answered)
+                effects += self._taken_down(call, left, found)
+        for call in sorted({ids.call_of(leg) for leg in found.legs} - self.calls.keys()):
+            # One whose beginning is on no record: the crash undid it.
+            there = found.legs.get(ids.caller_leg(call))
+            at_desk = there is not None and there.at_desk
+            bridged = at_desk and ids.bridge_of(call) in found.bridges
+            if bridged or ids.outside_leg(call) in found.legs:
+                effects += self._taken_down(call, None, found)
         return effects
+
+    def _taken_down(self, call: CallId, left: Left | None, found: AsteriskFound) -> list[Wanted]:
+        """A call that broke while no engine was there: who is left is hung up."""
+        ours = ids.caller_leg(call), ids.outside_leg(call)
+        legs = frozenset(leg for leg in ours if leg in found.legs)
+        known = left or Left("", "")
+        seat = self._acd.seats.get(known.agent)
+        taken_down = OutboundCall(
+            *(call, known.agent, known.number, Step.ENDING, legs),
+            seated=seat is not None and seat.call == call,
+            bridged=ids.bridge_of(call) in found.bridges,
+            answered=known.answered,
+            outcome=CUT_OFF,
+        )
+        if not legs:
+            # A bridge that is empty is cleared away with all that belongs to nobody.
+            return _ended(call, known.agent, CUT_OFF, answered=known.answered)
+        self.calls[call] = taken_down
+        hung_up: list[Wanted] = [HangUp(leg) for leg in sorted(legs)]
+        return [*hung_up, ArmTimer(_timer(call), RELEASED_WITHIN)]
 
     # what is told
 
@@ -286,7 +313,9 @@ class OutboundCalls:
 
     def _ring(self, call: OutboundCall) -> list[Wanted]:
         outside, bridge = ids.outside_leg(call.id), ids.bridge_of(call.id)
-        self.calls[call.id] = replace(call, step=Step.RINGING, legs=call.legs | {outside})
+        self.calls[call.id] = replace(
+            call, step=Step.RINGING, legs=call.legs | {outside}, bridged=True
+        )
         return [
             Originate(
                 call=call.id,
@@ -340,7 +369,7 @@ class OutboundCalls:
         )
         return [
             CancelTimer(_timer(call.id)),
-            *([] if call.step is Step.ARRIVING else [DestroyBridge(ids.bridge_of(call.id))]),
+            *([DestroyBridge(ids.bridge_of(call.id))] if call.bridged else []),
             *_ended(call.id, call.agent, call.outcome, answered=call.answered),
             *released,
         ]
@@ -355,6 +384,8 @@ def is_allowed(number: str, role: OutboundRole) -> bool:
 
 
 def _ended(call: CallId, agent: str, outcome: str, *, answered: bool) -> list[Wanted]:
+    if not agent:
+        return []  # nothing is on record that could end
     data: dict[str, JSON] = {"agent": agent, "outcome": outcome, "answered": answered}
     return [Record(call, FactKind.OUTBOUND_ENDED, data), Forget(call)]
 

@@ -15,6 +15,8 @@ from ess_pbx.domain.config import (
     Neighbour,
     OpenPeriod,
     Operator,
+    Outbound,
+    OutboundRole,
     Policy,
     Queue,
     QueueKey,
@@ -68,6 +70,11 @@ def a_centre(
         surge=Surge(
             ask_own_need="inform" if searches else "wait",
             feed=EarthquakeFeed(region=Region(latitude=-6.0, longitude=106.0)),
+        ),
+        outbound=Outbound(
+            trunk="telco",
+            operator=OutboundRole(allow=("108",), per_day=3),
+            supervisor=OutboundRole(allow=("+62254*",), per_day=2),
         ),
         queues=(
             Queue(id="umum", name="Umum", strategy="ring-all" if rings_all else "longest-idle"),

@@ -15,6 +15,7 @@ from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.config import Centre, Outbound, OutboundRole
 from ess_pbx.domain.effects import (
     Answer,
+    DestroyBridge,
     EngineEffect,
     Forget,
     HangUp,
@@ -279,8 +280,23 @@ def test_of_a_call_that_broke_meanwhile_nothing_is_left(legs: tuple[LegId, ...])
     after.day(DAY)
     effects = found(after, *legs)
     assert [each.leg for each in of(effects, HangUp)] == list(legs)
+    for leg in legs:
+        effects = after.feed(LegGone(OUT, leg, 16))
+    assert of(effects, DestroyBridge) == [DestroyBridge(bridge_of(OUT))]
     assert after.told(FactKind.OUTBOUND_ENDED)[0]["outcome"] == "cut off"
     assert after.core.outbound.left == []
+    assert after.core.outbound.calls == {}
+    assert state(after) is not AgentState.TALKING
+
+
+def test_of_a_call_whose_beginning_is_on_no_record_nothing_is_left() -> None:
+    after = Desk()
+    effects = found(after, LEG, OUTSIDE)
+    assert {each.leg for each in of(effects, HangUp)} == {LEG, OUTSIDE}
+    after.feed(LegGone(OUT, LEG, 16))
+    effects = after.feed(LegGone(OUT, OUTSIDE, 16))
+    assert of(effects, DestroyBridge) == [DestroyBridge(bridge_of(OUT))]
+    assert after.told(FactKind.OUTBOUND_ENDED) == []
     assert after.core.outbound.calls == {}
 
 
