@@ -317,9 +317,9 @@ class CallCentre:
         meanwhile goes before others. What one call has wrong costs that call its adoption alone:
         its caller is offered again.
         """
-        with self.acd.taken_over():
+        with self.acd.holding():
             self._take_over(found, now, effects)
-        self._follow(self.acd.serve(), now, effects)
+        self._follow(self.acd.serve(now), now, effects)
         self._remember(effects, now)
         effects += self._desk.clock(self.calls, self.kept.live, found.wall)
 
@@ -482,7 +482,7 @@ class CallCentre:
         talks |= self.outbound.talkers
         if not self._taken_over:
             self._taken_over = True
-            self.call_backs.skip_torn_off()
+            self.call_backs.skip_torn_off(found.wall)
             talking = [seat for seat in self.acd.seats.values() if seat.state is AgentState.TALKING]
             for seat in talking:
                 call = seat.call
@@ -522,7 +522,7 @@ class CallCentre:
             made = any(isinstance(each, CreateBridge) for each in wanted)
             # One that was asked for on a line that broke may never have been made.
             bridged = made or call.bridge in found.bridges
-            call = self.calls[name] = replace(call, bridged=bridged)
+            call = self.calls[name] = structs.replace(call, bridged=bridged)
             done += wanted
             for event in events:
                 if name in self.calls:
