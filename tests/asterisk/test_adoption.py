@@ -78,12 +78,12 @@ async def test_who_is_in_the_menu_hears_it_again_and_can_choose(
 async def test_who_was_claimed_but_not_answered_is_answered_at_once(
     given_centre: GivenCentre, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    story = await given_centre(first_menu=None, on_duty=("1001",))
+    story = await given_centre(on_duty=("1001",))
     executor = story.engine.dispatcher.executor
     # As when it is killed between the claim and all that follows.
     monkeypatch.setattr(executor, "carry_out", lambda _: None)
     caller = await story.when_caller_dials()
-    await story.assert_fact(FactKind.QUEUED)
+    await story.assert_fact(FactKind.CALL_ARRIVED)
     await story.when_the_engine_stops()
 
     await story.when_the_engine_is_back()
