@@ -469,7 +469,7 @@ def missed(call: Call, kept: KeptCall | None, found: AsteriskFound) -> Iterator[
     if caller in call.legs and found.is_gone(caller):
         if kept is not None and kept.arrived < found.started:
             yield Stopping(call.id, ASTERISK_LOST)
-        yield LegGone(call.id, caller, UNKNOWN_CAUSE)
+        yield LegGone(call.id, caller, found.causes.get(call.id, UNKNOWN_CAUSE))
     elif kept is not None and not kept.answered and _has_answered(caller, found):
         yield LegAnswered(call.id, caller)
     for leg in call.legs:

@@ -24,7 +24,9 @@ WATCHED_ANEW = frozenset(
         "shift-short",
         "roster",
         "web",
+        "neighbour",
         "recording-not-sealed",
+        "disk",
         "recording-failed",
     }
 )
