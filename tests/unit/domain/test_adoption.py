@@ -374,6 +374,15 @@ def test_what_was_said_into_the_bridge_is_no_prompt_to_who_is_taken_out_of_it() 
     assert StartMusic(CALLER) in new.effects
 
 
+def test_what_the_caller_hears_is_looked_for_whatever_was_announced_after_it() -> None:
+    new = Takeover(given.waiting())
+    kept = new.core.kept.calls[CALL]
+    assert kept.playing is not None
+    kept.recent = []
+
+    assert kept.playing in new.core.sounds()
+
+
 @pytest.mark.parametrize("config", [CENTRE, NO_MENU])
 def test_who_was_claimed_but_not_answered_is_answered_before_anything_is_played(
     config: Centre,
