@@ -11,7 +11,17 @@ from typing import IO
 
 from ess_pbx.asterisk.render import AsteriskFolders, prompts_folder, render
 from ess_pbx.asterisk.server import AsteriskServer, require_free_ports
-from ess_pbx.domain import calling_back, comfort, desks, ivr, pranks, silence, transfer, waiting
+from ess_pbx.domain import (
+    calling_back,
+    comfort,
+    desks,
+    introduction,
+    ivr,
+    pranks,
+    silence,
+    transfer_codes,
+    waiting,
+)
 from ess_pbx.domain.config import Centre, Choice, Classification
 from ess_pbx.domain.facts import Fact
 from ess_pbx.engine import fallback
@@ -138,7 +148,8 @@ def spoken_prompts(centre: Centre) -> Iterator[str]:
     yield from (waiting.WAIT_PROMPT, waiting.NO_OPERATOR_PROMPT)
     yield from comfort.spoken(centre)
     yield from (rung.prompt for rung in centre.policy.ladder if rung.prompt is not None)
-    yield from (transfer.HOLD_PROMPT, transfer.FAILED_PROMPT, FALLBACK_PROMPT)
+    yield from (*transfer_codes.PROMPTS, FALLBACK_PROMPT)
+    yield from introduction.spoken(centre)
     yield from (*desks.PROMPTS, desks.APOLOGY_PROMPT)
     yield from (each.prompt for each in centre.policy.break_reasons if each.prompt)
     yield pranks.MARKED_PROMPT

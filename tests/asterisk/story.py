@@ -192,7 +192,7 @@ class Story:
         scenario: AgencyScenario = "uas-agency-ring-answer",
         answer_after: float | None = 0.2,
     ) -> SippAgency:
-        contact = self.centre.agencies[0].contact
+        contact = self.centre.agencies[0].ways[0].sip or ""
         self.agency = SippAgency(
             self.folder / "agency",
             [self.agency_line],

@@ -21,6 +21,7 @@ from ess_pbx.domain.effects import (
     Originate,
     Part,
     PlayPrompt,
+    PlaySpeech,
     PlayTone,
     Role,
     StartMusic,
@@ -99,6 +100,8 @@ class VirtualAsterisk:
                     self.playback_over(playback)
             case PlayPrompt(target, _, playback):
                 self._play(target, playback)
+            case PlaySpeech(leg, playback):
+                self._play(leg, playback)
             case PlayTone(bridge, playback):
                 self.tones.add(playback)
                 self._play(bridge, playback)

@@ -15,7 +15,9 @@ from ess_pbx.domain.events import (
     KeyPressed,
     LegAnswered,
     LegGone,
+    LegHeld,
     LegRang,
+    LegUnheld,
     PhoneLost,
     PhoneReachable,
     PlaybackBegan,
@@ -35,6 +37,8 @@ EVENTS = (
     "ChannelDestroyed",
     "ChannelHangupRequest",
     "StasisEnd",
+    "ChannelHold",
+    "ChannelUnhold",
     "ChannelDtmfReceived",
     "ChannelTalkingStarted",
     "ChannelTalkingFinished",
@@ -104,6 +108,10 @@ class Translator:
                 # Asterisk sends ChannelDestroyed only for the channels that were originated.
                 cause = self._causes.pop(channel.id, UNKNOWN_CAUSE)
                 return [LegGone(call_of(channel.id), LegId(channel.id), cause)]
+            case models.ChannelHold(channel=channel):
+                return [LegHeld(call_of(channel.id), LegId(channel.id))]
+            case models.ChannelUnhold(channel=channel):
+                return [LegUnheld(call_of(channel.id), LegId(channel.id))]
             case models.ChannelDtmfReceived(channel=channel, digit=digit):
                 return [KeyPressed(call_of(channel.id), LegId(channel.id), digit)]
             case models.ChannelTalkingStarted(channel=channel) if is_caller(channel.id):

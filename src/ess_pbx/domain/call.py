@@ -6,7 +6,7 @@ does; ``transitions`` puts them into one table and decides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from ess_pbx.domain import ids
 from ess_pbx.domain.config import Agency, Centre
-from ess_pbx.domain.effects import Effect, Reach, Record, Role
+from ess_pbx.domain.effects import Effect, HangUp, Join, Part, Reach, Record, Role
 from ess_pbx.domain.facts import JSON, FactKind
 from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId
 
@@ -33,6 +33,10 @@ class Phase(StrEnum):
     RETURNING = "returning"
     """The consult failed; the operator hears why, then has the caller back."""
     CONFERENCE = "conference"
+    HELD = "held"
+    """The operator has put the caller on hold: they hear music."""
+    BLIND_RINGING = "blind-ringing"
+    """The operator is gone, and an agency's phone rings for the caller."""
     HANDED_OVER = "handed-over"
     """Caller and agency go on without the operator."""
     CALLING_OPERATOR = "calling-operator"
@@ -94,12 +98,41 @@ class OperatorSide:
     leg: LegId
 
 
-@dataclass(frozen=True, slots=True)
-class AgencySide:
-    """An agency and the leg to it."""
+class Standing(StrEnum):
+    """Where somebody is whom an operator brings in."""
 
-    agency: Agency
+    RINGING = "ringing"
+    INTRODUCED = "introduced"
+    """They answered, and hear in a few words what it is."""
+    CONSULTED = "consulted"
+    """They speak with the operator, apart from the caller."""
+    JOINED = "joined"
+    """They speak with the caller."""
+    HELD = "held"
+    """They wait with music."""
+    CALLED = "called"
+    """Their phone rings, and they join the caller when they answer."""
+
+
+ON_THE_LINE = frozenset({Standing.CONSULTED, Standing.JOINED, Standing.HELD})
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """An agency, a colleague or a supervisor whom an operator brings in, and the leg to them."""
+
+    name: str
+    """An agency's id or an operator's extension."""
     leg: LegId
+    agency: Agency | None = None
+    """None for a colleague or supervisor."""
+    contact: int = 0
+    """Which of the agency's contacts, from 0."""
+    seat: str = ""
+    """The operator whose own phone it is, and whom the queue passes by meanwhile."""
+    standing: Standing = Standing.RINGING
+    since: float = 0.0
+    """When they came to the caller, or were left alone with them (monotonic seconds)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +209,17 @@ class Call:
     offers: tuple[OperatorSide, ...] = ()
     """Operators whose phones ring for the call: one, or all at once."""
     operator: OperatorSide | None = None
-    agency: AgencySide | None = None
-    overflows: tuple[AgencySide, ...] = ()
+    parties: tuple[Party, ...] = ()
+    """Whom the operator has brought in or rings, in order; each has a leg of its own."""
+    rooms: dict[LegId, BridgeId] = field(default_factory=dict)
+    """Which bridge each leg is in; one that is in none is alone."""
+    on_music: frozenset[LegId] = frozenset()
+    """Parties who hear waiting music."""
+    introducing: tuple[PlaybackId, ...] = ()
+    """What is still being said to an agency that answered."""
+    aside_made: bool = False
+    """Whether the bridge for consults exists."""
+    overflows: tuple[Party, ...] = ()
     """Agencies whose phones ring for a caller who waits for operators too."""
     announcements: tuple[str, ...] = ()
     """Prompts the caller has still to hear."""
@@ -203,8 +245,27 @@ class Call:
 
     @property
     def bridge(self) -> BridgeId:
-        """The call's bridge."""
+        """Where the caller speaks with people."""
         return ids.bridge_of(self.id)
+
+    @property
+    def aside(self) -> BridgeId:
+        """Where operator and agency speak without the caller."""
+        return ids.aside_of(self.id)
+
+    @property
+    def agency(self) -> Party | None:
+        """Whom the operator consulted last."""
+        asked = [each for each in self.parties if each.standing is not Standing.CALLED]
+        return asked[-1] if asked else None
+
+    def party_on(self, leg: LegId) -> Party | None:
+        """The party of this leg."""
+        return next((each for each in self.parties if each.leg == leg), None)
+
+    def standing(self, *standings: Standing) -> tuple[Party, ...]:
+        """The parties who stand so."""
+        return tuple(each for each in self.parties if each.standing in standings)
 
 
 class Places(Protocol):
@@ -213,13 +274,27 @@ class Places(Protocol):
     def position(self, call: CallId, /) -> int | None:
         """Which of its queue's waiting calls this is, from 1; None when it does not wait."""
 
+    def is_free(self, agent: str, /) -> bool:
+        """Whether an operator is there and has no call."""
+
+    def free_supervisors(self) -> Sequence[str]:
+        """Supervisors whose phones can be rung now."""
+
 
 class NoPlaces:
-    """A queue in which nobody waits."""
+    """A queue in which nobody waits, and nobody sits."""
 
     def position(self, _: CallId, /) -> int | None:
         """None, whoever asks."""
         return None
+
+    def is_free(self, _: str, /) -> bool:
+        """Nobody is."""
+        return False
+
+    def free_supervisors(self) -> Sequence[str]:
+        """There are none."""
+        return ()
 
 
 class Turn:
@@ -235,6 +310,7 @@ class Turn:
         holiday: bool = False,
         queue: Places | None = None,
         hurry: float = 1.0,
+        district: Callable[[], str] = str,
     ) -> None:
         self.call = call
         self.now = now
@@ -247,6 +323,8 @@ class Turn:
         """The queue as it was before this turn."""
         self.hurry = hurry
         """The ladder comes so many times as early; 1 as the policy says."""
+        self.district = district
+        """The kecamatan in the report of this call; empty when there is none."""
         self.effects: list[Effect] = []
 
     def set(self, **changes: Any) -> None:
@@ -261,6 +339,25 @@ class Turn:
         """Write a fact of this call into the journal."""
         self.do(Record(self.call.id, kind, data))
 
+    def join(self, room: BridgeId, *legs: LegId) -> None:
+        """Put legs into a bridge, from wherever they are."""
+        self.do(Join(room, legs))
+        self.set(rooms={**self.call.rooms, **dict.fromkeys(legs, room)})
+
+    def part(self, leg: LegId) -> None:
+        """Take a leg out of the bridge that it is in, if it is in one."""
+        rooms = dict(self.call.rooms)
+        room = rooms.pop(leg, None)
+        if room is not None:
+            self.do(Part(room, leg))
+            self.set(rooms=rooms)
+
+    def hang_up(self, leg: LegId) -> None:
+        """End a leg, which leaves its bridge by that."""
+        rooms = {each: room for each, room in self.call.rooms.items() if each != leg}
+        self.do(HangUp(leg))
+        self.set(rooms=rooms, on_music=self.call.on_music - {leg})
+
     def add_leg(self, leg: LegId, role: Role, party: str) -> None:
         """Count a leg as the call's, before Asterisk is asked to make it."""
         self.set(legs={**self.call.legs, leg: Leg(role, party)}, made_legs=self.call.made_legs + 1)
@@ -270,7 +367,8 @@ class Turn:
         legs = dict(self.call.legs)
         gone = legs.pop(leg, None)
         if gone is not None:
-            self.set(legs=legs)
+            rooms = {each: room for each, room in self.call.rooms.items() if each != leg}
+            self.set(legs=legs, rooms=rooms, on_music=self.call.on_music - {leg})
             self.record(FactKind.LEG_ENDED, leg=leg, role=gone.role, party=gone.party, cause=cause)
 
     def new_playback(self) -> PlaybackId:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from ess_pbx.domain import pranks
 from ess_pbx.domain.acd import Acd, Decision
@@ -32,6 +33,7 @@ from ess_pbx.domain.config import Centre
 from ess_pbx.domain.desks import Desks
 from ess_pbx.domain.effects import (
     Ask,
+    Borrow,
     EngineEffect,
     Forget,
     Illegal,
@@ -249,13 +251,21 @@ class CallCentre:
             holiday=local is not None and self.roster.is_holiday(local.date()),
             queue=self.acd,
             hurry=self._hurry,
+            district=partial(self.incidents.district, event.call),
         )
         seen = self._desk.saw(call, after, event, self.calls, now, self.wall(now))
         self.calls[event.call] = after
         missing: list[Decision] = []
         for effect in wanted:
             match effect:
-                case JoinQueue() | LeaveQueue() | OfferTaken() | OfferMissed() | ReleaseAgent():
+                case (
+                    JoinQueue()
+                    | LeaveQueue()
+                    | OfferTaken()
+                    | OfferMissed()
+                    | ReleaseAgent()
+                    | Borrow()
+                ):
                     decisions = self.acd.apply(effect, now)
                     # An offer rings at once. That nobody is there changes what the caller hears,
                     # which this turn may have begun: it is told after it.

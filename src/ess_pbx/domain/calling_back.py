@@ -15,7 +15,6 @@ from ess_pbx.domain.effects import (
     CancelTimer,
     CreateBridge,
     HangUp,
-    Join,
     OfferMissed,
     OfferTaken,
     Originate,
@@ -113,7 +112,9 @@ def operator_answered(turn: Turn, event: LegAnswered) -> None:
         CancelTimer(ringing.ring_timer(call.id, offered.leg)),
         ArmTimer(timer(call.id, "callback"), ring),
         CreateBridge(call.bridge),
-        Join(call.bridge, (offered.leg,)),
+    )
+    turn.join(call.bridge, offered.leg)
+    turn.do(
         PlayTone(call.bridge, tone, "ring"),
         OfferTaken(call.id, offered.agent),
     )
@@ -154,7 +155,7 @@ def caller_answered(turn: Turn, event: LegAnswered) -> None:
         return
     turn.do(CancelTimer(timer(call.id, "callback")))
     stop_operator_sound(turn)
-    turn.do(Join(call.bridge, (call.caller,)))
+    turn.join(call.bridge, call.caller)
     turn.set(phase=Phase.TALKING, dialled="")
     turn.record(FactKind.CALL_ANSWERED)
 

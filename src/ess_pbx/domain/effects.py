@@ -22,6 +22,8 @@ class Role(StrEnum):
     CALLER = "caller"
     OPERATOR = "operator"
     AGENCY = "agency"
+    COLLEAGUE = "colleague"
+    """Another operator, or a supervisor, whom the operator of the call brings in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,8 @@ class HangUp:
 class Originate:
     """Ring a phone.
 
-    ``address`` is an operator's extension, an agency's SIP URI, or the number (E.164) of a caller
-    who is called back.
+    ``address`` is an operator's extension, an agency's SIP URI, or a number: of a caller who is
+    called back (E.164), or an agency's on ``trunk``.
     """
 
     call: CallId
@@ -56,7 +58,10 @@ class Originate:
     timeout: float
     """Seconds after which Asterisk itself gives up; the core's own timer is shorter."""
     trunk: str = ""
-    """The trunk that a caller's own call came by; the call back goes out through it."""
+    """The trunk that a caller's own call came by, through which the call back goes out; or the one
+    of an agency's number."""
+    answers_itself: bool = False
+    """Whether the phone is asked to pick up by itself, as a headset's is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,16 @@ class PlayPrompt:
     in_bridge: bool
     playback: PlaybackId
     prompt: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaySpeech:
+    """Say a text that no catalogue can hold, such as a place, to a leg."""
+
+    target: LegId
+    playback: PlaybackId
+    text: str
     language: str
 
 
@@ -249,6 +264,17 @@ class ReleaseAgent:
 
 
 @dataclass(frozen=True, slots=True)
+class Borrow:
+    """An idle operator is rung beside the queue, by a colleague; ``ReleaseAgent`` gives them back.
+
+    No offer: nothing counts against who does not answer.
+    """
+
+    call: CallId
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """What an operator asks of the centre on the keys of their phone; it never leaves the core."""
 
@@ -264,12 +290,13 @@ AsteriskEffect: TypeAlias = (
     | Part
     | DestroyBridge
     | PlayPrompt
+    | PlaySpeech
     | PlayTone
     | StopPlayback
     | StartMusic
     | StopMusic
 )
-QueueEffect: TypeAlias = JoinQueue | LeaveQueue | OfferTaken | OfferMissed | ReleaseAgent
+QueueEffect: TypeAlias = JoinQueue | LeaveQueue | OfferTaken | OfferMissed | ReleaseAgent | Borrow
 EngineEffect: TypeAlias = (
     AsteriskEffect | ArmTimer | CancelTimer | Record | Forget | Illegal | Refused | CheckPin
 )

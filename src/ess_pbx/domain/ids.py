@@ -43,8 +43,13 @@ def agency_leg(call: CallId, number: int) -> LegId:
 
 
 def bridge_of(call: CallId) -> BridgeId:
-    """The one bridge of a call; who is not to be heard is taken out of it."""
+    """Where a caller speaks with people; who is not to be heard is taken out of it."""
     return BridgeId(f"{call}{_MARK}br")
+
+
+def aside_of(call: CallId) -> BridgeId:
+    """Where an operator consults somebody, while the caller waits or speaks with others."""
+    return BridgeId(f"{call}{_MARK}as")
 
 
 def playback(call: CallId, number: int) -> PlaybackId:

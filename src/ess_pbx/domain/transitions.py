@@ -14,12 +14,14 @@ from ess_pbx.domain import (
     calling_back,
     ending,
     hearing,
+    holding,
     ivr,
     ladder,
     ringing,
     silence,
     talking,
     transfer,
+    transfer_codes,
     waiting,
 )
 from ess_pbx.domain.call import Call, Phase, Places, Turn
@@ -35,7 +37,9 @@ from ess_pbx.domain.events import (
     KeyPressed,
     LegAnswered,
     LegGone,
+    LegHeld,
     LegRang,
+    LegUnheld,
     OfferMade,
     OfferWithdrawn,
     OperatorsMissing,
@@ -80,7 +84,9 @@ _HUMANS = rules(
     on(Arrived, illegal),
     on(LegRang, ignored),
     on(LegAnswered, ending.hang_up_stranger),
-    on(LegGone, talking.gone),
+    on(LegGone, transfer.gone),
+    on(LegHeld, ignored),
+    on(LegUnheld, ignored),
     on(KeyPressed, ignored),
     on(SpeechBegan, silence.began),
     on(SpeechEnded, silence.ended),
@@ -104,7 +110,16 @@ _CALLING_BACK = _HUMANS | rules(
 )
 """What holds until whoever is called back has answered."""
 
-_CONSULT = _HUMANS | rules(on(PlaybackEnded, hearing.ended))
+_TRANSFER = _HUMANS | rules(
+    on(LegRang, transfer.rang),
+    on(LegAnswered, transfer.answered),
+    on(LegHeld, holding.phone_holds),
+    on(LegUnheld, holding.phone_takes_back),
+    on(KeyPressed, transfer_codes.key),
+    on(PlaybackEnded, transfer.playback_ended),
+    on(TimerFired, transfer.timer_fired),
+)
+"""What holds where the operator has the caller, or has brought others in."""
 
 TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
     Phase.ARRIVING: rules(*(on(event, illegal) for event in CALL_EVENTS))
@@ -118,6 +133,8 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
         on(LegRang, waiting.rang),
         on(LegAnswered, waiting.answered),
         on(LegGone, waiting.gone),
+        on(LegHeld, ignored),
+        on(LegUnheld, ignored),
         on(KeyPressed, ivr.key),
         on(SpeechBegan, silence.began),
         on(SpeechEnded, silence.ended),
@@ -137,6 +154,8 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
         on(LegRang, waiting.rang),
         on(LegAnswered, waiting.answered),
         on(LegGone, waiting.gone),
+        on(LegHeld, ignored),
+        on(LegUnheld, ignored),
         on(KeyPressed, waiting.key),
         on(SpeechBegan, silence.began),
         on(SpeechEnded, silence.ended),
@@ -151,31 +170,14 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
         on(CallBackDue, illegal),
         on(CallBackWithdrawn, ignored),
     ),
-    Phase.TALKING: _HUMANS
-    | rules(
-        on(KeyPressed, talking.key),
-        on(PlaybackEnded, silence.asked),
-        on(TimerFired, silence.talking_timer),
-    ),
-    Phase.CONSULT_RINGING: _CONSULT
-    | rules(
-        on(LegRang, transfer.rang),
-        on(LegAnswered, transfer.answered),
-        on(LegGone, transfer.ringing_gone),
-        on(KeyPressed, transfer.ringing_key),
-        on(TimerFired, transfer.ringing_timer),
-    ),
-    Phase.CONSULT: _CONSULT
-    | rules(on(LegGone, transfer.consult_gone), on(KeyPressed, transfer.consult_key)),
-    Phase.RETURNING: _CONSULT
-    | rules(
-        on(LegGone, transfer.returning_gone),
-        on(PlaybackEnded, transfer.returning_playback_ended),
-        on(TimerFired, transfer.returning_timer),
-    ),
-    Phase.CONFERENCE: _HUMANS
-    | rules(on(LegGone, transfer.conference_gone), on(KeyPressed, transfer.conference_key)),
-    Phase.HANDED_OVER: _HUMANS | rules(on(LegGone, talking.handed_over_gone)),
+    Phase.TALKING: _TRANSFER | rules(on(KeyPressed, talking.key)),
+    Phase.CONSULT_RINGING: _TRANSFER,
+    Phase.CONSULT: _TRANSFER,
+    Phase.RETURNING: _TRANSFER,
+    Phase.CONFERENCE: _TRANSFER,
+    Phase.HELD: _TRANSFER,
+    Phase.BLIND_RINGING: _TRANSFER,
+    Phase.HANDED_OVER: _TRANSFER,
     Phase.CALLING_OPERATOR: _CALLING_BACK
     | rules(
         on(LegAnswered, calling_back.operator_answered),
@@ -218,12 +220,16 @@ def decide(
     holiday: bool = False,
     queue: Places | None = None,
     hurry: float = 1.0,
+    district: Callable[[], str] = str,
 ) -> tuple[Call, list[Effect]]:
     """What becomes of a call by an event at ``now`` (monotonic seconds), and what is to be done.
 
     ``local`` is the centre's time of day, on a ``holiday`` or not, for opening hours; ``queue``
-    knows the call's place, and the ladder comes ``hurry`` times as early as the policy says.
+    knows the call's place, and the ladder comes ``hurry`` times as early as the policy says;
+    ``district`` finds where the call's report says that it happens.
     """
-    turn = Turn(call, now, centre, local, holiday=holiday, queue=queue, hurry=hurry)
+    turn = Turn(
+        call, now, centre, local, holiday=holiday, queue=queue, hurry=hurry, district=district
+    )
     TABLE[call.phase][type(event)](turn, event)
     return turn.call, turn.effects

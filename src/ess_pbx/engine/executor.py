@@ -25,6 +25,7 @@ from ess_pbx.domain.effects import (
     Originate,
     Part,
     PlayPrompt,
+    PlaySpeech,
     PlayTone,
     Role,
     StartMusic,
@@ -32,8 +33,8 @@ from ess_pbx.domain.effects import (
     StopPlayback,
 )
 from ess_pbx.domain.events import CallEvent, LegGone, PlaybackEnded
-from ess_pbx.domain.ids import CallId, call_of, is_call_back
-from ess_pbx.errors import AriRefusedError, AriTimeoutError
+from ess_pbx.domain.ids import CallId, PlaybackId, call_of, is_call_back
+from ess_pbx.errors import AriRefusedError, AriTimeoutError, PromptError, RuntimeMissingError
 
 APP = "ess-pbx"
 """The Stasis application; the dialplan offers calls to it by this name."""
@@ -47,6 +48,13 @@ DEAD_LEG_CAUSE = 20
 
 CALL_BACK_HEADER = {"PJSIP_HEADER(add,Priority)": "psap-callback"}
 """RFC 7090: by this header networks and phones let a call back from an emergency centre through."""
+
+AUTO_ANSWER = {
+    "PJSIP_HEADER(add,Call-Info)": "<sip:ess-pbx>;answer-after=0",
+    "PJSIP_HEADER(add,Alert-Info)": "<http://ess-pbx.invalid>;info=alert-autoanswer",
+}
+"""How phones are asked to pick up by themselves. There is no standard for it: some obey
+``answer-after``, others ``info=alert-autoanswer``."""
 
 CALL_VARIABLE = "ESS_CALL"
 """Channel variable by which the dialplan names the recording of who is called back."""
@@ -79,17 +87,21 @@ class Executor:
         feed: Callable[[CallEvent], None],
         language: Callable[[CallId], str] = lambda _: "",
         identities: Mapping[str, str] | None = None,
+        spoken: Callable[[str, str], Path] | None = None,
     ) -> None:
         """``prompts`` is the built catalogue.
 
         ``language`` says, for a call, which language stands in for one that lacks a prompt;
-        ``identities`` are the numbers that calls out through each trunk show, by its id.
+        ``identities`` are the numbers that calls out through each trunk show, by its id;
+        ``spoken`` gives the sound of a text in a language, without its ending, from any thread.
         """
         self._sender = sender
         self._prompts = prompts
         self._language = language
         self._identities = dict(identities or {})
         self._feed = feed
+        self._spoken = spoken
+        self._speaking: dict[PlaybackId, asyncio.Future[None]] = {}
         self._log = structlog.get_logger(__name__)
         self.requests = 0
         self.failures = 0
@@ -97,12 +109,38 @@ class Executor:
 
     def carry_out(self, effect: AsteriskEffect) -> None:
         """Send the effect's request; its failure comes back through ``feed``."""
+        if isinstance(effect, PlaySpeech):
+            speaking = asyncio.ensure_future(self._speak(effect))
+            self._speaking[effect.playback] = speaking
+            return
         method, uri, query = self.request(effect)
         self.requests += 1
         body: object = None
         if isinstance(effect, Originate) and effect.role is Role.CALLER:
             body = {"variables": {**CALL_BACK_HEADER, CALL_VARIABLE: effect.call}}
+        elif isinstance(effect, Originate) and effect.answers_itself:
+            body = {"variables": dict(AUTO_ANSWER)}
+        elif isinstance(effect, StopPlayback) and effect.playback in self._speaking:
+            self._speaking.pop(effect.playback).cancel()
         future = self._sender.send(method, uri, query=query, body=body)
+        future.add_done_callback(partial(self._done, effect))
+
+    async def _speak(self, effect: PlaySpeech) -> None:
+        """Make the sound, which may take a moment, and play it; without it the call goes on."""
+        playback = effect.playback
+        try:
+            if self._spoken is None:
+                raise PromptError("nothing to speak with; expected a synthesiser")
+            sound = await asyncio.to_thread(self._spoken, effect.text, effect.language)
+        except (PromptError, RuntimeMissingError, OSError) as error:
+            self._log.warning("speech.failed", error=str(error))
+            self._feed(PlaybackEnded(call_of(playback), playback))
+            return
+        finally:
+            self._speaking.pop(playback, None)
+        method, uri, query = self.request(effect)
+        self.requests += 1
+        future = self._sender.send(method, uri, query={**query, "media": f"sound:{sound}"})
         future.add_done_callback(partial(self._done, effect))
 
     def request(self, effect: AsteriskEffect) -> Request:
@@ -127,6 +165,8 @@ class Executor:
                 kind = "bridges" if in_bridge else "channels"
                 media = f"sound:{self._sound(call_of(playback), language, prompt)}"
                 return "POST", f"{kind}/{target}/play/{playback}", {"media": media}
+            case PlaySpeech(leg, playback):
+                return "POST", f"channels/{leg}/play/{playback}", {}
             case PlayTone(bridge, playback, tone):
                 return "POST", f"bridges/{bridge}/play/{playback}", {"media": f"tone:{tone}"}
             case StopPlayback(playback):
@@ -139,7 +179,10 @@ class Executor:
     def _originate(self, effect: Originate) -> dict[str, str | int]:
         shown = f'"{effect.name}" <{effect.number or NO_NUMBER}>'
         match effect.role:
-            case Role.AGENCY:
+            case Role.AGENCY if effect.trunk:
+                endpoint = f"PJSIP/{effect.address}@{effect.trunk}"
+                shown = self._identities.get(effect.trunk, NO_NUMBER)
+            case Role.AGENCY if effect.address.startswith("sip:"):
                 endpoint = f"PJSIP/{AGENCY_ENDPOINT}/{effect.address}"
             case Role.CALLER:
                 # A trunk that is no more: any other is better than not to call back.
@@ -183,7 +226,7 @@ class Executor:
                 self._feed(LegGone(call, leg, DEAD_LEG_CAUSE))
             case HangUp(leg) if gone:
                 self._feed(LegGone(call_of(leg), leg, DEAD_LEG_CAUSE))
-            case PlayPrompt() | PlayTone():
+            case PlayPrompt() | PlaySpeech() | PlayTone():
                 self._feed(PlaybackEnded(call_of(effect.playback), effect.playback))
             case StopPlayback() | StopMusic() if refused:
                 return  # it ended by itself in the same moment

@@ -36,6 +36,7 @@ from ess_pbx.engine.recall import recall
 from ess_pbx.engine.reconcile import reconcile, talking_in
 from ess_pbx.engine.stream_watch import StreamWatch
 from ess_pbx.errors import AriError, AriRefusedError
+from ess_pbx.prompts.spoken import SpokenTexts
 from ess_pbx.settings.credentials import Credentials
 from ess_pbx.settings.entry import trunks_of
 from ess_pbx.settings.model import Settings
@@ -108,6 +109,7 @@ class Engine:
             self.dispatcher.feed,
             self._language,
             {trunk.id: trunk.identity for trunk in settings.trunks},
+            SpokenTexts(settings.folders.state / "spoken").file,
         )
         self.dispatcher.check_pin = PinCheck(settings.folders.state, self.dispatcher.feed).begin
         self._database = create_engine(settings.database.url)

@@ -33,23 +33,12 @@ class Asterisk(Protocol):
 
 
 def talking(calls: Iterable[Call]) -> dict[LegId, BridgeId]:
-    """The legs that are in their call's bridge now."""
+    """The legs that speak with somebody now, and the bridge that they are in."""
     heard: dict[LegId, BridgeId] = {}
     for call in calls:
-        agency = call.agency.leg if call.agency else None
-        operator = call.operator.leg if call.operator else None
-        match call.phase:
-            case Phase.TALKING:
-                legs = [call.caller, operator]
-            case Phase.CONSULT:
-                legs = [operator, agency]
-            case Phase.CONFERENCE:
-                legs = [call.caller, operator, agency]
-            case Phase.HANDED_OVER:
-                legs = [call.caller, agency]
-            case _:
-                legs = []
-        heard |= {leg: call.bridge for leg in legs if leg is not None}
+        if call.phase is not Phase.ENDED:
+            rooms = list(call.rooms.values())
+            heard |= {leg: room for leg, room in call.rooms.items() if rooms.count(room) > 1}
     return heard
 
 

@@ -198,7 +198,7 @@ def test_a_neighbour_who_answers_first_has_the_caller() -> None:
     story.answers(rung.leg)
 
     assert story.phase() is Phase.HANDED_OVER
-    assert story.call.agency == rung
+    assert story.agency == rung.leg
     assert Join(bridge_of(CALL), (CALLER, rung.leg)) in story.effects
     assert of(story.effects, HangUp) == [HangUp(offered.leg)]
     assert story.hears[CALL] == []
