@@ -231,6 +231,8 @@ class Call:
     music: bool = False
     operator_hears: PlaybackId | None = None
     """Tone or prompt that the operator hears alone during a consult."""
+    telling: tuple[PlaybackId, ...] = ()
+    """What is being said to the operator's leg alone, in whatever bridge it is."""
     dialled: str = ""
     """Keys of a feature code that the operator has begun."""
     greeted: bool = False

@@ -6,6 +6,7 @@ from ess_pbx.domain.call import Turn
 from ess_pbx.domain.effects import PlayPrompt, StartMusic, StopMusic, StopPlayback
 from ess_pbx.domain.events import PlaybackBegan, PlaybackEnded
 from ess_pbx.domain.facts import FactKind
+from ess_pbx.domain.ids import PlaybackId
 
 
 def announce(turn: Turn, *prompts: str) -> None:
@@ -64,7 +65,20 @@ def tell_operator(turn: Turn, prompt: str) -> None:
     operator = turn.call.operator
     if operator is not None:
         playback = turn.new_playback()
+        turn.set(telling=(*turn.call.telling, playback))
         turn.do(PlayPrompt(operator.leg, False, playback, prompt, turn.centre.language))
+
+
+def stop_telling(turn: Turn) -> None:
+    """The operator goes elsewhere, for which Asterisk would wait until all is said."""
+    # The last one first: whatever stops, the next one waiting begins.
+    turn.do(*(StopPlayback(each) for each in reversed(turn.call.telling)))
+    turn.set(telling=())
+
+
+def told(turn: Turn, playback: PlaybackId) -> None:
+    """Something was said to the operator."""
+    turn.set(telling=tuple(each for each in turn.call.telling if each != playback))
 
 
 def began(turn: Turn, event: PlaybackBegan) -> None:

@@ -63,6 +63,9 @@ def arrange(turn: Turn, *say: str) -> None:
     if call.aside in wanted.values() and not call.aside_made:
         turn.do(CreateBridge(call.aside))
         turn.set(aside_made=True)
+    operator = None if call.operator is None else call.operator.leg
+    if operator is not None and wanted.get(operator) != call.rooms.get(operator):
+        hearing.stop_telling(turn)
     for leg in call.rooms:
         if leg not in wanted:
             turn.part(leg)

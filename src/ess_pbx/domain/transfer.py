@@ -142,6 +142,7 @@ def timer_fired(turn: Turn, event: TimerFired) -> None:
 def playback_ended(turn: Turn, event: PlaybackEnded) -> None:
     """The operator knows why, an agency knows what it is, or the caller heard an announcement."""
     call = turn.call
+    hearing.told(turn, event.playback)
     if event.playback == call.operator_hears:
         turn.set(operator_hears=None)
         if call.phase is Phase.RETURNING:
@@ -227,7 +228,7 @@ def _let_operator_go(turn: Turn, operator: OperatorSide) -> None:
     if operator.leg in turn.call.legs:
         turn.hang_up(operator.leg)
     turn.do(ReleaseAgent(turn.call.id, operator.agent))
-    turn.set(operator=None, dialled="")
+    turn.set(operator=None, dialled="", telling=())
     turn.record(FactKind.OPERATOR_LEFT, agent=operator.agent)
 
 

@@ -31,7 +31,7 @@ def queue_call(turn: Turn, *prompts: str) -> None:
 
 def requeue(turn: Turn) -> None:
     """A caller who had a human lost them: back to the head of the queue, age kept."""
-    turn.set(operator=None, dialled="", lost_at=turn.now)
+    turn.set(operator=None, dialled="", telling=(), lost_at=turn.now)
     priority.raise_to(turn, priority.CUT_OFF, TOP_PRIORITY)
     begin(turn)
     hearing.announce(turn, WAIT_PROMPT)
