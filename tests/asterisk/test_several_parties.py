@@ -8,8 +8,12 @@ import pytest
 from msgspec.structs import replace
 
 from ess_pbx.demo.stage import HOST, operator_tone
+from ess_pbx.domain.commands import Asker, Via
 from ess_pbx.domain.config import Agency, Contact
 from ess_pbx.domain.facts import FactKind
+from ess_pbx.domain.incident import Fields
+from ess_pbx.domain.incidents import OpenReport
+from ess_pbx.installation import Installation
 from ess_pbx.phones import audio
 from ess_pbx.phones.listener import Listener
 from ess_pbx.phones.rtp import RtpParty, tone
@@ -22,6 +26,7 @@ pytestmark = pytest.mark.asterisk
 POLICE_TONE = 2050
 OPERATOR_TONE = operator_tone("1001")
 LOUD_MUSIC_DBOV = -45.0
+BY = Asker("1001", Via.API)
 
 
 async def falls_silent(listener: Listener, *hertz: int) -> None:
@@ -119,7 +124,7 @@ async def test_a_blind_transfer_goes_to_the_next_contact_when_the_first_is_busy(
     story.settings = replace(
         story.settings, centres=(replace(story.centre, agencies=(agency, *rest)),)
     )
-    story.installation = type(story.installation)(story.settings)
+    story.installation = Installation(story.settings)
     await story.given_it_runs()
     caller, operator = await story.given_talking()
 
@@ -151,7 +156,7 @@ async def test_the_phones_hold_button_gives_the_caller_music(given_centre: Given
     await story.assert_one_ending(caller)
 
 
-async def test_the_phones_transfer_button_is_refused_and_the_call_goes_on(
+async def test_the_phones_transfer_button_transfers_nothing_and_the_call_goes_on(
     given_centre: GivenCentre,
 ) -> None:
     story = await given_centre()
@@ -160,11 +165,64 @@ async def test_the_phones_transfer_button_is_refused_and_the_call_goes_on(
 
     await operator.transfer(f"sip:1002@{story.sip_address[0]}:{story.sip_address[1]}")
 
-    await until(lambda: operator.transfer_status >= 400, "the REFER is refused")
-    await story.assert_they_talk(caller, operator)
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(2.0)
     assert operator.ended_by is None
     assert [call.account for call in story.phones.calls] == ["1001"]
+    assert operator.transfer_status // 100 != 2
+    await story.assert_they_talk(caller, operator)
+    await operator.press("*0#")
+    await story.assert_fact(FactKind.HELD, how="code")
+    await caller.call.hang_up()
+    await story.assert_fact(FactKind.CALL_ENDED)
+
+
+async def test_a_phone_is_asked_to_answer_itself_and_shows_who_calls_and_why(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_centre(started=False)
+    operators = tuple(
+        replace(each, auto_answer=each.extension == "1001") for each in story.centre.operators
+    )
+    story.settings = replace(story.settings, centres=(replace(story.centre, operators=operators),))
+    story.installation = Installation(story.settings)
+    await story.given_it_runs()
+    caller, _ = await story.given_talking()
+
+    log = (story.folder / "phones" / "pjsua.log").read_text()
+    [invite] = [each for each in log.split("\n\n") if "INVITE sip:1001@" in each][:1]
+    assert "Call-Info: <sip:ess-pbx>;answer-after=0" in invite
+    assert "info=alert-autoanswer" in invite
+    assert f'From: "Kegawatan medis" <sip:{caller.number}@' in invite
+    await caller.call.hang_up()
+    await story.assert_one_ending(caller)
+
+
+async def test_an_agency_hears_what_it_is_and_where_before_the_operator_speaks_with_it(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_centre(started=False)
+    agencies = tuple(replace(each, introduction=True) for each in story.centre.agencies)
+    story.settings = replace(story.settings, centres=(replace(story.centre, agencies=agencies),))
+    story.installation = Installation(story.settings)
+    await story.given_it_runs()
+    lines = await story.given_agency()
+    caller, operator = await story.given_talking()
+    arrived = await story.assert_fact(FactKind.CALL_ARRIVED)
+    story.engine.dispatcher.feed(
+        OpenReport(BY, Fields(district="Sumur"), arrived.call, centre=story.centre.id)
+    )
+    await story.assert_fact(FactKind.REPORT_OPENED)
+
+    await operator.press("*119#")
+    await (await lines.invited(SOON)).answered(SOON)
+    answered = await story.assert_fact(FactKind.AGENCY_ANSWERED)
+
+    await story.agency_line.heard_sound(SOON)
+    assert story.agency_line.tone_level_dbov(OPERATOR_TONE) < NOT_HEARD_DBOV
+    consulted = await story.assert_fact(FactKind.PARTY_CONSULTED)
+    assert 2.0 < consulted.at - answered.at <= 6.5
+    assert list((story.settings.folders.state / "spoken").glob("*.alaw"))
+    await story.assert_hears(story.agency_line, OPERATOR_TONE)
     await caller.call.hang_up()
     await story.assert_one_ending(caller)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -568,7 +569,7 @@ class CallCentreMachine(RuleBasedStateMachine):
             overflow = {("overflow", side.leg) for side in call.overflows}
             ladder = {("ladder", "")} if steps_left(call) else set()
             silence = set() if call.silent or call.speaking else {("silence", "")}
-            every: dict[Phase, set[tuple[str, str]]] = {
+            every: dict[Phase, set[Any]] = {
                 Phase.IVR: {("menu", ""), *ring, *silence},
                 Phase.WAITING: {("comfort", ""), *ring, *ladder, *overflow, *silence},
                 Phase.CONSULT_RINGING: {("agency", "")},

@@ -72,6 +72,7 @@ def answered(turn: Turn, side: Party) -> None:
     party = replace(side, standing=Standing.JOINED, since=turn.now)
     turn.set(phase=Phase.HANDED_OVER, bridged=True, parties=(party,), dialled="")
     turn.record(FactKind.AGENCY_ANSWERED, agency=side.name, leg=side.leg)
+    turn.record(FactKind.PARTY_JOINED, party=side.name, leg=side.leg)
 
 
 def failed(turn: Turn, side: Party, reason: str) -> None:
