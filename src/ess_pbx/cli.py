@@ -17,7 +17,9 @@ from cyclopts import App, Parameter
 from rich.table import Table
 
 from ess_pbx import log
+from ess_pbx.audit_commands import audit
 from ess_pbx.bench_commands import bench
+from ess_pbx.control_commands import GROUPS, live, mark
 from ess_pbx.errors import EssPbxError, SettingsError
 from ess_pbx.ivr_commands import ivr
 from ess_pbx.journal_commands import journal
@@ -36,7 +38,11 @@ app = App(
 config = App(name="config", help="Settings of a centre.")
 render = App(name="render", help="Files made from settings.")
 prompts = App(name="prompts", help="What callers hear.")
-for group in (config, render, prompts, bench, roster, ivr, recordings, journal):
+calls = App(name="calls", help="The latest calls, and those that go on.")
+calls.command(live)
+calls.command(mark)
+app.command(audit)
+for group in (config, render, prompts, bench, roster, ivr, recordings, journal, calls, *GROUPS):
     app.command(group)
 app.command(evidence)
 
@@ -161,8 +167,8 @@ def migrate(settings: SettingsFile, *, revision: str = "head") -> int:
     return 0
 
 
-@app.command
-def calls(settings: SettingsFile, *, limit: int = 20, centre: Named = None) -> int:
+@calls.default
+def latest(settings: SettingsFile, *, limit: int = 20, centre: Named = None) -> int:
     """Show the latest calls, of one centre or of all."""
     from ess_pbx.db.connect import create_engine
     from ess_pbx.db.queries import recent_calls
@@ -259,7 +265,7 @@ def check(settings: SettingsFile) -> int:
     """Read a settings file and say what is wrong with it, each with file and line."""
     loaded = load_settings(settings)
     for warning in loaded.warnings:
-        err.print(f"[yellow]warning:[/] {warning}")
+        err.print(warning, markup=False)
     err.print(f"{settings}: good.")
     for centre in loaded.centres:
         err.print(

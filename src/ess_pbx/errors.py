@@ -10,7 +10,8 @@
     ├── AriError             a request to Asterisk failed
     │   ├── AriTimeoutError  no answer in time
     │   └── AriRefusedError  Asterisk answered with an error status
-    └── PromptError          a prompt cannot be found or spoken
+    ├── PromptError          a prompt cannot be found or spoken
+    └── ControlError         the running service cannot be asked, or will not do it
 
 Each carries a stable ``code`` (for logs, the API and documentation), an HTTP status for the API,
 and a message that says what was wrong, where, what was expected and what to do.
@@ -87,3 +88,10 @@ class PromptError(EssPbxError):
     """A prompt cannot be found or spoken."""
 
     code = "prompt"
+
+
+class ControlError(EssPbxError):
+    """The running service cannot be reached through its control socket, or refused."""
+
+    code = "control"
+    http_status = 503

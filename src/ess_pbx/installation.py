@@ -19,6 +19,7 @@ from ess_pbx.domain import (
     ivr,
     pranks,
     silence,
+    surge_centre,
     transfer_codes,
     waiting,
 )
@@ -27,11 +28,13 @@ from ess_pbx.domain.facts import Fact
 from ess_pbx.engine import fallback
 from ess_pbx.engine.service import Engine
 from ess_pbx.errors import InUseError, PromptError
+from ess_pbx.log import get_logger
 from ess_pbx.prompts.build import build_prompts, missing_prompts
 from ess_pbx.prompts.synthesis import EspeakSynthesiser
 from ess_pbx.runtime import Runtime
 from ess_pbx.settings.credentials import Credentials, load_credentials
 from ess_pbx.settings.model import Settings
+from ess_pbx.web.server import WebServer
 
 FALLBACK_PROMPT = "gangguan"
 """What the dialplan plays when no engine claims a call."""
@@ -57,6 +60,7 @@ class Installation:
         self.asterisk = AsteriskServer(self.runtime, self.folders)
         self.credentials: Credentials | None = None
         self.engine: Engine | None = None
+        self.web: WebServer | None = None
         self._lock: IO[str] | None = None
 
     def prepare(self) -> Credentials:
@@ -102,14 +106,28 @@ class Installation:
         self.engine = Engine(self.settings, credentials, self.folders, on_fact=on_fact)
         try:
             await self.engine.start()
+            await self._start_web(self.engine)
         except BaseException:
             await self.stop()
             raise
         self.progress("engine connected")
         return self.engine
 
+    async def _start_web(self, engine: Engine) -> None:
+        self.web = WebServer(self.settings, engine)
+        try:
+            await self.web.start()
+        except Exception as error:
+            # The API is an extra: calls are taken without it.
+            get_logger(__name__).exception("web.not_started")
+            self.progress(f"the API was not started: {error}")
+        if self.web.trouble is not None:
+            self.progress(f"the API is not served in full: {self.web.trouble}")
+
     async def stop(self) -> None:
-        """End calls, engine and Asterisk, in this order; a second call does nothing."""
+        """End the API, calls, engine and Asterisk, in this order; a second call does nothing."""
+        if self.web is not None:
+            await self.web.stop()
         if self.engine is not None:
             if self.engine.ari.connected:
                 await self.engine.end_calls()
@@ -159,6 +177,7 @@ def spoken_prompts(centre: Centre) -> Iterator[str]:
         yield centre.policy.prank_warning
     if centre.policy.call_back:
         yield from calling_back.PROMPTS.values()
+    yield from surge_centre.spoken(centre.surge)
     if centre.greeting is not None:
         yield centre.greeting
     for menu in centre.menus.values():

@@ -78,6 +78,11 @@ def get_logger(name: str) -> FilteringBoundLogger:
     return logger
 
 
+def masked(value: Any) -> Any:
+    """The same document with numbers and locations as a log at ``info`` would show them."""
+    return _Redaction(mask=True).redacted(value)
+
+
 @contextmanager
 def bind_call(call_id: str) -> Iterator[None]:
     """Put ``call_id`` on every line logged inside, by tasks started inside too."""
@@ -123,6 +128,10 @@ class _Redaction:
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         redacted: MutableMapping[str, Any] = self._mapping(event, is_number=False)
         return redacted
+
+    def redacted(self, value: Any) -> Any:
+        """Any document without what must not be written."""
+        return self._value(value, is_number=False)
 
     def _mapping(self, fields: Mapping[Any, Any], *, is_number: bool) -> dict[str, Any]:
         redacted: dict[str, Any] = {}

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+import msgspec
 import uvloop
 from cyclopts import Parameter
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from ess_pbx.settings.model import CHECKOUT
 
@@ -51,3 +55,17 @@ class Progress:
 def run_folder(kind: str) -> Path:
     """A folder of its own for each run of the demo or a benchmark; not made yet."""
     return CHECKOUT / "var" / kind / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
+
+
+def print_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """A table on stdout; what is not known stays empty."""
+    table = Table(*columns)
+    for row in rows:
+        values = (row.get(name) for name in columns)
+        table.add_row(*("" if value is None else escape(str(value)) for value in values))
+    out.print(table)
+
+
+def print_json(content: Any) -> None:
+    """One JSON document on stdout."""
+    sys.stdout.write(msgspec.json.encode(content, enc_hook=str).decode() + "\n")

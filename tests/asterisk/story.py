@@ -41,7 +41,7 @@ from ess_pbx.phones.sipp import (
 )
 from ess_pbx.phones.softphone import Answer, Behaviour, SoftPhone
 from ess_pbx.phones.softphone_call import SoftCall
-from ess_pbx.settings.model import Settings
+from ess_pbx.settings.model import Recordings, Settings
 
 SOON = 8.0
 """Seconds for anything that should come at once: a deadline, not a delay."""
@@ -77,9 +77,13 @@ def centre_settings(
     off_duty: Sequence[str] = (),
     policy: Policy = QUICK,
     menu: Menu | None = None,
+    sealed: bool = False,
     **centre: Any,
 ) -> Settings:
-    """The sample centre for a test at any time of the day; ``centre`` replaces fields of it."""
+    """The sample centre for a test at any time of the day; ``centre`` replaces fields of it.
+
+    ``sealed``: its recordings are sealed, with a key file beside the state folder.
+    """
     settings = loopback(sample(), state, agencies=(HOST, next(ports)), policy=policy)
     own = settings.centre_named()
     in_12_hours = datetime.now(ZoneInfo(own.time_zone)) + timedelta(hours=12)
@@ -95,6 +99,8 @@ def centre_settings(
         settings,
         centres=(replace(own, shifts=shifts, **centre),),
         asterisk=replace(settings.asterisk, sip_port=next(ports), ari_port=next(ports)),
+        web=replace(settings.web, port=next(ports)),
+        recordings=Recordings(keys=state.with_name("keys.json") if sealed else None),
         trunks=tuple(replace(trunk, port=next(ports)) for trunk in settings.trunks),
     )
 

@@ -173,6 +173,31 @@ async def test_nothing_is_left_when_the_caller_cancels_before_the_answer(
         assert (record.call["result"], record.call["reason"]) == ("client", "abandoned")
 
 
+async def test_who_leaves_while_the_dialplan_begins_is_no_call_to_h(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_centre()
+    caller = await story.when_caller_dials()
+    arrived = await story.assert_fact(FactKind.CALL_ARRIVED)
+
+    # Nothing stands at this priority: the dialplan is over in the context that it begins in, as it
+    # is for who cancels within a millisecond of the INVITE.
+    end_of_it: dict[str, str | int] = {"context": "from-trunk", "extension": "112", "priority": 99}
+    await story.engine.ari.call("POST", f"channels/{arrived.call}/continue", query=end_of_it)
+
+    assert await caller.call.ended(SOON) == CallEnd("ended", "far")
+    await story.assert_all_released()
+    assert [each.data["called"] for each in story.told_of(FactKind.CALL_ARRIVED)] == ["112"]
+    assert story.told_of(FactKind.ALARM_RAISED, alarm="unknown-number") == []
+
+
+async def test_a_call_to_a_number_of_that_name_is_a_call(given_centre: GivenCentre) -> None:
+    story = await given_centre()
+    caller = await story.when_caller_dials("h")
+    await story.assert_fact(FactKind.CALL_ARRIVED, called="h")
+    await caller.hears_the_centre()
+
+
 def _assert_wrap_up(story: Story, *, expected: bool) -> None:
     """An operator writes a report when they had the call, and is idle in the end in any case."""
     states = [fact.data["state"] for fact in story.told_of(FactKind.AGENT_STATE, agent="1001")]

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from ess_pbx.demo.stage import SAMPLE, sample
 from ess_pbx.phones import audio
 from ess_pbx.phones.softphone import SoftPhone
 
@@ -170,6 +171,30 @@ async def test_up_prints_logins_that_work_and_ctrl_c_stops_all_of_it(folder: Pat
         assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
 
     assert not runs(asterisk_pid(told))
+
+
+async def test_the_command_line_asks_a_service_that_runs(folder: Path) -> None:
+    state, settings = folder / "up", folder / "centre.toml"
+    text = SAMPLE.read_text().replace("../../var/contoh", str(state))
+    settings.write_text(text.replace("../../", f"{SAMPLE.parents[2]}/"))
+
+    code, _, told = await run("agents", "list", str(settings))
+    assert code == 1
+    assert "the service does not run" in told
+
+    # An address of its own: another "up" that starts in this moment wants the same port.
+    async with running("up", "--folder", str(state), "--host", "127.0.0.9") as process:
+        printed = await read_until(process.stdout, "Ctrl-C stops")
+        assert re.search(r"API: http://127\.0\.0\.1:\d+/api/v1, sign in as admin", printed)
+        code, out, told = await run("agents", "list", str(settings), "--json")
+        assert code == 0, told
+        assert len(json.loads(out)) == len(sample().centre_named().operators)
+        code, _, told = await run("agents", "end-break", str(settings), "9999")
+        assert code == 1
+        assert "unknown-operator" in told
+        os.kill(process.pid, signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
+    assert not (state / "control.sock").exists()
 
 
 async def test_ups_passwords_stay_the_same_at_its_next_start(folder: Path) -> None:

@@ -75,7 +75,7 @@ async def when_dialled(story: Story, extension: str, code: str, *keys: str) -> N
             if each is not keys[-1]:
                 await until(lambda: step_of(story) is Step.REASON, "the next question")
         assert await call.ended(SOON) == "far"
-    await until(lambda: not story.engine.centres.desk_calls, "the call is over for the engine")
+    await until(lambda: not story.engine.centres.beside, "the call is over for the engine")
 
 
 async def assert_wrong_pins(story: Story, count: int) -> None:
@@ -272,7 +272,7 @@ async def test_a_code_nobody_knows_and_a_hang_up_at_each_step_leave_nothing_behi
         await enters(story, call, pins["1001"])
         await until(lambda: step_of(story) is Step.REASON, "the reason is asked for")
 
-    await until(lambda: not story.engine.centres.desk_calls, "no call is left")
+    await until(lambda: not story.engine.centres.beside, "no call is left")
     await story.assert_all_released()
     assert story.engine.centres.seats["1001"].present
 

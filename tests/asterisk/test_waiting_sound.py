@@ -30,6 +30,8 @@ LONGEST_GAP = 0.15
 VOICE = 1.0
 """Seconds of the operator's first words that are looked at."""
 PIECE = 0.04
+LATE_PIECES = 2
+"""Of one second."""
 LADDER = (
     Rung(after=10, step="wider-skills", prompt="antrean-operator-lain"),
     Rung(after=20, step="ring-all", prompt="antrean-semua-operator"),
@@ -57,10 +59,15 @@ def assert_first_words_whole(caller: Caller, operator: SoftCall) -> int:
     tone, answered = operator_tone(operator.account), operator.at["answered"]
     voice = voice_begins(caller.rtp, tone, answered, answered + VOICE)
     assert voice - answered < LONGEST_GAP
-    at = voice
-    while at < voice + VOICE:
-        assert audio.hears_tone(caller.rtp.samples(at, at + PIECE), tone, -25.0), at - voice
-        at += PIECE
+    # On a busy machine the softphone itself is late with a packet now and then. A word that is cut,
+    # or that something is said over, is missing for longer.
+    pieces = [voice + number * PIECE for number in range(round(VOICE / PIECE))]
+    lacking = [
+        round(at - voice, 2)
+        for at in pieces
+        if not audio.hears_tone(caller.rtp.samples(at, at + PIECE), tone, -25.0)
+    ]
+    assert len(lacking) <= LATE_PIECES, lacking
     return round((voice - answered) * 1000)
 
 

@@ -10,6 +10,7 @@ from ess_pbx.domain.config import (
     Centre,
     Choice,
     Contact,
+    EarthquakeFeed,
     Hours,
     Menu,
     OpenPeriod,
@@ -17,8 +18,10 @@ from ess_pbx.domain.config import (
     Policy,
     Queue,
     QueueKey,
+    Region,
     Rung,
     Shift,
+    Surge,
 )
 
 AGENTS = ("2001", "2002", "2003", "2004")
@@ -60,6 +63,10 @@ def a_centre(
             call_back_after=1.0,
             call_back_delays=(0.0, 5.0),
             call_back_attempts=2,
+        ),
+        surge=Surge(
+            ask_own_need="inform" if searches else "wait",
+            feed=EarthquakeFeed(region=Region(latitude=-6.0, longitude=106.0)),
         ),
         queues=(
             Queue(id="umum", name="Umum", strategy="ring-all" if rings_all else "longest-idle"),

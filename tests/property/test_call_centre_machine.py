@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -26,16 +27,20 @@ from ess_pbx.domain.call import ON_THE_LINE, Call, Phase, Standing, Then
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.calling_back import PHASES as CALLED_BACK
 from ess_pbx.domain.commands import (
+    AcknowledgeAlarm,
     Asker,
     CloseCallBack,
     Command,
+    DeclareSurge,
     EndBreak,
+    EndSurge,
     EndWrapUp,
     LogIn,
     LogOut,
     TakeBreak,
     Via,
 )
+from ess_pbx.domain.earthquake import Earthquake, Tsunami
 from ess_pbx.domain.effects import (
     ArmTimer,
     CancelTimer,
@@ -51,11 +56,13 @@ from ess_pbx.domain.effects import (
 )
 from ess_pbx.domain.events import (
     AgentTimerFired,
+    AlarmChanged,
     Arrived,
     CallEvent,
     CentreEvent,
     ClockRead,
     DeskCallArrived,
+    EarthquakeReported,
     LegGone,
     LegHeld,
     LegUnheld,
@@ -70,10 +77,12 @@ from ess_pbx.domain.facts import Fact, FactKind, fields_differ
 from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_caller
 from ess_pbx.domain.parties import ASIDE
 from ess_pbx.domain.priority import compose
+from ess_pbx.domain.surge import SurgeMode
 
 from .sample_centre import AGENTS, LADDER, SUPERVISOR, a_centre
 from .virtual_asterisk import NORMAL, VirtualAsterisk
 
+ADMIN = Asker("admin", Via.API)
 CODES = (
     *("*119#", "*110#", "*2#", "*3#", "*4#", "*71#", "*73#", "*0#", "*5#", "*6#"),
     *("*8119#", "*8110#", f"*9{AGENTS[0]}#", f"*9{AGENTS[1]}#"),
@@ -110,6 +119,7 @@ class CallCentreMachine(RuleBasedStateMachine):
         self.asterisk = VirtualAsterisk()
         self.timers: dict[TimerId, float] = {}
         self.ends: Counter[CallId] = Counter()
+        self.raised: set[str] = set()
         self.forgotten: set[CallId] = set()
         self.desk_calls: set[CallId] = set()
         self.checks: list[CheckPin] = []
@@ -333,9 +343,32 @@ class CallCentreMachine(RuleBasedStateMachine):
     def a_phone_comes_or_goes(self, agent: str, there: bool) -> None:
         self._hear(PhoneReachable(agent) if there else PhoneLost(agent))
 
+    @rule(alarm=st.sampled_from(["roster", "web"]), standing=st.booleans())
+    def the_engine_watches_something(self, alarm: str, standing: bool) -> None:
+        self._hear(AlarmChanged(alarm, standing, "x"))
+
     @rule(hour=st.sampled_from([6, 9, 20]))
     def clock_shows(self, hour: int) -> None:
         self._hear(ClockRead(datetime(2026, 1, 1, hour), wall=1_750_000_000.0 + self.now))
+
+    @rule(tsunami=st.sampled_from(Tsunami), number=st.integers(1, 2))
+    def the_earth_shakes(self, tsunami: Tsunami, number: int) -> None:
+        at = self.core.wall(self.now)
+        quake = Earthquake(f"q{number}", at, -6.0, 106.0, 6.0, None, "", tsunami)
+        self._hear(EarthquakeReported(quake))
+
+    @rule()
+    def a_surge_is_declared_or_ended(self) -> None:
+        on = self.core.surge.state is not None
+        self._hear(EndSurge(ADMIN, "x") if on else DeclareSurge(ADMIN, "x"))
+        assert (self.core.surge.state is not None) is not on
+
+    @precondition(lambda self: any(each.sounds for each in self.core.surge.alarms.values()))
+    @rule()
+    def somebody_acknowledges(self) -> None:
+        sounding = [each for each in self.core.surge.alarms.values() if each.sounds]
+        self._hear(AcknowledgeAlarm(ADMIN, sounding[0].alarm))
+        assert not any(each is sounding[0] for each in self.core.surge.alarms.values())
 
     @rule(seconds=st.sampled_from([0.5, 6.0, 13.0, 50.0]))
     def time_passes(self, seconds: float) -> None:
@@ -423,6 +456,10 @@ class CallCentreMachine(RuleBasedStateMachine):
                 case Record(call, kind, data):
                     fact = Fact(id="", centre="", call=call, kind=kind, at=0, ms=0, data=data)
                     assert fields_differ(fact) is None
+                    if kind is FactKind.ALARM_RAISED:
+                        self.raised.add(str(data["alarm"]))
+                    elif kind is FactKind.ALARM_CLEARED:
+                        self.raised.discard(str(data["alarm"]))
                     if kind is FactKind.CALL_ENDED and call is not None:
                         self.ends[call] += 1
                     if kind is FactKind.CALL_BACK_STARTED:
@@ -508,6 +545,11 @@ class CallCentreMachine(RuleBasedStateMachine):
         for gone in self.forgotten:
             assert self.ends[gone] == 1
             assert gone not in self.core.calls
+
+    @invariant()
+    def alarms_stand_that_were_raised_and_not_cleared(self) -> None:
+        if hasattr(self, "core"):
+            assert set(self.core.alarms.standing) == self.raised
 
     @invariant()
     def a_call_has_one_operator_and_an_operator_one_call(self) -> None:
@@ -607,6 +649,18 @@ class CallCentreMachine(RuleBasedStateMachine):
     def nothing_is_said_into_a_conversation_that_is_none(self) -> None:
         for call in self.core.calls.values():
             assert call.asking is None or (call.phase is Phase.TALKING and not call.silent)
+
+    @invariant()
+    def what_is_remembered_survives_a_restart(self) -> None:
+        again = SurgeMode(self.core.config.surge)
+        again.load(msgspec.json.decode(msgspec.json.encode(self.core.surge.dump())))
+        assert again.dump() == self.core.surge.dump()
+
+    @invariant()
+    def everybody_is_on_duty_in_a_surge(self) -> None:
+        on_duty = {agent for agent, seat in self.core.acd.seats.items() if seat.on_duty}
+        assert self.core.surge.state is None or on_duty >= set(AGENTS)
+        assert self.core.acd.ring_all is (self.core.surge.state is not None)
 
     # what holds when nothing is under way
 

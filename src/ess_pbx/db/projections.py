@@ -7,55 +7,14 @@ fact says.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
-from math import isfinite
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any
 
-import msgspec
-from sqlalchemy import Table
-
-from ess_pbx.db.tables import (
-    agents,
-    call_backs,
-    calls,
-    legs,
-    recordings,
-    report_calls,
-    report_steps,
-    reports,
-)
+from ess_pbx.db import report_projections as of_reports
+from ess_pbx.db.changes import Change, Fill, Upsert, Values, clean, moment, real, text, whole
+from ess_pbx.db.tables import agents, audit, call_backs, calls, legs, recordings
 from ess_pbx.domain.facts import JSON, Fact, FactKind
-
-Values: TypeAlias = dict[str, Any]
-
-LONGEST = 500
-"""Characters of a text column; an index entry of PostgreSQL holds 2704 bytes. The fact's own data
-is kept whole in call_events."""
-
-
-class Upsert(msgspec.Struct, frozen=True):
-    """The row with ``key`` gets ``once`` where it is still empty, and ``latest``; it is made if
-    there is none. With ``unless``, nothing changes once that column is set.
-    """
-
-    table: Table
-    key: Values
-    once: Values = {}
-    latest: Values = {}
-    unless: str | None = None
-
-
-class Fill(msgspec.Struct, frozen=True):
-    """Rows that match get ``once`` where they are still empty."""
-
-    table: Table
-    match: Values
-    once: Values
-
-
-Change: TypeAlias = Upsert | Fill
 
 
 def changes(fact: Fact) -> Iterator[Change]:
@@ -63,76 +22,7 @@ def changes(fact: Fact) -> Iterator[Change]:
     projection = PROJECTIONS.get(fact.kind)
     if projection is not None:
         yield from projection(fact)
-
-
-def fold(all_changes: Iterable[Change]) -> list[Change]:
-    """Fewer changes that leave the same rows as ``all_changes`` one after another.
-
-    Upserts of a row become one; fills come last, when the rows that they complete are there.
-    """
-    upserts: dict[tuple[Any, ...], Upsert] = {}
-    fills: list[Change] = []
-    for change in all_changes:
-        if isinstance(change, Fill):
-            fills.append(change)
-            continue
-        row = (change.table.name, change.unless, *change.key.values())
-        earlier = upserts.get(row)
-        if earlier is None:
-            upserts[row] = change
-        elif change.unless is None:
-            upserts[row] = _merged(earlier, change)
-    return [*upserts.values(), *fills]
-
-
-def _merged(earlier: Upsert, later: Upsert) -> Upsert:
-    once = dict(earlier.once)  # what latest has too counts there
-    latest = {**earlier.latest, **later.latest}
-    for name, value in later.once.items():
-        target = latest if name in latest else once
-        if target.get(name) is None:
-            target[name] = value
-    return Upsert(earlier.table, earlier.key, once, latest)
-
-
-def moment(seconds: JSON) -> datetime | None:
-    """Epoch seconds as an aware UTC time; None for what is no time."""
-    if not isinstance(seconds, int | float) or not isfinite(seconds):
-        return None
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, ValueError, OSError):
-        return None
-
-
-def text(value: JSON) -> str | None:
-    """As text for a column, which both databases can hold and index; None stays None."""
-    return None if value is None else _printable(str(value))[:LONGEST]
-
-
-def clean(value: JSON) -> Any:
-    """The same document, holding only what both databases can hold."""
-    if isinstance(value, str):
-        return _printable(value)
-    if isinstance(value, Mapping):
-        return {_printable(key): clean(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [clean(item) for item in value]
-    return value
-
-
-def _printable(value: str) -> str:
-    return value.replace("\0", "\ufffd")  # PostgreSQL's text has no NUL
-
-
-def _whole(value: JSON, bits: int = 31) -> int | None:
-    number = isinstance(value, int) or (isinstance(value, float) and isfinite(value))
-    whole = int(value) if number else None  # type: ignore[arg-type]
-    return whole if whole is not None and abs(whole) < 2**bits else None
-
-
-def _real(value: JSON) -> float | None:
-    return float(value) if isinstance(value, int | float) and isfinite(value) else None
+    yield from _asked_for(fact)
 
 
 def _call(fact: Fact, once: Values, latest: Values | None = None) -> Iterator[Upsert]:
@@ -172,12 +62,12 @@ def _call_answered(fact: Fact) -> Iterator[Change]:
 def _classified(fact: Fact) -> Iterator[Change]:
     data = fact.data
     latest = {name: text(data.get(name)) for name in ("category", "queue", "language")}
-    yield from _call(fact, {}, {**latest, "priority": _whole(data.get("priority"))})
+    yield from _call(fact, {}, {**latest, "priority": whole(data.get("priority"))})
 
 
 def _queued(fact: Fact) -> Iterator[Change]:
     data = fact.data
-    latest = {"queue": text(data.get("queue")), "priority": _whole(data.get("priority"))}
+    latest = {"queue": text(data.get("queue")), "priority": whole(data.get("priority"))}
     yield from _call(fact, {"queued_at": moment(fact.at)}, latest)
 
 
@@ -198,14 +88,14 @@ def _came_to_nothing(fact: Fact) -> Iterator[Change]:
 
 def _operator_answered(fact: Fact) -> Iterator[Change]:
     at, agent = moment(fact.at), text(fact.data.get("agent"))
-    once = {"operator_answered_at": at, "operator_answered_ms": _whole(fact.ms, 63)}
+    once = {"operator_answered_at": at, "operator_answered_ms": whole(fact.ms, 63)}
     yield from _call(fact, once, {"operator": agent})
     yield from _leg(fact, fact.data.get("leg"), role="operator", party=agent, answered_at=at)
 
 
 def _agency_answered(fact: Fact) -> Iterator[Change]:
     at, agency = moment(fact.at), text(fact.data.get("agency"))
-    once = {"agency_answered_at": at, "agency_answered_ms": _whole(fact.ms, 63)}
+    once = {"agency_answered_at": at, "agency_answered_ms": whole(fact.ms, 63)}
     yield from _call(fact, once, {"agency": agency})
     yield from _leg(fact, fact.data.get("leg"), role="agency", party=agency, answered_at=at)
 
@@ -238,12 +128,12 @@ def _recording_finished(fact: Fact) -> Iterator[Change]:
     latest = {
         "state": "finished",
         "path": text(data.get("path")),
-        "seconds": _real(data.get("seconds")),
-        "sample_rate": _whole(data.get("sample_rate")),
-        "channels": _whole(data.get("channels")),
+        "seconds": real(data.get("seconds")),
+        "sample_rate": whole(data.get("sample_rate")),
+        "channels": whole(data.get("channels")),
         "sha256": text(data.get("sha256")),
         "rms_dbov": clean(data.get("rms_dbov")),
-        "bytes": _whole(data.get("bytes"), 63),
+        "bytes": whole(data.get("bytes"), 63),
     }
     yield from _recording(fact, {"finished_at": moment(fact.at)}, latest)
 
@@ -259,7 +149,7 @@ def _recording_sealed(fact: Fact) -> Iterator[Change]:
         "state": "sealed",
         "path": text(data.get("path")),
         "sha256": text(data.get("sha256")),
-        "bytes": _whole(data.get("bytes"), 63),
+        "bytes": whole(data.get("bytes"), 63),
     }
     yield from _recording(fact, {}, latest)
 
@@ -275,10 +165,10 @@ def _call_ended(fact: Fact) -> Iterator[Change]:
         latest={
             "result": text(data.get("result")) or "indeterminate",
             "reason": text(data.get("reason")),
-            "channel_cause": _whole(data.get("channel_cause")),
+            "channel_cause": whole(data.get("channel_cause")),
             "ended_by": text(data.get("ended_by")),
             "ended_at": moment(fact.at),
-            "ended_ms": _whole(fact.ms, 63),
+            "ended_ms": whole(fact.ms, 63),
         },
         unless="result",
     )
@@ -311,7 +201,7 @@ def _call_back_created(fact: Fact) -> Iterator[Change]:
     data = fact.data
     names = ("caller_e164", "caller_display", "category", "language", "trunk")
     once = {name: text(data.get(name)) for name in (*names, "why", "not_callable")}
-    latest = {"priority": _whole(data.get("priority")), "due_at": moment(data.get("due"))}
+    latest = {"priority": whole(data.get("priority")), "due_at": moment(data.get("due"))}
     yield from _call_back(fact, fact.call, {**once, "created_at": moment(fact.at)}, latest)
 
 
@@ -319,7 +209,7 @@ def _call_back_due(fact: Fact) -> Iterator[Change]:
     """Added to, or asked for now: when it is due, and how urgent it is."""
     latest: Values = {"due_at": moment(fact.data.get("due"))}
     if "priority" in fact.data:
-        latest["priority"] = _whole(fact.data.get("priority"))
+        latest["priority"] = whole(fact.data.get("priority"))
     yield from _call_back(fact, fact.data.get("task"), {}, latest)
 
 
@@ -338,7 +228,7 @@ def _call_back_dialled(fact: Fact) -> Iterator[Change]:
 def _call_back_attempted(fact: Fact) -> Iterator[Change]:
     data = fact.data
     latest = {
-        "attempts": _whole(data.get("attempt")),
+        "attempts": whole(data.get("attempt")),
         "last_attempt_at": moment(fact.at),
         "last_outcome": text(data.get("outcome")),
         "due_at": moment(data.get("due")),
@@ -358,62 +248,22 @@ def _call_back_closed(fact: Fact) -> Iterator[Change]:
     yield from _call_back(fact, data.get("task"), once, {"due_at": None})
 
 
-_REPORT_TEXTS = ("kind", "category", "subcategory", "place", "district", "village", "caller_name")
-
-
-def _report(fact: Fact, **latest: Any) -> Iterator[Change]:
-    number = text(fact.data.get("report"))
-    if number is not None:
-        yield Upsert(reports, {"number": number}, {"centre": text(fact.centre)}, latest)
-
-
-def _report_opened(fact: Fact) -> Iterator[Change]:
-    opened = {"opened_at": moment(fact.at), "opened_by": text(fact.data.get("by"))}
-    yield from _report(fact, **opened, **_written(fact))
-    yield from _report_linked(fact)
-
-
-def _report_saved(fact: Fact) -> Iterator[Change]:
-    yield from _report(fact, **_written(fact))
-
-
-def _written(fact: Fact) -> Values:
-    fields = fact.data.get("fields")
-    given = fields if isinstance(fields, Mapping) else {}
-    values: Values = {name: text(given[name]) for name in _REPORT_TEXTS if name in given}
-    values |= {
-        name: clean(given[name]) for name in ("point", "answers", "narrative") if name in given
+def _asked_for(fact: Fact) -> Iterator[Change]:
+    """Whatever somebody asked for is in the audit log, of kinds unknown here too."""
+    by, via = text(fact.data.get("by")), text(fact.data.get("via"))
+    if by is None or via is None:
+        return
+    subject = {name: value for name, value in fact.data.items() if name not in ("by", "via")}
+    once = {
+        "centre": text(fact.centre),
+        "at": moment(fact.at) or moment(0),
+        "by": by,
+        "via": via,
+        "action": text(fact.kind),
+        "call": text(fact.call),
+        "subject": clean(subject),
     }
-    values |= {name: _whole(given[name]) for name in ("victims", "priority") if name in given}
-    return {**values, "saved_at": moment(fact.at), "saved_by": text(fact.data.get("by"))}
-
-
-def _report_linked(fact: Fact) -> Iterator[Change]:
-    number, call = text(fact.data.get("report")), text(fact.data.get("linked"))
-    if number is not None and call is not None:
-        linked = {"linked_at": moment(fact.at), "linked_by": text(fact.data.get("by"))}
-        yield Upsert(report_calls, {"report": number, "call": call}, linked)
-
-
-def _report_step(fact: Fact) -> Iterator[Change]:
-    key = {name: text(fact.data.get(name)) for name in ("report", "agency", "step")}
-    if None not in key.values():
-        said = {"at": moment(fact.at), "by": text(fact.data.get("by"))}
-        yield Upsert(report_steps, key, said)
-
-
-def _report_closed(fact: Fact) -> Iterator[Change]:
-    by, outcome = text(fact.data.get("by")), text(fact.data.get("outcome"))
-    yield from _report(fact, closed_at=moment(fact.at), closed_by=by, outcome=outcome)
-
-
-def _report_joined(fact: Fact) -> Iterator[Change]:
-    by, other = text(fact.data.get("by")), text(fact.data.get("to"))
-    yield from _report(fact, closed_at=moment(fact.at), closed_by=by, joined_to=other)
-
-
-def _report_reopened(fact: Fact) -> Iterator[Change]:
-    yield from _report(fact, closed_at=None, closed_by=None, outcome=None)
+    yield Upsert(audit, {"id": text(fact.id)}, once)
 
 
 PROJECTIONS: Mapping[str, Callable[[Fact], Iterator[Change]]] = MappingProxyType(
@@ -448,13 +298,13 @@ PROJECTIONS: Mapping[str, Callable[[Fact], Iterator[Change]]] = MappingProxyType
         FactKind.CALL_BACK_DIALLED: _call_back_dialled,
         FactKind.CALL_BACK_ATTEMPTED: _call_back_attempted,
         FactKind.CALL_BACK_CLOSED: _call_back_closed,
-        FactKind.REPORT_OPENED: _report_opened,
-        FactKind.REPORT_SAVED: _report_saved,
-        FactKind.REPORT_LINKED: _report_linked,
-        FactKind.REPORT_STEP: _report_step,
-        FactKind.REPORT_JOINED: _report_joined,
-        FactKind.REPORT_CLOSED: _report_closed,
-        FactKind.REPORT_REOPENED: _report_reopened,
+        FactKind.REPORT_OPENED: of_reports.report_opened,
+        FactKind.REPORT_SAVED: of_reports.report_saved,
+        FactKind.REPORT_LINKED: of_reports.report_linked,
+        FactKind.REPORT_STEP: of_reports.report_step,
+        FactKind.REPORT_JOINED: of_reports.report_joined,
+        FactKind.REPORT_CLOSED: of_reports.report_closed,
+        FactKind.REPORT_REOPENED: of_reports.report_reopened,
     }
 )
 """The other kinds are told by call_events alone."""

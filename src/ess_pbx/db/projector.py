@@ -14,16 +14,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ess_pbx.db.projections import (
-    Change,
-    Upsert,
-    Values,
-    changes,
-    clean,
-    fold,
-    moment,
-    text,
-)
+from ess_pbx.db.changes import Change, Upsert, Values, clean, fold, moment, text
+from ess_pbx.db.projections import changes
 from ess_pbx.db.statements import by_shape, insert_missing, statement
 from ess_pbx.db.tables import call_events, calls, centres, projection
 from ess_pbx.domain.facts import Fact, FactKind

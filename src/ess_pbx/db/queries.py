@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import msgspec
 from sqlalchemy import Select, Table, func, nulls_last, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ess_pbx.db.tables import call_backs, call_events, calls, legs, metadata, recordings
+from ess_pbx.db.tables import (
+    audit,
+    call_backs,
+    call_events,
+    calls,
+    legs,
+    metadata,
+    recordings,
+    report_calls,
+    reports,
+)
 
 Row: TypeAlias = dict[str, Any]
 """Column name to value; times are aware and in UTC, None is what is not known."""
@@ -48,6 +60,55 @@ async def recent_calls(
     query = select(calls).order_by(nulls_last(calls.c.invited_at.desc()), calls.c.id).limit(limit)
     if centre is not None:
         query = query.where(calls.c.centre == centre)
+    async with engine.connect() as connection:
+        return await _rows(connection, query)
+
+
+async def audit_log(
+    engine: AsyncEngine,
+    centre: str,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    by: str | None = None,
+    limit: int = 100,
+) -> list[Row]:
+    """What people asked for, the newest first; ``until`` is not included."""
+    query = select(audit).where(audit.c.centre == centre)
+    if since is not None:
+        query = query.where(audit.c.at >= since)
+    if until is not None:
+        query = query.where(audit.c.at < until)
+    if by is not None:
+        query = query.where(audit.c.by == by)
+    query = query.order_by(audit.c.at.desc(), audit.c.id.desc()).limit(limit)
+    async with engine.connect() as connection:
+        return await _rows(connection, query)
+
+
+async def calls_of_number(
+    engine: AsyncEngine, centre: str, number: str, since: datetime, limit: int
+) -> list[Row]:
+    """A centre's calls of a number (E.164), the newest first."""
+    columns = calls.c
+    query = (
+        select(calls)
+        .where(columns.centre == centre, columns.caller_e164 == number, columns.invited_at >= since)
+        .order_by(columns.invited_at.desc(), columns.id)
+        .limit(limit)
+    )
+    async with engine.connect() as connection:
+        return await _rows(connection, query)
+
+
+async def reports_of_calls(engine: AsyncEngine, centre: str, of: Sequence[str]) -> list[Row]:
+    """What was written of these calls: a centre's reports, each with the ``call`` it is of."""
+    query = (
+        select(reports, report_calls.c.call)
+        .join(report_calls, report_calls.c.report == reports.c.number)
+        .where(reports.c.centre == centre, report_calls.c.call.in_(of))
+        .order_by(reports.c.opened_at, reports.c.number)
+    )
     async with engine.connect() as connection:
         return await _rows(connection, query)
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Table, bindparam, func, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ess_pbx.db.projections import Change, Upsert, Values
+from ess_pbx.db.changes import Change, Upsert, Values
 from ess_pbx.db.tables import metadata
 
 

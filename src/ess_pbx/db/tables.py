@@ -224,6 +224,24 @@ call_events = Table(
     Index(None, "centre", "kind", "at"),
 )
 
+audit = Table(
+    "audit",
+    metadata,
+    # The fact's own.
+    Column("id", String(), primary_key=True),
+    Column("centre", ForeignKey(centres.c.id), nullable=False),
+    Column("at", Moment(), nullable=False),
+    Column("by", String(), nullable=False),
+    Column("via", String(), nullable=False),
+    # The fact's kind.
+    Column("action", String(), nullable=False),
+    Column("call", ForeignKey(calls.c.id)),
+    # The rest of the fact's data.
+    Column("subject", Document, nullable=False),
+    Index(None, "centre", "at"),
+    Index(None, "by", "at"),
+)
+
 recordings = Table(
     "recordings",
     metadata,

@@ -14,7 +14,7 @@ from ess_pbx.phones.rtp import Address
 from ess_pbx.phones.softphone import MAX_ACCOUNTS, Behaviour, SoftPhone
 from ess_pbx.settings.credentials import Credentials
 from ess_pbx.settings.load import load_settings
-from ess_pbx.settings.model import CHECKOUT, Database, Settings
+from ess_pbx.settings.model import CHECKOUT, Database, Recordings, Settings
 
 SAMPLE = CHECKOUT / "deploy" / "sample" / "centre.toml"
 HOST = "127.0.0.1"
@@ -30,7 +30,8 @@ def loopback(
 ) -> Settings:
     """The same centres on free loopback ports, keeping everything in ``state``.
 
-    ``agencies`` is where all agencies' phones are; a policy replaces the centres'.
+    Recordings are not sealed. ``agencies`` is where all agencies' phones are; a policy replaces the
+    centres'.
     """
     rtp_first, rtp_last = free_rtp_range()
     trunks = [
@@ -49,7 +50,9 @@ def loopback(
             rtp_last=rtp_last,
         ),
         folders=replace(settings.folders, state=state, recordings=state / "recordings"),
+        recordings=Recordings(),
         database=Database(url=f"sqlite+aiosqlite:///{state / 'ess-pbx.sqlite3'}"),
+        web=replace(settings.web, host=HOST, port=free_port(socket.SOCK_STREAM)),
         trunks=tuple(trunks),
     )
 

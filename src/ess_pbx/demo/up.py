@@ -21,8 +21,9 @@ from ess_pbx.installation import Installation
 from ess_pbx.phones.rtp import RtpParty, tone
 from ess_pbx.phones.sipp import SippAgency
 from ess_pbx.settings.credentials import Credentials
-from ess_pbx.settings.model import Settings
+from ess_pbx.settings.model import Recordings, Settings
 from ess_pbx.settings.pins import make_pins
+from ess_pbx.web.accounts import ADMIN
 
 STANDARD_SIP_PORT = 5060
 AGENCY_LINES = 8
@@ -39,6 +40,7 @@ async def keep_up(
     callers = traffic_trunks() if traffic else ()
     settings = replace(
         settings,
+        recordings=Recordings(keys=folder.with_name(f"{folder.name}-keys.json")),
         asterisk=replace(settings.asterisk, sip_host=host, sip_port=_sip_port(host, settings)),
         trunks=settings.trunks + callers,
     )
@@ -148,9 +150,12 @@ def _show(
     codes = ", ".join(f"*{agency.code}# {agency.name}" for agency in centre.agencies)
     out.print(f"Any registered phone may also call 112. In a call, operators press: {codes};")
     out.print("then *3# conference, *4# leave, *2# back to the caller.")
+    web, state = settings.web, settings.folders.state
+    if web.enabled:
+        out.print(f"API: http://{web.host}:{web.port}/api/v1, sign in as {ADMIN} with the password")
+        out.print(f"  {credentials.admin_password}", markup=False)
     out.print("Status, with the PIN: *11 log in, *12 log out, *13 break, *14 back, *10 hear it.")
     out.print("A PIN is shown once; 'ess-pbx pin SETTINGS EXTENSION' makes a new one.")
-    state = settings.folders.state
     out.print(f"Recordings: {settings.folders.recordings}")
     out.print(f"Logs: {state}/engine.log, {state}/log. Database: {settings.database.url}")
     out.print("Ctrl-C stops all of it.")

@@ -30,7 +30,7 @@ from ess_pbx.domain.agent import (
     Status,
 )
 from ess_pbx.domain.commands import Asker, Via
-from ess_pbx.domain.config import Centre
+from ess_pbx.domain.config import Centre, Surge
 from ess_pbx.domain.effects import (
     ArmTimer,
     Borrow,
@@ -80,6 +80,9 @@ class Acd:
 
     def __init__(self, centre: Centre) -> None:
         self._policy = centre.policy
+        self._wrap_up = centre.policy.wrap_up
+        self.ring_all = False
+        """Whether every idle operator of a queue is to be rung, whatever its strategy."""
         self._strategies = {queue.id: queue.strategy for queue in centre.queues}
         ordinary = [each.extension for each in centre.operators if not each.supervisor]
         serves: dict[str, list[str]] = {each.extension: [] for each in centre.operators}
@@ -209,6 +212,37 @@ class Acd:
         if self.seats[agent].state is not AgentState.WRAP_UP:
             return []
         return [CancelTimer(timer), *self.timer_fired(timer, now)]
+
+    def set_surge(self, surge: Surge | None, now: float) -> list[Decision]:
+        """Surge mode began (with its settings) or is over; wrap-ups that go on become shorter."""
+        self._wrap_up = self._policy.wrap_up
+        decisions = self._ring_all(surge is not None and surge.ring_all)
+        if surge is None or surge.wrap_up >= self._wrap_up:
+            return decisions
+        self._wrap_up = surge.wrap_up
+        return decisions + [
+            ArmTimer(
+                TimerId(seat.extension, WRAP_UP), max(0.0, seat.wraps_since + self._wrap_up - now)
+            )
+            for seat in self.seats.values()
+            if seat.state is AgentState.WRAP_UP
+        ]
+
+    def _ring_all(self, ring_all: bool) -> list[Decision]:
+        """From now on every queue rings all, or each as its strategy says again."""
+        if ring_all is self.ring_all:
+            return []
+        self.ring_all = ring_all
+        for line in (line for lines in self._lines.values() for line in lines.values()):
+            line.rings_all = ring_all or line.strategy == "ring-all"
+            if not line.rings_all:
+                line.ringing.clear()
+        if not ring_all:
+            return []
+        for entry in self.waiting.values():
+            if entry.offers and entry.line.strategy != "ring-all":
+                entry.line.add_call(entry, self.waiting)
+        return self._serve()
 
     def timer_fired(self, timer: TimerId, now: float) -> list[Decision]:
         """Wrap-up or the pause after a missed offer is over."""
@@ -390,8 +424,9 @@ class Acd:
         if seat.call != call or not seat.apply(AgentEvent.RELEASE):
             return []
         seat.call = None
-        if wrap_up and self._policy.wrap_up > 0:
-            return [_state(seat), ArmTimer(TimerId(agent, WRAP_UP), self._policy.wrap_up)]
+        seat.wraps_since = now
+        if wrap_up and self._wrap_up > 0:
+            return [_state(seat), ArmTimer(TimerId(agent, WRAP_UP), self._wrap_up)]
         return self.timer_fired(TimerId(agent, WRAP_UP), now)
 
     def _offer_to_idle(self, entry: Waiting) -> list[Decision]:
@@ -460,6 +495,7 @@ class Acd:
         if asked not in lines:
             seats = {e: seat for e, seat in self.seats.items() if _takes(seat, queue, asked)}
             line = lines[asked] = Line.of(queue, asked, self._strategies[queue], seats)
+            line.rings_all |= self.ring_all
             for seat in self.seats.values():
                 if queue in seat.queues or seat.extension in seats:
                     self._lines_of[seat.extension].append(line)

@@ -120,6 +120,8 @@ class Seat:
     reachable: bool = False
     idle_since: float = 0.0
     """Monotonic seconds; the longest idle is offered the next call."""
+    wraps_since: float = 0.0
+    """Monotonic seconds; when the wrap-up began that goes on or was last."""
     call: CallId | None = None
     """The call offered to or taken by this operator."""
     skills: Mapping[str, int] = field(default_factory=dict)

@@ -17,7 +17,7 @@ from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.commands import Command
 from ess_pbx.domain.effects import EngineEffect, Forget, Refused
 from ess_pbx.domain.events import AgentTimerFired, Arrived, CallEvent, CentreEvent
-from ess_pbx.domain.ids import CallId
+from ess_pbx.domain.ids import CallId, LegId, caller_leg
 
 REMEMBERED_CALLS = 10_000
 """Calls that are over of which the centre is still known: their recordings are being finished."""
@@ -84,9 +84,12 @@ class Centres:
         return ChainMap(*(each.calls for each in self))
 
     @property
-    def desk_calls(self) -> frozenset[CallId]:
-        """The calls of operators who dialled a code, of all centres."""
-        return frozenset(call for each in self for call in each.desks.calls)
+    def beside(self) -> frozenset[LegId]:
+        """Channels that belong to no call of a caller: of operators who dialled a code or are
+        called in, of all centres.
+        """
+        desks = (caller_leg(call) for each in self for call in each.desks.calls)
+        return frozenset((*desks, *(leg for each in self for leg in each.call_in.legs)))
 
     @property
     def seats(self) -> Mapping[str, Seat]:
@@ -99,7 +102,8 @@ class Centres:
         name = CallId(call or "")
         # Asked of the centres themselves, so that no list beside theirs can come to differ.
         for centre in self._centres.values():
-            if name in centre.calls or name in centre.desks.calls:
+            others = (centre.desks.calls, centre.call_in.calls)
+            if name in centre.calls or any(name in each for each in others):
                 return centre
         return self._over.get(name)
 

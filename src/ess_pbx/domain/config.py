@@ -98,6 +98,8 @@ class Operator(Shape, frozen=True, kw_only=True):
     auto_answer: bool = False
     """The phone picks up by itself when the queue rings it: for headsets, where the operator sits
     before it. It needs a phone that obeys ``Call-Info: answer-after=0``."""
+    phone: Number | None = None
+    """Their own number, in E.164, on which surge mode calls them in."""
     role: Literal["operator", "supervisor"] = "operator"
     """A supervisor is rung by the ladder alone, on shift or not, while their phone is there. They
     may log others out, and end others' breaks."""
@@ -348,6 +350,107 @@ class Policy(Shape, frozen=True, kw_only=True):
     """What a confirmed prankster hears on arrival, after the greeting."""
 
 
+class Region(Shape, frozen=True, kw_only=True):
+    """The point from which distances to the region are measured. Degrees, WGS 84."""
+
+    latitude: Annotated[float, Meta(ge=-90, le=90)]
+    """North positive: Indonesia's south is negative."""
+    longitude: Annotated[float, Meta(ge=-180, le=180)]
+
+
+class Threshold(Shape, frozen=True, kw_only=True):
+    """An earthquake so near and so strong concerns the region."""
+
+    within_km: Annotated[float, Meta(gt=0, le=20000)]
+    magnitude: Annotated[float, Meta(ge=0, le=10)]
+
+
+class EarthquakeFeed(Shape, frozen=True, kw_only=True):
+    """BMKG's latest earthquake (autogempa.json), and which of them begin surge mode."""
+
+    url: Annotated[str, Meta(pattern=r"^(https?://[^\s@/?#]+(/[^\s@]*)?)?$")] = ""
+    """Nothing is asked of anybody while it is empty."""
+    every: Annotated[float, Meta(ge=1, le=3600)] = 30.0
+    timeout: Annotated[float, Meta(gt=0, le=60)] = 10.0
+    region: Region
+    thresholds: tuple[Threshold, ...] = (
+        Threshold(within_km=50.0, magnitude=4.5),
+        Threshold(within_km=150.0, magnitude=5.5),
+        Threshold(within_km=300.0, magnitude=6.5),
+    )
+    tsunami_within_km: Annotated[float, Meta(ge=0, le=20000)] = 500.0
+    """A quake that may bring a tsunami concerns the region from here on, whatever its magnitude;
+    0 for a region without a coast."""
+    max_age: Seconds = 1800.0
+    """An older earthquake begins nothing."""
+
+
+class Question(Shape, frozen=True, kw_only=True):
+    """What the SOP of a category has operators ask."""
+
+    id: Identifier
+    text: Annotated[str, Meta(min_length=1, max_length=200)]
+    answer: Literal["ya-tidak", "angka", "teks", "pilihan"] = "teks"
+    choices: tuple[Title, ...] = ()
+    """Of ``pilihan``."""
+
+
+class Sop(Shape, frozen=True, kw_only=True):
+    """What a report of a category asks for."""
+
+    subcategories: dict[Identifier, Title] = {}
+    questions: tuple[Question, ...] = ()
+
+
+class ReportForm(Shape, frozen=True, kw_only=True):
+    """What the reports of a centre are made of, beside its categories."""
+
+    categories: dict[Identifier, Sop] = {}
+    districts: dict[Title, tuple[Title, ...]] = {}
+    """Kecamatan, each with its kelurahan and desa."""
+
+
+class Surge(Shape, frozen=True, kw_only=True):
+    """Siaga bencana: what changes while everyone calls at once. It is begun by hand or by a feed.
+
+    Every effect is a setting of its own; none of them ever refuses or ends a call.
+    """
+
+    lasts: Seconds = 7200.0
+    """It ends by itself this long after it was declared or last extended."""
+    announce: bool = True
+    """Say what happened in place of the greeting; such a prompt says, too, that all is recorded."""
+    prompt: PromptName = "siaga-bencana"
+    """What is said, unless who declares it names another."""
+    earthquake_prompt: PromptName = "siaga-gempa"
+    tsunami_prompt: PromptName = "siaga-tsunami"
+    prompts: tuple[PromptName, ...] = ()
+    """Others that may be named when surge mode is declared by hand."""
+    ask_own_need: Literal["wait", "inform", "no"] = "wait"
+    """Whether callers are asked to press a key if they need help themselves. Who presses nothing
+    waits behind those who did, at once or after the information; with "no" nobody is asked."""
+    need_key: Key = "1"
+    need_prompt: PromptName = "siaga-butuh-bantuan"
+    information: tuple[PromptName, ...] = ("siaga-informasi",)
+    need_priority: Annotated[int, Meta(ge=0, le=9)] = 8
+    other_priority: Annotated[int, Meta(ge=0, le=9)] = 3
+    category: Identifier | None = None
+    """Of callers who are asked; the centre's default when there is none."""
+    ring_all: bool = True
+    """Every idle operator of a queue is rung at once."""
+    wrap_up: Annotated[float, Meta(ge=0, le=3600)] = 5.0
+    """Time for the report while it lasts, when the policy's is longer."""
+    call_in: bool = True
+    """Operators whose shift it is not count as on duty while their phone is reachable."""
+    call_in_trunk: Identifier | None = None
+    """The trunk over which the own phones of those who are not there are rung (Operator.phone)."""
+    call_in_prompt: PromptName = "siaga-panggilan"
+    """What is said to them."""
+    hurry: Annotated[float, Meta(ge=1, le=100)] = 2.0
+    """The ladder's steps come so many times as early."""
+    feed: EarthquakeFeed | None = None
+
+
 class Centre(Shape, frozen=True, kw_only=True):
     """A pusat: its people, queues, menus and policy."""
 
@@ -366,11 +469,13 @@ class Centre(Shape, frozen=True, kw_only=True):
     default_queue: Identifier
     default_category: Identifier
     policy: Policy = Policy()
+    surge: Surge = Surge()
     queues: tuple[Queue, ...]
     categories: tuple[Category, ...]
     shifts: tuple[Shift, ...]
     operators: tuple[Operator, ...]
     agencies: tuple[Agency, ...] = ()
+    report_form: ReportForm = ReportForm()
     menus: dict[Identifier, Menu] = {}
     queue_keys: dict[Key, QueueKey] = {}
     """What keys do while a caller waits."""

@@ -24,6 +24,8 @@ class Role(StrEnum):
     AGENCY = "agency"
     COLLEAGUE = "colleague"
     """Another operator, or a supervisor, whom the operator of the call brings in."""
+    STAFF = "staff"
+    """An operator on their own phone, who is called in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ess_pbx.domain.ids import CallId, LegId, PlaybackId
 
 if TYPE_CHECKING:
+    from ess_pbx.domain.earthquake import Earthquake
     from ess_pbx.domain.roster import Entry
 
 
@@ -234,6 +235,15 @@ class RosterRead(CentreEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class AlarmChanged(CentreEvent):
+    """Something that the engine itself watches is wrong, or right again."""
+
+    alarm: str
+    standing: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeskCallArrived(CentreEvent):
     """An operator dialled a code such as ``*11`` on their own phone (``desk_call``)."""
 
@@ -249,6 +259,20 @@ class PinChecked(CentreEvent):
 
     call: CallId
     right: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class EarthquakeReported(CentreEvent):
+    """The feed's latest earthquake; it may be told again."""
+
+    quake: Earthquake
+
+
+@dataclass(frozen=True, slots=True)
+class EarthquakeFeedRead(CentreEvent):
+    """The feed was asked: ``trouble`` is what is wrong with it, None when nothing is."""
+
+    trouble: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,13 @@ class FactKind(StrEnum):
     """The operator picked up, and the caller's number is rung."""
     CALL_BACK_ATTEMPTED = "call_back_attempted"
     CALL_BACK_CLOSED = "call_back_closed"
+    SURGE_DECLARED = "surge_declared"
+    SURGE_CHANGED = "surge_changed"
+    SURGE_ENDED = "surge_ended"
+    CALL_IN_STARTED = "call_in_started"
+    CALL_IN_ENDED = "call_in_ended"
+    WALLBOARD_ALARM = "wallboard_alarm"
+    ALARM_ACKNOWLEDGED = "alarm_acknowledged"
     REPORT_OPENED = "report_opened"
     REPORT_SAVED = "report_saved"
     REPORT_DRAFTED = "report_drafted"
@@ -203,6 +210,13 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.CALL_BACK_DIALLED: ("task", "agent", "leg"),
         FactKind.CALL_BACK_ATTEMPTED: ("task", "attempt", "agent", "outcome", "due"),
         FactKind.CALL_BACK_CLOSED: ("task", "outcome", "reason", "by", "via"),
+        FactKind.SURGE_DECLARED: ("reason", "prompt", "event", "until", "by", "via"),
+        FactKind.SURGE_CHANGED: ("reason", "prompt", "event", "until", "by", "via"),
+        FactKind.SURGE_ENDED: ("reason", "by", "via"),
+        FactKind.CALL_IN_STARTED: ("agent", "attempt"),
+        FactKind.CALL_IN_ENDED: ("agent", "attempt", "outcome"),
+        FactKind.WALLBOARD_ALARM: ("alarm", "level", "title", "detail", "by", "via"),
+        FactKind.ALARM_ACKNOWLEDGED: ("alarm", "by", "via"),
         FactKind.REPORT_OPENED: ("report", "linked", "fields", "by", "via"),
         FactKind.REPORT_SAVED: ("report", "fields", "by", "via"),
         FactKind.REPORT_DRAFTED: ("report", "base", "fields", "by", "via"),
@@ -227,8 +241,9 @@ for never; ``seconds`` is a length in seconds, ``sample_rate`` Hz, ``rms_dbov`` 
 channel, ``bytes`` the size of the file, ``entry`` its number in the manifest; ``channel_cause`` and
 ``cause`` are Q.850 causes; ``attempt`` counts those of a task from 1,
 ``contact`` those of an agency from 1; ``party`` is an agency's id or an extension, ``how`` is
-``code`` or ``phone``; ``position`` from 1 that of the caller when it was said; ``by`` and ``via``
-are None where nobody asked. What is not known is None."""
+``code`` or ``phone``; ``position`` from 1 that of the caller when it was said; ``level`` is
+``line`` or ``full-screen``; ``by`` and ``via`` are None where nobody asked. What is not known is
+None."""
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):

@@ -42,6 +42,11 @@ def agency_leg(call: CallId, number: int) -> LegId:
     return LegId(f"{call}{_MARK}ag{number}")
 
 
+def staff_leg(call: CallId) -> LegId:
+    """The channel to the own phone of an operator who is called in."""
+    return LegId(f"{call}{_MARK}st")
+
+
 def bridge_of(call: CallId) -> BridgeId:
     """Where a caller speaks with people; who is not to be heard is taken out of it."""
     return BridgeId(f"{call}{_MARK}br")

@@ -6,7 +6,7 @@ the same event may come, then the database alone has them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -115,6 +115,11 @@ class Incidents:
         """By number; the closed ones of the last day too."""
         self._last: tuple[str, int] = ("", 0)
 
+    @property
+    def latest(self) -> str:
+        """The number of the report that was opened last; empty before the first."""
+        return self._number(*self._last) if self._last[0] else ""
+
     def decide(self, command: ReportCommand, local: datetime) -> list[Record | Refused]:
         """What becomes of a command; ``local`` is the centre's time, for the number."""
         if isinstance(command, OpenReport):
@@ -208,20 +213,23 @@ class Incidents:
             self._last = msgspec.convert(state["last"], tuple[str, int])
 
     def _opened(self, command: OpenReport, local: datetime) -> list[Record | Refused]:
-        wrong = self._wrong(command.fields)
+        wrong = self._wrong(command.fields, Fields())
         if wrong is not None:
             return [wrong]
         day = f"{local:%Y%m%d}"
         number = self._last[1] + 1 if self._last[0] == day else 1
         data: dict[str, JSON] = {
-            "report": f"{self._centre.id}-{day}-{number:04}",
+            "report": self._number(day, number),
             "linked": command.call,
             "fields": _plain(command.fields),
         }
         return [_record(FactKind.REPORT_OPENED, command.by, **data)]
 
+    def _number(self, day: str, number: int) -> str:
+        return f"{self._centre.id}-{day}-{number:04}"
+
     def _saved(self, incident: Incident, command: SaveReport) -> list[Record | Refused]:
-        wrong = self._wrong(command.fields)
+        wrong = self._wrong(command.fields, incident.fields)
         if wrong is not None:
             return [wrong]
         found = conflicts(incident, command.base, command.fields)
@@ -272,14 +280,29 @@ class Incidents:
             )
         ]
 
-    def _wrong(self, fields: Fields) -> Refused | None:
-        """What the centre's lists do not know."""
+    def _wrong(self, change: Fields, before: Fields) -> Refused | None:
+        """What the centre's lists do not know; a list that is not there allows anything."""
+        form, after = self._centre.report_form, replace(before, **change.given())
         categories = [category.id for category in self._centre.categories]
-        if isinstance(fields.category, str) and fields.category not in categories:
-            return Refused(
-                "unknown-category",
-                f"no category {fields.category!r}; there are {', '.join(categories)}",
-            )
+        if isinstance(change.category, str) and change.category not in categories:
+            return _unknown("category", change.category, categories)
+        sop = form.categories.get(after.category) if isinstance(after.category, str) else None
+        if isinstance(change.subcategory, str):
+            known = list(sop.subcategories) if sop is not None else []
+            if change.subcategory not in known:
+                return _unknown("subcategory", change.subcategory, known)
+        district, districts = change.district, list(form.districts)
+        if isinstance(district, str) and districts and district not in districts:
+            return _unknown("district", district, districts)
+        if isinstance(change.village, str) and form.districts:
+            of_district = after.district if isinstance(after.district, str) else ""
+            villages = list(form.districts.get(of_district, ()))
+            if change.village not in villages:
+                return _unknown("village", change.village, villages)
+        for question in change.answers if isinstance(change.answers, dict) else ():
+            questions = [each.id for each in sop.questions] if sop is not None else []
+            if questions and question not in questions:
+                return _unknown("question", question, questions)
         return None
 
     def _remember_opened(self, report: str, data: Mapping[str, JSON], by: str, at: float) -> None:
@@ -312,6 +335,11 @@ class Incidents:
 
 def _record(kind: FactKind, by: Asker, **data: JSON) -> Record:
     return Record(None, kind, {**data, **by.fields})
+
+
+def _unknown(what: str, found: str, known: Sequence[str]) -> Refused:
+    listed = ", ".join(known) or "none here"
+    return Refused(f"unknown-{what}", f"no {what} {found!r}; there are {listed}")
 
 
 def _plain(fields: Fields) -> dict[str, Any]:

@@ -56,10 +56,11 @@ def arrived(turn: Turn, event: Arrived) -> None:
         queue=centre.default_queue,
     )
     priority.settle_arrival(turn, event)
+    turn.add_leg(turn.call.caller, Role.CALLER, event.caller_e164 or event.caller_display)
     if event.gone:
+        turn.drop_leg(turn.call.caller, UNKNOWN_CAUSE)
         end(turn, Result.CLIENT, "abandoned", Role.CALLER, UNKNOWN_CAUSE)
         return
-    turn.add_leg(turn.call.caller, Role.CALLER, event.caller_e164 or event.caller_display)
     greeting: tuple[str, ...] = () if centre.greeting is None else (centre.greeting,)
     if turn.call.prank is not None and centre.policy.prank_warning is not None:
         greeting += (centre.policy.prank_warning,)

@@ -36,10 +36,20 @@ from ess_pbx.engine.executor import Executor
 from ess_pbx.engine.journal import Journal
 from ess_pbx.engine.timers import Timers
 
-ALARMS = frozenset({FactKind.ALARM_RAISED, FactKind.ALARM_CLEARED, FactKind.RECORDING_FAILED})
+ALARMS = frozenset(
+    {
+        FactKind.ALARM_RAISED,
+        FactKind.ALARM_CLEARED,
+        FactKind.RECORDING_FAILED,
+        FactKind.SURGE_DECLARED,
+        FactKind.WALLBOARD_ALARM,
+    }
+)
 PRIVATE = frozenset({"fields"})
 """What people write in a report is nobody's who reads the log."""
 LONGEST_ORIGINS = 10_000
+OWN_FIELDS = {"call": "agent_call", "event": "earthquake", "ms": "fact_ms"}
+"""What a fact's key is called in the log where the log's line has a field of that name itself."""
 CHECKPOINT_FACTS = 10_000
 """After so many facts all that is remembered is written anew: the next start reads no further."""
 LOG_SECONDS = 0.002
@@ -104,10 +114,22 @@ class Dispatcher:
         data: Mapping[str, JSON],
         centre: str | None = None,
     ) -> None:
-        """Write a fact into the journal now, and into the log when the loop has a moment.
+        """Write a fact that the engine saw by itself; the core sees it as after a restart.
 
         It is the call's centre's, unless one is named.
         """
+        concerned = self.centres.home(call) if centre is None else self.centres[centre]
+        self._write(call, kind, data, concerned.config.id)
+        try:
+            concerned.saw(call, kind, data, self._clock.monotonic())
+        except Exception:
+            # What is remembered is less than what is on record.
+            self._log.exception("fact.not_remembered", kind=kind)
+
+    def _write(
+        self, call: CallId | None, kind: FactKind, data: Mapping[str, JSON], centre: str
+    ) -> None:
+        """Put a fact into the journal now, and into the log when the loop has a moment."""
         if kind is FactKind.CALL_BACK_STARTED and call is not None:
             # A call of our own has no INVITE before this.
             self._invited[call] = self._clock.monotonic()
@@ -147,7 +169,9 @@ class Dispatcher:
             centre, effects = self.centres.decide(event, self._clock.monotonic())
         except Exception:
             # A defect in the core must cost at most this event, not the centre.
-            self._log.exception("core.failed", event=type(event).__name__)
+            self._log.exception("core.failed", event_type=type(event).__name__)
+            if isinstance(event, Command):
+                self._refused.append(Refused("failed", "a defect of ess-pbx; its log says which"))
             return
         facts: list[Record] = []
         for effect in effects:
@@ -157,7 +181,7 @@ class Dispatcher:
                 self._log.exception("effect.not_carried_out", effect=type(effect).__name__)
         # The phone that is to ring does not wait until we have written down that it will.
         for fact in facts:
-            self.record(fact.call, fact.kind, fact.data, centre)
+            self._write(fact.call, fact.kind, fact.data, centre)
         if self._facts - self._checkpoint >= CHECKPOINT_FACTS:
             self.checkpoint()
 
@@ -166,7 +190,7 @@ class Dispatcher:
         self._checkpoint = self._facts
         for centre in self.centres:
             fact = centre.checkpoint()
-            self.record(fact.call, fact.kind, fact.data, centre.config.id)
+            self._write(fact.call, fact.kind, fact.data, centre.config.id)
 
     def _carry_out(self, effect: EngineEffect, centre: str, facts: list[Record]) -> None:
         match effect:
@@ -216,5 +240,5 @@ class Dispatcher:
 
 
 def _field(name: str) -> str:
-    """A fact's key as a log field; ``call`` is the log's own."""
-    return "agent_call" if name == "call" else name
+    """A fact's key as a log field; some names are the log's own."""
+    return OWN_FIELDS.get(name, name)

@@ -13,8 +13,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from ess_pbx.domain.call_centre import CallCentre
-from ess_pbx.domain.events import ClockRead, RosterRead
-from ess_pbx.domain.facts import FactKind
+from ess_pbx.domain.events import AlarmChanged, ClockRead, RosterRead
 from ess_pbx.engine import fallback
 from ess_pbx.engine.dispatcher import Dispatcher
 from ess_pbx.engine.roster_file import RosterFile
@@ -35,37 +34,34 @@ class Duty:
         self._dispatcher = dispatcher
         self._path = roster
         self._roster = None if roster is None else RosterFile(roster, core.config)
-        self._roster_error: str | None = None
         self._phones = phones
         self._log = structlog.get_logger(__name__)
 
-    async def read_roster(self) -> None:
-        """Take over a roster that changed; while it is wrong, the last good one goes on."""
+    async def read_roster(self) -> AlarmChanged | None:
+        """Take over a roster that changed; while it is wrong, the last good one goes on.
+
+        Returns whether it is right, when it was read anew.
+        """
         if self._roster is None:
-            return
+            return None
         try:
             change = await asyncio.to_thread(self._roster.read)
         except Exception:
             # A defect in reading must not stop the clock, and with it every change of shift.
             self._log.exception("roster.failed", centre=self._centre)
-            return
+            return None
         if change is None:
-            return
+            return None
         if change.error is None:
             self._dispatcher.feed(RosterRead(change.entries, centre=self._centre))
             self._log.info("roster.read", centre=self._centre, entries=len(change.entries))
-        if change.error != self._roster_error:
-            raised = change.error is not None
-            kind = FactKind.ALARM_RAISED if raised else FactKind.ALARM_CLEARED
-            detail = change.error or str(self._path)
-            data = {"alarm": "roster", "detail": detail}
-            self._dispatcher.record(None, kind, data, self._centre)
-            self._roster_error = change.error
+        wrong, detail = change.error is not None, change.error or str(self._path)
+        return AlarmChanged("roster", wrong, detail, centre=self._centre)
 
     def read_clock(self, wall: float, *, phones_known: bool) -> None:
         """It is ``wall`` (epoch seconds): whose duty is it, in the centre's own time zone?"""
         local = datetime.fromtimestamp(wall, self._zone)
-        on_duty = self._core.roster.on_duty(local)
+        on_duty = self._core.on_duty(local)
         if on_duty != self.on_duty:
             self.on_duty = on_duty
             self._log.info("shift.on_duty", centre=self._centre, operators=sorted(on_duty))

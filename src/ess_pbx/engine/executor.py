@@ -184,7 +184,7 @@ class Executor:
                 shown = self._identities.get(effect.trunk, NO_NUMBER)
             case Role.AGENCY if effect.address.startswith("sip:"):
                 endpoint = f"PJSIP/{AGENCY_ENDPOINT}/{effect.address}"
-            case Role.CALLER:
+            case Role.CALLER | Role.STAFF:
                 # A trunk that is no more: any other is better than not to call back.
                 trunks = [*(t for t in self._identities if t == effect.trunk), *self._identities]
                 trunk = next(iter(trunks), effect.trunk)
@@ -199,7 +199,7 @@ class Executor:
             "callerId": shown,
             "timeout": round(effect.timeout),
         }
-        if not is_call_back(effect.call):
+        if not is_call_back(effect.call) and effect.role is not Role.STAFF:
             # The channel of whoever is called back is not there when the first phone rings.
             query["originator"] = effect.call
         return query

@@ -86,6 +86,8 @@ class Journal:
         self._waiting_lock = threading.Lock()
         self._queue: SimpleQueue[bytes] = SimpleQueue()
         self._closed = False
+        self.refused = False
+        """Whether the disk refused the last facts; they are tried again."""
         self._stopping = threading.Event()
         self._give_up = threading.Event()
         self._lock_file = self._take_folder()
@@ -315,12 +317,13 @@ class Journal:
                         f"journal {self.folder}: {error.strerror or error}; {now}: free space on "
                         "its disk",
                     )
-                refused = True
+                refused = self.refused = True
                 if released:
                     continue
                 if self._give_up.wait(self._retry_seconds):
                     return False
         self._durable += len(lines)
+        self.refused = False
         self._wake()
         self._reserve.renew()
         if refused:

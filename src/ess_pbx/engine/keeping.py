@@ -15,6 +15,9 @@ from ess_pbx.domain.facts import JSON, Fact, FactKind
 from ess_pbx.domain.ids import CallId
 from ess_pbx.evidence import EvidenceError
 from ess_pbx.evidence.archive import About, Archive, KeepDays
+from ess_pbx.evidence.keys import load_keys, make_keys
+from ess_pbx.evidence.manifest import MANIFEST
+from ess_pbx.settings.model import Settings
 
 DAY_SECONDS = 86400.0
 RETENTION = "retention"
@@ -22,6 +25,19 @@ RETENTION = "retention"
 ALARM = "recording-not-sealed"
 
 Tell: TypeAlias = Callable[[CallId | None, FactKind, Mapping[str, JSON]], None]
+
+
+def open_archive(settings: Settings) -> Archive | None:
+    """The archive that the settings name, its keys made at the very first start; None without one.
+
+    Blocks. Raises EvidenceError: a lost key file is never made anew over recordings that need it.
+    """
+    keys, folder = settings.recordings.keys, settings.folders.recordings
+    if keys is None:
+        return None
+    if not keys.exists() and not (folder / MANIFEST).exists():
+        return Archive(folder, make_keys(keys))
+    return Archive(folder, load_keys(keys))
 
 
 class RecordingKeeper:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ess_pbx.ari import models
 from ess_pbx.domain.call import Call
 from ess_pbx.domain.events import LegGone
-from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_called_back, is_caller
+from ess_pbx.domain.ids import CallId, LegId, call_of, is_called_back, is_caller
 
 UNKNOWN_CAUSE = 0
 
@@ -36,15 +36,15 @@ def reconcile(
     ours: Iterable[str],
     bridged: Collection[str],
     desk_channels: Set[str] = frozenset(),
-    desk_calls: Collection[CallId] = (),
+    beside: Collection[LegId] = (),
     unanswered: Collection[str] = (),
 ) -> Reconciliation:
     """Compare.
 
     ``channels`` are all of Asterisk's, ``ours`` those in the engine's application, ``bridged``
     those who talk in a bridge, ``unanswered`` those that still ring and ``desk_channels`` those of
-    operators who dialled a code, each by channel id; ``desk_calls`` are those of the latter that
-    the engine knows.
+    operators who dialled a code, each by channel id; ``beside`` are those the engine knows that
+    belong to no call of a caller.
     """
     existing = set(channels)
     gone = tuple(
@@ -52,17 +52,13 @@ def reconcile(
         for call in calls.values()
         for leg in call.legs
         if leg not in existing
-    ) + tuple(
-        LegGone(call, caller_leg(call), UNKNOWN_CAUSE)
-        for call in desk_calls
-        if call not in existing
-    )
+    ) + tuple(LegGone(call_of(leg), leg, UNKNOWN_CAUSE) for leg in beside if leg not in existing)
     strangers = [
         channel
         for channel in ours
         if channel in existing
         and channel not in bridged
-        and channel not in desk_calls
+        and channel not in beside
         and not _known(calls, channel)
     ]
     # Somebody whose phone an engine before this one rang, to call them back, is no caller yet.

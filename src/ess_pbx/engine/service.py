@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -22,7 +23,14 @@ from ess_pbx.db.connect import create_engine
 from ess_pbx.db.projector import Projector
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.centres import Centres
-from ess_pbx.domain.events import LegAnswered, PlaybackEnded, Stopping
+from ess_pbx.domain.earthquake import Earthquake
+from ess_pbx.domain.events import (
+    EarthquakeFeedRead,
+    EarthquakeReported,
+    LegAnswered,
+    PlaybackEnded,
+    Stopping,
+)
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId, LegId, call_of
 from ess_pbx.engine import recordings
@@ -31,11 +39,16 @@ from ess_pbx.engine.dispatcher import Dispatcher
 from ess_pbx.engine.duty import Duty
 from ess_pbx.engine.executor import APP, NOT_FOUND, Executor
 from ess_pbx.engine.journal import Journal
+from ess_pbx.engine.keeping import ALARM as NOT_SEALED
+from ess_pbx.engine.keeping import RecordingKeeper, open_archive
 from ess_pbx.engine.pin_check import PinCheck
 from ess_pbx.engine.recall import recall
 from ess_pbx.engine.reconcile import reconcile, talking_in
 from ess_pbx.engine.stream_watch import StreamWatch
 from ess_pbx.errors import AriError, AriRefusedError
+from ess_pbx.evidence import EvidenceError
+from ess_pbx.evidence.retention import keep_days
+from ess_pbx.feeds.bmkg import BmkgFeed
 from ess_pbx.prompts.spoken import SpokenTexts
 from ess_pbx.settings.credentials import Credentials
 from ess_pbx.settings.entry import trunks_of
@@ -49,7 +62,10 @@ RECONCILE_SECONDS = 1.0
 
 
 class Engine:
-    """One engine for the centres on one Asterisk. ``on_fact`` hears every fact as it is written."""
+    """One engine for the centres on one Asterisk.
+
+    ``on_fact`` hears every fact as it is written, as does everyone in ``listeners``.
+    """
 
     def __init__(
         self,
@@ -65,7 +81,7 @@ class Engine:
         self._folders = folders
         self._clock = clock or SystemClock()
         self._translator = Translator(settings)
-        self._on_fact = on_fact
+        self.listeners: list[Callable[[Fact], None]] = [] if on_fact is None else [on_fact]
         self._log = structlog.get_logger(__name__)
         self._duties: list[Duty] = []
         self._phones_known = False
@@ -74,6 +90,7 @@ class Engine:
         self._projector_task: asyncio.Task[None] | None = None
         self._database: AsyncEngine | None = None
         self._stopped = False
+        self._keeper: RecordingKeeper | None = None
         self.replaced = asyncio.Event()
         """Set when another engine has taken this one's place."""
         self.ari = AriConnection(
@@ -96,9 +113,13 @@ class Engine:
         when Asterisk does not answer within ``timeout`` seconds.
         """
         settings = self.settings
-        self.journal = Journal(settings.folders.state / "journal", on_trouble=self._journal_trouble)
+        self.journal = Journal(
+            settings.folders.state / "journal",
+            on_trouble=self._journal_trouble,
+            on_recovered=lambda: self._log.info("journal.recovered"),
+        )
         self.dispatcher = Dispatcher(
-            self.centres, self.journal, self._clock, self._call_over, self._on_fact
+            self.centres, self.journal, self._clock, self._call_over, self._tell
         )
         recalled = await asyncio.to_thread(recall, self.journal, self.centres)
         self._log.info("journal.recalled", facts=recalled)
@@ -138,6 +159,8 @@ class Engine:
             # Each of its own: a roster on a disk that does not answer holds up one centre only.
             *(asyncio.create_task(self._watch_clock(duty), name="clock") for duty in self._duties),
         ]
+        self._watch_earthquakes()
+        await self._keep_recordings()
         await self.ari.start()
         await self.ari.wait_connected(timeout)
 
@@ -197,6 +220,18 @@ class Engine:
         return frozenset().union(*(duty.on_duty or () for duty in self._duties))
 
     @property
+    def database(self) -> AsyncEngine:
+        """Where facts end up; raises RuntimeError before the start."""
+        if self._database is None:
+            raise RuntimeError("the engine was not started")
+        return self._database
+
+    @property
+    def phones_known(self) -> bool:
+        """Whether Asterisk has said which phones are reachable."""
+        return self._phones_known
+
+    @property
     def failed_requests(self) -> int:
         """Requests to Asterisk that failed and mattered."""
         executor = self.dispatcher.executor
@@ -206,6 +241,29 @@ class Engine:
     def tasks_left(self) -> int:
         """Timers and background work that belong to calls."""
         return len(self._tasks) + len(self.dispatcher.timers)
+
+    async def _keep_recordings(self) -> None:
+        """Seal recordings from now on; without the keys they are kept as they are, and told of."""
+        try:
+            archive = await asyncio.to_thread(open_archive, self.settings)
+        except EvidenceError as error:
+            self._log.error("recordings.not_sealed", error=str(error))
+            alarm = {"alarm": NOT_SEALED, "detail": str(error)}
+            self.dispatcher.record(None, FactKind.ALARM_RAISED, alarm)
+            return
+        if archive is not None:
+            days = keep_days(self.settings.centres)
+            self._keeper = RecordingKeeper(archive, days, self.dispatcher.record)
+            self.listeners.append(self._keeper.told)
+            self._watches.append(asyncio.create_task(self._keeper.run(), name="recordings"))
+
+    def _tell(self, fact: Fact) -> None:
+        for listener in tuple(self.listeners):
+            try:
+                listener(fact)
+            except Exception:
+                # Who only listens must not keep the others, or a call, from going on.
+                self._log.exception("listener.failed", kind=fact.kind)
 
     async def _prepare_database(self, database: AsyncEngine) -> None:
         await asyncio.to_thread(migrate.upgrade, self.settings.database.url)
@@ -286,7 +344,7 @@ class Engine:
             talking_in(bridges, {channel.id for channel in channels}),
             unanswered={channel.id for channel in channels if channel.state != "Up"},
             desk_channels={each.id for each in channels if each.dialplan.context == DESK_CONTEXT},
-            desk_calls=self.centres.desk_calls,
+            beside=self.centres.beside,
         )
         for event in outcome.gone:
             self.dispatcher.feed(event)
@@ -327,14 +385,37 @@ class Engine:
     def _journal_trouble(self, reason: str) -> None:
         self._log.error("journal.trouble", reason=reason)
 
+    def _watch_earthquakes(self) -> None:
+        for centre in self.settings.centres:
+            feed, name = centre.surge.feed, centre.id
+            if feed is None or not feed.url:
+                # What was wrong with an address that is asked no more is no alarm.
+                self.dispatcher.feed(EarthquakeFeedRead(None, centre=name))
+                continue
+            bmkg = BmkgFeed(
+                feed,
+                on_quake=partial(self._earthquake, name),
+                on_trouble=partial(self._feed_read, name),
+            )
+            self._watches.append(asyncio.create_task(bmkg.run(), name="earthquakes"))
+
+    def _earthquake(self, centre: str, quake: Earthquake) -> None:
+        self.dispatcher.feed(EarthquakeReported(quake, centre=centre))
+
+    def _feed_read(self, centre: str, trouble: str | None) -> None:
+        self.dispatcher.feed(EarthquakeFeedRead(trouble, centre=centre))
+
     async def _watch_clock(self, duty: Duty) -> None:
         while True:
             await asyncio.sleep(CLOCK_SECONDS)
             await self._read_duty(duty)
 
     async def _read_duty(self, duty: Duty) -> None:
-        await duty.read_roster()
+        alarm = await duty.read_roster()
         duty.read_clock(self._clock.wall(), phones_known=self._phones_known)
+        if alarm is not None:
+            # Last: before the clock is read no fact has a time.
+            self.dispatcher.feed(alarm)
 
     def _call_over(self, call: CallId) -> None:
         task = asyncio.create_task(self._finish_recording(call), name=f"recording-{call}")
@@ -368,3 +449,5 @@ class Engine:
                 "bytes": recording.bytes,
             },
         )
+        if self._keeper is not None:
+            await self._keeper.seal(recording.path, call)

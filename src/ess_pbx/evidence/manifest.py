@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from ess_pbx.evidence import EvidenceError
 from ess_pbx.evidence.keys import EvidenceKeys
 
+MANIFEST = "manifest.log"
+"""Its name in the recordings folder."""
 FIRST = "0" * 64
 """What the first entry has for the hash before it."""
 _HASH = 64
@@ -81,7 +83,7 @@ class Manifest:
     """The manifest of one recordings folder. Several processes may append to it."""
 
     def __init__(self, folder: Path, keys: EvidenceKeys) -> None:
-        self.path = folder / "manifest.log"
+        self.path = folder / MANIFEST
         self.heads = folder / "heads"
         self._folder = folder
         self._keys = keys

@@ -17,7 +17,7 @@ import phonenumbers
 
 from ess_pbx.domain import silence
 from ess_pbx.domain.agent import NOT_ANSWERING
-from ess_pbx.domain.config import LANGUAGE_SKILL, Policy, Shift
+from ess_pbx.domain.config import LANGUAGE_SKILL, Policy, ReportForm, Shift
 from ess_pbx.domain.shift import is_on
 from ess_pbx.errors import SettingsError
 from ess_pbx.prompts.catalogue import load_catalogue
@@ -27,6 +27,8 @@ from ess_pbx.settings.menu_checks import Targets, check_menus
 from ess_pbx.settings.menus import MenuFile, read_menus
 from ess_pbx.settings.model import CentreTable
 from ess_pbx.settings.reading import INVALID, Problems, holds_invalid, shown
+from ess_pbx.settings.report_form import read_report_form
+from ess_pbx.settings.surge_checks import check_surge
 
 SECTIONS = ("queues", "categories", "shifts", "operators", "agencies")
 """The tables of a centre's settings that occur more than once."""
@@ -92,6 +94,8 @@ class CentreChecks:
         self.catalogue_error: str | None = None
         """What is wrong in the prompt catalogue, with file and line."""
         self.menus = MenuFile()
+        self.report_form = ReportForm()
+        self.form_problems = Problems("", {})
 
     @property
     def id(self) -> str | None:
@@ -217,6 +221,14 @@ class CentreChecks:
         if table.greeting and prompts is not None and table.greeting not in prompts:
             expected = f"a prompt in the catalogue ({', '.join(sorted(prompts))})"
             self.problems.add(("centre", "greeting"), shown(table.greeting), expected)
+        if self.values["surge"] is not INVALID:
+            surge, given = self.values["surge"], self.raw.get("surge", {})
+            check_surge(surge, given, prompts, categories, self.problems, self.warnings)
+        if table.report_form is not None:
+            file = self.base / table.report_form
+            self.report_form, self.form_problems = read_report_form(
+                file, os.path.normpath(file), categories
+            )
         whole = True
         if table.menus is not None:
             file = self.base / table.menus

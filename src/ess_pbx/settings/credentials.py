@@ -41,6 +41,8 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     operators: dict[Extension, Password]
     pins: dict[Extension, str] = {}
     """Argon2 hashes of the operators' PINs; ``ess_pbx.settings.pins`` makes and compares them."""
+    admin_password: Password | None = None
+    """Of the account ``admin`` of the API; None only in files from before there was one."""
 
     def __repr__(self) -> str:
         """Without the passwords, for logs and tracebacks."""
@@ -65,8 +67,12 @@ def load_credentials(state: Path, extensions: Iterable[str]) -> Credentials:
         operators = dict(stored.operators) if stored else {}
         for extension in extensions:
             operators.setdefault(extension, _password(PHONE_LENGTH))
-        pins = stored.pins if stored else {}
-        credentials = Credentials(ari_password=ari_password, operators=operators, pins=pins)
+        credentials = Credentials(
+            ari_password=ari_password,
+            operators=operators,
+            pins=stored.pins if stored else {},
+            admin_password=(stored and stored.admin_password) or _password(PHONE_LENGTH),
+        )
         if credentials != stored:
             _write(path, credentials)
     except OSError as error:

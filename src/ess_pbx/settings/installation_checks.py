@@ -7,7 +7,15 @@ from ipaddress import ip_address
 
 from ess_pbx.settings.agency_checks import check_contact_trunks
 from ess_pbx.settings.checks import CentreChecks, SettingsFile
-from ess_pbx.settings.model import LEAST_RTP_PORTS, Asterisk, Database, Folders, Recordings, Trunk
+from ess_pbx.settings.model import (
+    LEAST_RTP_PORTS,
+    Asterisk,
+    Database,
+    Folders,
+    Recordings,
+    Trunk,
+    Web,
+)
 from ess_pbx.settings.places import expand_database, place_folders, place_keys
 from ess_pbx.settings.reading import INVALID, shown
 from ess_pbx.settings.toml_lines import Path as FieldPath
@@ -51,9 +59,12 @@ class InstallationChecks:
         self._trunks()
         self._numbers()
         self._centres_of_trunks()
+        self._trunks_of_centres()
         self._apart()
         if values["asterisk"] is not INVALID:
             self._ports(values["asterisk"])
+            if values["web"] is not INVALID:
+                self._web(values["web"], values["asterisk"])
 
     def _trunks(self) -> None:
         file = self.file
@@ -126,6 +137,30 @@ class InstallationChecks:
                 found = f"{shown(each.id)}, which no trunk has an entry number of"
                 each.warnings.add(("centre", "id"), found, "one, for calls to come in")
 
+    def _trunks_of_centres(self) -> None:
+        """Hold the trunks that centres name against those there are."""
+        trunks = self.file.names("trunks")
+        for each in self.centres:
+            surge = each.file.values["surge"]
+            if surge is INVALID:
+                continue
+            if surge.call_in_trunk is not None and self.whole:
+                if surge.call_in_trunk not in trunks:
+                    each.problems.add(
+                        ("surge", "call_in_trunk"),
+                        shown(surge.call_in_trunk),
+                        f"the id of a trunk ({', '.join(trunks) or 'there are none'})",
+                    )
+                continue
+            for at, operator in each.file.each("operators"):
+                if operator.phone is not None and surge.call_in:
+                    each.warnings.add(
+                        ("operators", at, "phone"),
+                        f"{shown(operator.phone)}, which nothing rings",
+                        "[surge] call_in_trunk, to be called in over",
+                    )
+                    break
+
     def _apart(self) -> None:
         """Hold the centres apart: by their ids, and by the extensions of their operators."""
         ids: dict[str, str] = {}
@@ -173,6 +208,21 @@ class InstallationChecks:
                 self.file.problems.add(
                     ("trunks", at, "port"), f"{trunk.port}, Asterisk's own", "the telco's"
                 )
+
+    def _web(self, web: Web, asterisk: Asterisk) -> None:
+        if not web.enabled:
+            return
+        everywhere = "0.0.0.0"  # noqa: S104 - found in the settings, not bound
+        same = web.host == asterisk.ari_host or everywhere in (web.host, asterisk.ari_host)
+        if same and web.port == asterisk.ari_port:
+            found = f"{web.port} as ari_port"
+            self.file.problems.add(("web", "port"), found, "a port of its own")
+        if not ip_address(web.host).is_loopback:
+            self.file.warnings.add(
+                ("web", "host"),
+                f"{web.host}, where PINs and numbers pass in the clear",
+                "127.0.0.1, behind a proxy with a certificate",
+            )
 
 
 def _extensions(centre: CentreChecks) -> list[str]:

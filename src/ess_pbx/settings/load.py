@@ -53,7 +53,8 @@ def load_settings(path: Path | str) -> Settings:
     errors = [*map(str, problems.sorted()), *errors]
     for centre in centres:
         of_centre = [] if centre.file is file else centre.problems.sorted()
-        errors += map(str, of_centre + centre.menu_problems.sorted())
+        of_centre += centre.form_problems.sorted() + centre.menu_problems.sorted()
+        errors += map(str, of_centre)
     errors += (each.catalogue_error for each in centres if each.catalogue_error is not None)
     if errors or checks.folders is None:
         raise SettingsError("\n".join(dict.fromkeys(errors)))
@@ -64,6 +65,7 @@ def load_settings(path: Path | str) -> Settings:
         asterisk=file.values["asterisk"],
         folders=checks.folders,
         database=checks.database,
+        web=file.values["web"],
         recordings=checks.recordings,
         trunks=file.values["trunks"],
         rosters={centre.id: roster for centre, roster in made if roster is not None},
@@ -134,7 +136,9 @@ def _centre(checks: CentreChecks) -> Centre:
         default_queue=table.default_queue,
         default_category=table.default_category,
         policy=checks.values["policy"],
+        surge=checks.values["surge"],
         **{name: checks.values[name] for name in SECTIONS},
+        report_form=checks.report_form,
         menus=checks.menus.menus,
         queue_keys=checks.menus.queue_keys,
     )

@@ -24,8 +24,10 @@ from ess_pbx.domain.config import (
     Operator,
     Policy,
     Queue,
+    Seconds,
     Shape,
     Shift,
+    Surge,
     Title,
 )
 from ess_pbx.errors import SettingsError
@@ -93,6 +95,21 @@ class Database(Shape, frozen=True, kw_only=True):
         return [("url", f"{self.url.partition(':')[0]}:...")]
 
 
+class Web(Shape, frozen=True, kw_only=True):
+    """Where the HTTP API and the console are served; the control socket is there in any case."""
+
+    enabled: bool = True
+    host: IPv4 = "127.0.0.1"
+    """HTTP without TLS: loopback, behind a proxy that has a certificate."""
+    port: Port = 8080
+    proxies: tuple[IPv4, ...] = ()
+    """Proxies whose ``X-Forwarded-For`` is believed."""
+    idle: Seconds = 3600.0
+    """A sign-in that is not used for so long is over; an open live feed uses it."""
+    longest: Seconds = 43200.0
+    """A sign-in is over after so long in any case: a shift with its hand-over."""
+
+
 class Recordings(Shape, frozen=True, kw_only=True):
     """How finished recordings are kept."""
 
@@ -138,6 +155,8 @@ class CentreTable(Shape, frozen=True, kw_only=True):
     area_code: AreaCode | None = None
     menus: Path | None = None
     """The YAML file of the menus."""
+    report_form: Path | None = None
+    """The YAML file of what reports ask for; see ``ess_pbx.settings.report_form``."""
     roster: Path | None = None
     """The CSV file of the roster; see ``ess_pbx.settings.roster``."""
 
@@ -150,6 +169,7 @@ class Settings(Shape, frozen=True, kw_only=True):
     asterisk: Asterisk
     folders: Folders
     database: Database
+    web: Web = Web()
     recordings: Recordings = Recordings()
     trunks: tuple[Trunk, ...] = ()
     rosters: dict[Identifier, Path] = field(default_factory=dict)
@@ -179,6 +199,7 @@ class InstallationDocument(Shape, frozen=True, kw_only=True):
     asterisk: Asterisk = Asterisk()
     folders: Folders = Folders()
     database: Database = Database()
+    web: Web = Web()
     recordings: Recordings = Recordings()
     trunks: tuple[Trunk, ...] = ()
 
@@ -188,6 +209,7 @@ class CentreDocument(Shape, frozen=True, kw_only=True):
 
     centre: CentreTable
     policy: Policy = Policy()
+    surge: Surge = Surge()
     queues: tuple[Queue, ...]
     categories: tuple[Category, ...]
     shifts: tuple[Shift, ...]

@@ -35,7 +35,7 @@ def make_pins(state: Path, extensions: Iterable[str], *, anew: bool = False) -> 
         if anew or extension not in known.pins
     }
     if made:
-        hashes = {extension: _HASHER.hash(pin) for extension, pin in made.items()}
+        hashes = {extension: hashed(pin) for extension, pin in made.items()}
         write_credentials(state, replace(known, pins={**known.pins, **hashes}))
     return made
 
@@ -44,9 +44,17 @@ def pin_is_right(state: Path, extension: str, pin: str) -> bool:
     """Compare a PIN with the stored one; who has none has no right one. Slow: not on the loop."""
     stored = read_credentials(state)
     pins: Mapping[str, str] = {} if stored is None else stored.pins
-    if extension not in pins:
-        return False
+    return extension in pins and is_of(pins[extension], pin)
+
+
+def hashed(secret: str) -> str:
+    """The argon2 hash of a PIN or password, in PHC's format, with a salt of its own. Slow."""
+    return _HASHER.hash(secret)
+
+
+def is_of(known: str, secret: str) -> bool:
+    """Whether a hash is that of a PIN or password. Slow: not on the loop."""
     try:
-        return _HASHER.verify(pins[extension], pin)
+        return _HASHER.verify(known, secret)
     except (Argon2Error, InvalidHashError):
         return False

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.commands import Asker, Command, Mark, Via
+from ess_pbx.domain.config import Question, ReportForm, Sop
 from ess_pbx.domain.effects import Record, Refused
 from ess_pbx.domain.events import ClockRead
 from ess_pbx.domain.facts import Fact, fields_differ
@@ -191,6 +192,42 @@ def test_unknown_reports_and_categories_are_refused_with_what_there_is(desk: Des
     assert refused is not None
     assert "lainnya, medis, banjir" in refused.detail
     assert desk.core.incidents.open == {}
+
+
+FORM = ReportForm(
+    categories={
+        "medis": Sop(
+            subcategories={"sakit": "Sakit"},
+            questions=(Question(id="sadar", text="Sadar?", answer="ya-tidak"),),
+        )
+    },
+    districts={"Sumur": ("Sumberjaya",), "Carita": ("Tembong",)},
+)
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"subcategory": "sakit"}, None),
+        ({"subcategory": "banjir"}, "unknown-subcategory"),
+        ({"subcategory": None, "district": "Sumur", "village": "Sumberjaya"}, None),
+        ({"district": "Pandeglang"}, "unknown-district"),
+        ({"district": "Carita", "village": "Sumberjaya"}, "unknown-village"),
+        ({"village": "Sumberjaya"}, "unknown-village"),
+        ({"answers": {"sadar": "ya"}}, None),
+        ({"answers": {"api": "ya"}}, "unknown-question"),
+    ],
+)
+def test_a_report_is_held_against_the_centres_form(
+    fields: dict[str, Any], code: str | None
+) -> None:
+    core = CallCentre(replace(CENTRE, report_form=FORM))
+    core.decide(ClockRead(DAY), 0.0)
+    opened = core.decide(OpenReport(ANI, fields_from({"category": "medis"})), 1.0)
+    assert not any(isinstance(each, Refused) for each in opened)
+    effects = core.decide(SaveReport(ANI, FIRST, 1, fields_from(fields)), 2.0)
+    refused = [each.code for each in effects if isinstance(each, Refused)]
+    assert refused == ([] if code is None else [code])
 
 
 def test_after_a_restart_all_reports_and_drafts_are_as_they_were(desk: Desk) -> None:

@@ -248,6 +248,8 @@ def test_a_caller_who_left_before_anybody_could_take_the_call_is_on_record_and_o
     story.arrives(gone=True)
 
     assert len(story.facts(FactKind.CALL_ARRIVED)) == 1
+    [leg] = story.facts(FactKind.LEG_ENDED)
+    assert (leg["leg"], leg["role"]) == (CALLER, "caller")
     [ended] = story.facts(FactKind.CALL_ENDED)
     assert (ended["result"], ended["reason"], ended["ended_by"]) == (
         "client",

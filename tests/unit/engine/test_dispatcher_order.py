@@ -17,7 +17,9 @@ from ess_pbx.ari.protocol import Answer
 from ess_pbx.demo.stage import sample
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.centres import Centres
+from ess_pbx.domain.commands import Asker, EndBreak, Via
 from ess_pbx.domain.events import Arrived, ClockRead, PhoneReachable
+from ess_pbx.domain.facts import FIELDS, FactKind
 from ess_pbx.domain.ids import CallId
 from ess_pbx.engine.clock import SystemClock
 from ess_pbx.engine.dispatcher import Dispatcher
@@ -129,3 +131,27 @@ async def test_a_request_that_cannot_be_made_loses_no_fact(given: Given) -> None
     given.dispatcher.feed(ARRIVED)
 
     assert "call_arrived" in given.happened
+
+
+async def test_a_command_that_meets_a_defect_is_not_taken_for_done(
+    given: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a defect in the core")
+
+    monkeypatch.setattr("ess_pbx.domain.call_centre.carry_out", broken)
+    refused = given.dispatcher.command(EndBreak(Asker("admin", Via.CLI), "1001"))
+
+    assert refused is not None
+    assert refused.code == "failed"
+
+
+@pytest.mark.parametrize("kind", FactKind)
+async def test_every_kind_of_fact_can_be_logged(given: Given, kind: FactKind) -> None:
+    before = len(given.happened)
+    with capture_logs() as logged:
+        given.dispatcher.record(None, kind, dict.fromkeys(FIELDS[kind], "x"))
+        given.dispatcher.write_log()
+    assert given.happened[before:] == [kind]
+    wanted = [] if kind is FactKind.CHECKPOINT else [kind]
+    assert [line["event"] for line in logged if line["event"] == kind] == wanted

@@ -55,6 +55,12 @@ NAMES_THE_ENGINE_PLAYS = {
     "butuh-ambulans",
     *(comfort.position_prompt(place) for place in range(1, 22)),
     *comfort.KEY_PROMPTS.values(),
+    "siaga-bencana",
+    "siaga-gempa",
+    "siaga-tsunami",
+    "siaga-butuh-bantuan",
+    "siaga-informasi",
+    "siaga-panggilan",
 }
 
 

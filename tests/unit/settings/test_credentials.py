@@ -8,10 +8,18 @@ import os
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from ess_pbx.errors import SettingsError
-from ess_pbx.settings.credentials import ALPHABET, load_credentials
+from ess_pbx.settings.credentials import (
+    ALPHABET,
+    load_credentials,
+    read_credentials,
+    write_credentials,
+)
+
+KEYS_BEFORE = ("ari_password", "operators")
 
 
 def test_the_first_start_makes_passwords_that_cannot_be_guessed(tmp_path: Path) -> None:
@@ -43,6 +51,32 @@ def test_a_new_operator_gets_a_password_and_the_others_keep_theirs(tmp_path: Pat
     assert after.ari_password == before.ari_password
     assert set(after.operators) == {"1001", "1002"}
     assert load_credentials(tmp_path, []) == after
+
+
+def test_the_administrators_password_is_made_once_also_for_a_file_from_before_it(
+    tmp_path: Path,
+) -> None:
+    made = load_credentials(tmp_path, ["1001"])
+    assert made.admin_password is not None
+    assert len(made.admin_password) * math.log2(len(ALPHABET)) >= 80
+    assert load_credentials(tmp_path, ["1001"]).admin_password == made.admin_password
+
+    file = tmp_path / "credentials.json"
+    older = {key: each for key, each in json.loads(file.read_text()).items() if key in KEYS_BEFORE}
+    file.write_text(json.dumps(older))
+    assert load_credentials(tmp_path, ["1001"]).admin_password not in (None, made.admin_password)
+
+
+def test_pins_are_kept_as_they_are_and_shown_nowhere(tmp_path: Path) -> None:
+    made = load_credentials(tmp_path, ["1001"])
+    write_credentials(tmp_path, replace(made, pins={"1001": "$argon2id$geheim"}))
+
+    kept = load_credentials(tmp_path, ["1001", "1002"])
+
+    assert kept.pins == {"1001": "$argon2id$geheim"}
+    assert read_credentials(tmp_path) == kept
+    assert "geheim" not in repr(kept)
+    assert str(kept.admin_password) not in repr(kept)
 
 
 def test_only_the_owner_may_read_the_file_and_the_folder(tmp_path: Path) -> None:

@@ -321,6 +321,11 @@ TOGETHER = [
     ("ring = 12", 'prank_warning = "hai"', '10: policy.prank_warning: "hai"; expected a prompt'),
     ("8088", "5060", "13: asterisk.ari_port: 5060 as sip_port; expected a port of its own"),
     ("8088", "10500", "13: asterisk.ari_port: 10500; expected outside RTP's 10000 to 10999"),
+    (
+        "[folders]",
+        "[web]\nport = 8088\n[folders]",
+        "17: web.port: 8088 as ari_port; expected a port",
+    ),
     ("10000", "10001", "14: asterisk.rtp_first: 10001; expected an even port"),
     ("10999", "10018", "15: asterisk.rtp_last: 10018; expected 10019 or above"),
     ("5080", "5060", "27: trunks[0].port: 5060, Asterisk's own; expected the telco's"),

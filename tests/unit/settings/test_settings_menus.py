@@ -93,7 +93,7 @@ def test_a_menu_may_be_called_by_a_word_that_yaml_takes_for_another_type(tmp_pat
         ("- utama", "1: something else; expected a YAML mapping"),
         ("", "1: an empty file; expected a YAML mapping"),
         ("utama: {}\nx: [", "2: "),
-        ("a: &a {otherwise: {}}\nb: *a", "1: an alias (*name); expected every menu written out"),
+        ("a: &a {otherwise: {}}\nb: *a", "1: an alias (*name); expected everything written out"),
         ("a: &a [*a]", "1: an alias (*name)"),
         ("a: !!python/object:x.Y {}", "1: a.otherwise: missing"),
         ("a: !!int x", '1: a: "x"; expected a table'),

@@ -1,0 +1,233 @@
+"""What the command line asks of a running service: operators, calls, pranks, alarms and more.
+
+Every command goes through the control socket in the state folder of the settings file, and is on
+record like anyone's: the audit log names the system's user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from cyclopts import App, Parameter
+
+from ess_pbx.domain.commands import Mark
+from ess_pbx.settings.load import load_settings
+from ess_pbx.terminal import Named, err, out, print_json, print_rows, run
+
+agents = App(name="agents", help="Operators of the running service.")
+pranks = App(name="pranks", help="Numbers whose calls wait behind others.")
+call_backs = App(name="call-backs", help="Callers who are to be called back.")
+surge = App(name="surge", help="Surge mode (siaga bencana).")
+alarms = App(name="alarms", help="Alarms that stand.")
+GROUPS = (agents, pranks, call_backs, surge, alarms)
+
+SettingsFile = Annotated[Path, Parameter(help="The centre's TOML file.")]
+AsJson = Annotated[bool, Parameter(name="--json", help="JSON on stdout.", negative="")]
+Extensions = Annotated[str, Parameter(help="Extensions of operators.")]
+Why = Annotated[str, Parameter(name="--reason", help="Why; it is on record.")]
+
+
+@agents.command(name="list")
+def list_agents(settings: SettingsFile, *, as_json: AsJson = False, centre: Named = None) -> int:
+    """Show all operators and what they do."""
+    columns = ("extension", "name", "status", "state", "on_break", "call", "missed")
+    return _show(settings, _of("/operators", centre), columns, as_json=as_json)
+
+
+@agents.command(name="log-in")
+def log_in(settings: SettingsFile, *extensions: Extensions) -> int:
+    """Operators are at their places."""
+    return _each(settings, extensions, "log-in")
+
+
+@agents.command(name="log-out")
+def log_out(settings: SettingsFile, *extensions: Extensions) -> int:
+    """Operators leave their places; calls in hand go on."""
+    return _each(settings, extensions, "log-out")
+
+
+@agents.command(name="break")
+def take_break(settings: SettingsFile, *extensions: Extensions, reason: Why) -> int:
+    """Calls pass operators by."""
+    return _each(settings, extensions, "break", {"reason": reason})
+
+
+@agents.command(name="end-break")
+def end_break(settings: SettingsFile, *extensions: Extensions) -> int:
+    """Operators take calls again."""
+    return _each(settings, extensions, "end-break")
+
+
+@agents.command(name="end-wrap-up")
+def end_wrap_up(settings: SettingsFile, *extensions: Extensions) -> int:
+    """Operators have written their reports: the next call may come."""
+    return _each(settings, extensions, "end-wrap-up")
+
+
+def live(settings: SettingsFile, *, as_json: AsJson = False, centre: Named = None) -> int:
+    """Show the calls that go on now."""
+    columns = ("id", "phase", "number", "category", "queue", "seconds", "operator", "agency")
+    return _show(settings, _of("/calls", centre), columns, as_json=as_json)
+
+
+def mark(settings: SettingsFile, call: str, what: Mark, *, note: str = "") -> int:
+    """Say what a call was."""
+    body = {"mark": what.value, "note": note}
+    return _do(settings, f"/calls/{_part(call)}/mark", body, f"{call}: {what.value}")
+
+
+@pranks.command(name="list")
+def list_pranks(settings: SettingsFile, *, as_json: AsJson = False, centre: Named = None) -> int:
+    """Show the numbers with pranks."""
+    found = _ask(settings, "GET", _of("/pranks", centre))
+    if as_json:
+        print_json(found)
+        return 0
+    rows = [
+        {
+            "number": each["number"],
+            "marked": len(each["marked"]),
+            "until": _local(each["confirmed"] and each["confirmed"]["until"]),
+            "by": each["confirmed"] and each["confirmed"]["by"],
+            "reason": each["confirmed"] and each["confirmed"]["reason"],
+        }
+        for each in found
+    ]
+    print_rows(rows, ("number", "marked", "until", "by", "reason"))
+    return 0
+
+
+@pranks.command
+def confirm(settings: SettingsFile, number: str, *, reason: Why, centre: Named = None) -> int:
+    """A number's calls (E.164) wait behind others for a while."""
+    body = {"number": number, "reason": reason}
+    return _do(settings, _of("/pranks/confirm", centre), body, "confirmed")
+
+
+@pranks.command
+def lift(settings: SettingsFile, number: str, *, reason: Why, centre: Named = None) -> int:
+    """A number (E.164) waits like any other again."""
+    body = {"number": number, "reason": reason}
+    return _do(settings, _of("/pranks/lift", centre), body, "lifted")
+
+
+@call_backs.command(name="list")
+def list_call_backs(
+    settings: SettingsFile, *, as_json: AsJson = False, centre: Named = None
+) -> int:
+    """Show who is to be called back."""
+    columns = ("id", "caller_display", "category", "why", "due", "created", "agent")
+    return _show(settings, _of("/call-backs", centre), columns, as_json=as_json)
+
+
+@call_backs.command
+def now(settings: SettingsFile, task: str, *, agent: str | None = None) -> int:
+    """Call back at once, by an operator or whoever is free."""
+    path = f"/call-backs/{_part(task)}/now"
+    return _do(settings, path, {"agent": agent}, f"{task}: now")
+
+
+@call_backs.command
+def close(settings: SettingsFile, task: str, *, reason: Why) -> int:
+    """No call back is needed any more."""
+    path = f"/call-backs/{_part(task)}/close"
+    return _do(settings, path, {"reason": reason}, f"{task}: closed")
+
+
+@surge.command
+def status(settings: SettingsFile, *, as_json: AsJson = False, centre: Named = None) -> int:
+    """Show whether surge mode is on, and why."""
+    found = _ask(settings, "GET", _of("/surge", centre))
+    if as_json:
+        print_json(found)
+    elif found["state"] is None:
+        out.print("off")
+    else:
+        state = {name: _local(value, name) for name, value in found["state"].items()}
+        print_rows(({"": name, "surge": value} for name, value in state.items()), ("", "surge"))
+    return 0
+
+
+@surge.command
+def on(
+    settings: SettingsFile, *, reason: Why, prompt: str | None = None, centre: Named = None
+) -> int:
+    """Surge mode begins; callers hear the prompt, or the setting's own."""
+    body = {"reason": reason, "prompt": prompt}
+    return _do(settings, _of("/surge/declare", centre), body, "surge mode is on")
+
+
+@surge.command
+def off(settings: SettingsFile, *, reason: Why, centre: Named = None) -> int:
+    """Surge mode ends."""
+    return _do(settings, _of("/surge/end", centre), {"reason": reason}, "surge mode is off")
+
+
+@alarms.command(name="list")
+def list_alarms(settings: SettingsFile, *, as_json: AsJson = False, centre: Named = None) -> int:
+    """Show the alarms that stand."""
+    columns = ("alarm", "detail", "since", "acknowledged_by")
+    return _show(settings, _of("/alarms", centre), columns, as_json=as_json)
+
+
+@alarms.command
+def ack(settings: SettingsFile, alarm: str, *, centre: Named = None) -> int:
+    """An alarm was seen; it stands on, silently."""
+    path = _of(f"/alarms/{_part(alarm)}/acknowledge", centre)
+    return _do(settings, path, None, f"{alarm}: acknowledged")
+
+
+def _of(path: str, centre: str | None) -> str:
+    """A path, of a centre where one is named."""
+    return path if centre is None else f"{path}?centre={_part(centre)}"
+
+
+def _ask(settings: Path, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    from ess_pbx.web.control import Control, control_socket
+
+    return run(Control(control_socket(load_settings(settings))).ask(method, path, body))
+
+
+def _show(settings: Path, path: str, columns: Sequence[str], *, as_json: bool) -> int:
+    found = _ask(settings, "GET", path)
+    if as_json:
+        print_json(found)
+    else:
+        rows = [{name: _local(row.get(name), name) for name in columns} for row in found]
+        print_rows(rows, columns)
+    return 0
+
+
+TIMES = frozenset({"since", "until", "due", "created", "acknowledged_at", "at"})
+
+
+def _local(value: Any, name: str = "until") -> Any:
+    """Epoch seconds as this machine's time of day; other fields as they are."""
+    if name not in TIMES or not isinstance(value, int | float):
+        return value
+    return f"{datetime.fromtimestamp(value).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _do(settings: Path, path: str, body: dict[str, Any] | None, done: str) -> int:
+    _ask(settings, "POST", path, body)
+    err.print(done, markup=False)
+    return 0
+
+
+def _each(
+    settings: Path, extensions: Sequence[str], what: str, body: dict[str, Any] | None = None
+) -> int:
+    if not extensions:
+        err.print(f"{what}: no operator was named; expected one extension or more")
+        return 2
+    for extension in extensions:
+        _do(settings, f"/operators/{_part(extension)}/{what}", body, f"{extension}: {what}")
+    return 0
+
+
+def _part(value: str) -> str:
+    return quote(value, safe="")

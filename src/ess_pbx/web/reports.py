@@ -1,0 +1,135 @@
+"""Reports of incidents as the API shows them, and what the database knows of a caller."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ess_pbx.db.queries import calls_of_number, reports_of_calls
+from ess_pbx.domain.call_centre import CallCentre
+from ess_pbx.domain.effects import Refused
+from ess_pbx.domain.incident import Incident, conflicts, likely_same
+from ess_pbx.evidence.retention import keep_days
+from ess_pbx.log import get_logger
+from ess_pbx.web.answers import ApiError, refused
+from ess_pbx.web.models import (
+    ConflictError,
+    EarlierCall,
+    EarlierReport,
+    LikelySame,
+    Overwritten,
+    ReportView,
+    ReportWithTwins,
+)
+from ess_pbx.web.whose import number_of
+
+WITHIN = 3.0
+"""Seconds that the database has: an operator does not wait for it with a caller on the line."""
+MOST = 50
+"""Earlier calls, the newest."""
+
+_log = get_logger(__name__)
+
+
+def open_reports(core: CallCentre) -> list[ReportView]:
+    """The open reports, in the order in which they were opened."""
+    centre = core.config.id
+    reports = core.incidents.open.values()
+    return [ReportView(centre=centre, report=each) for each in reports if each.closed_at is None]
+
+
+def report(core: CallCentre, number: str) -> ReportWithTwins:
+    """One report at hand. Raises ApiError (404)."""
+    found = core.incidents.open.get(number)
+    if found is None:
+        raise ApiError(
+            404, "unknown-report", "no report of this number is at hand", "one of GET /reports"
+        )
+    return ReportWithTwins(centre=core.config.id, report=found, likely_same=_twins(core, found))
+
+
+def not_saved(core: CallCentre, why: Refused, fields: Mapping[str, Any]) -> ApiError:
+    """A command that was refused; a conflict is told with what others wrote, for a program."""
+    error = refused(why)
+    incident = core.incidents.open.get(fields.get("report", ""))
+    if why.code != "conflict" or incident is None:
+        return error
+    found = conflicts(incident, fields["base"], fields["fields"])
+    error.error = ConflictError(
+        code=error.error.code,
+        message=error.error.message,
+        expected=f"base {incident.version}, once what others wrote was seen",
+        version=incident.version,
+        conflicts=[
+            Overwritten(
+                field=each.field,
+                now=each.now,
+                by=each.written.by,
+                at=each.written.at,
+                version=each.written.version,
+            )
+            for each in found
+        ],
+    )
+    return error
+
+
+async def history(
+    core: CallCentre, database: AsyncEngine, call: str, now: float
+) -> list[EarlierCall]:
+    """Earlier calls of the number that a call came from; ``now`` is epoch seconds.
+
+    No older than recordings of their category are kept. Raises ApiError (404, 503).
+    """
+    number = number_of(core, call)
+    if number is None:
+        raise ApiError(404, "unknown-call", "no such call", "a call that goes on, or of a day")
+    if not number:
+        return []
+    try:
+        async with asyncio.timeout(WITHIN):
+            return await _history(core, database, call, number, now)
+    except (TimeoutError, SQLAlchemyError, OSError) as error:
+        _log.warning("web.history_not_read", call=call, reason=str(error))
+        raise ApiError(503, "no-database", "the database does not answer", "later") from error
+
+
+async def _history(
+    core: CallCentre, database: AsyncEngine, call: str, number: str, now: float
+) -> list[EarlierCall]:
+    centre, days = core.config.id, keep_days([core.config])
+    kept = [days(centre, each.id) for each in core.config.categories]
+    today = datetime.fromtimestamp(now, UTC)
+    since = today - timedelta(days=max(kept, default=0))
+    rows = [
+        row
+        for row in await calls_of_number(database, centre, number, since, MOST + 1)
+        if row["id"] != call
+        and row["invited_at"] >= today - timedelta(days=days(centre, row["category"] or ""))
+    ]
+    written = await reports_of_calls(database, centre, [row["id"] for row in rows])
+    return [
+        EarlierCall(
+            call=row["id"],
+            at=row["invited_at"].timestamp(),
+            **{name: row[name] for name in ("category", "operator", "result", "reason", "mark")},
+            reports=[
+                EarlierReport(**{name: of[name] for name in EarlierReport.__struct_fields__})
+                for of in written
+                if of["call"] == row["id"]
+            ],
+        )
+        for row in rows[:MOST]
+    ]
+
+
+def _twins(core: CallCentre, incident: Incident) -> list[LikelySame]:
+    if incident.closed_at is not None:
+        return []
+    found = likely_same(incident, core.incidents.open.values())
+    return [LikelySame(number=other.number, why=why) for other, why in found]

@@ -1,0 +1,1 @@
+"""Feeds: what others publish, read without trust."""
