@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from rich.table import Table
 from ess_pbx import log
 from ess_pbx.audit_commands import audit
 from ess_pbx.bench_commands import bench
+from ess_pbx.chaos_commands import chaos
 from ess_pbx.control_commands import GROUPS, live, mark
 from ess_pbx.errors import EssPbxError, SettingsError
 from ess_pbx.ivr_commands import ivr
@@ -28,6 +30,7 @@ from ess_pbx.roster_commands import roster
 from ess_pbx.settings.entry import trunks_of
 from ess_pbx.settings.load import load_settings
 from ess_pbx.settings.model import CHECKOUT
+from ess_pbx.simulation_commands import simulate
 from ess_pbx.terminal import Named, Progress, err, out, run, run_folder
 
 app = App(
@@ -42,9 +45,12 @@ calls = App(name="calls", help="The latest calls, and those that go on.")
 calls.command(live)
 calls.command(mark)
 app.command(audit)
-for group in (config, render, prompts, bench, roster, ivr, recordings, journal, calls, *GROUPS):
+for group in (config, render, prompts, roster, ivr, recordings, journal, calls, *GROUPS):
+    app.command(group)
+for group in (bench, chaos):
     app.command(group)
 app.command(evidence)
+app.command(simulate)
 
 STOPS = (KeyboardInterrupt, asyncio.CancelledError)
 """How Ctrl-C and SIGTERM arrive."""
@@ -112,7 +118,10 @@ def up(
 
 @app.command
 def serve(settings: SettingsFile) -> int:
-    """Run an installation, Asterisk and engine, until it is told to stop (SIGTERM or Ctrl-C)."""
+    """Run an installation, Asterisk and engine, until it is told to stop (SIGTERM or Ctrl-C).
+
+    SIGHUP ends the engine alone: calls go on, and the next ``serve`` goes on with them.
+    """
     from ess_pbx.demo.up import stop_signals, until_stopped
     from ess_pbx.installation import Installation
 
@@ -120,13 +129,19 @@ def serve(settings: SettingsFile) -> int:
     log.configure(loaded.asterisk.log_level)
 
     async def work() -> None:
-        stopped = stop_signals()
+        stopped, restart = stop_signals(), asyncio.Event()
+
+        def leave() -> None:
+            restart.set()
+            stopped.set()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, leave)
         installation = Installation(loaded, Progress())
         try:
             await installation.start()
             await until_stopped(installation, stopped)
         finally:
-            await installation.stop()
+            await installation.stop(keep_asterisk=restart.is_set())
 
     run(work())
     return 0

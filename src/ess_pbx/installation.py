@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
+import structlog
+
+from ess_pbx.ari.backoff import Backoff
 from ess_pbx.asterisk.render import AsteriskFolders, prompts_folder, render
 from ess_pbx.asterisk.server import AsteriskServer, require_free_ports
 from ess_pbx.domain import (
@@ -27,7 +31,7 @@ from ess_pbx.domain.config import Centre, Choice, Classification
 from ess_pbx.domain.facts import Fact
 from ess_pbx.engine import fallback
 from ess_pbx.engine.service import Engine
-from ess_pbx.errors import InUseError, PromptError
+from ess_pbx.errors import EssPbxError, InUseError, PromptError
 from ess_pbx.log import get_logger
 from ess_pbx.prompts.build import build_prompts, missing_prompts
 from ess_pbx.prompts.synthesis import EspeakSynthesiser
@@ -38,6 +42,10 @@ from ess_pbx.web.server import WebServer
 
 FALLBACK_PROMPT = "gangguan"
 """What the dialplan plays when no engine claims a call."""
+
+STEADY_SECONDS = 60.0
+"""After so long an end of Asterisk is no more one of a row."""
+STOPPED_POLL = 0.1
 
 Progress = Callable[[str], None]
 
@@ -62,6 +70,8 @@ class Installation:
         self.engine: Engine | None = None
         self.web: WebServer | None = None
         self._lock: IO[str] | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._log = structlog.get_logger(__name__)
 
     def prepare(self) -> Credentials:
         """Check Asterisk's version, make passwords, prompts and Asterisk's configuration.
@@ -100,10 +110,9 @@ class Installation:
         credentials = self.credentials
         if credentials is None:
             credentials = await asyncio.to_thread(self.prepare)
-        require_free_ports(self.settings.asterisk)
-        await self.asterisk.start()
-        self.progress(f"Asterisk is up (pid {self.asterisk.pid})")
-        self.engine = Engine(self.settings, credentials, self.folders, on_fact=on_fact)
+        await self._asterisk_runs()
+        self._watch = asyncio.create_task(self._keep_asterisk(), name="asterisk")
+        self.engine = self.make_engine(credentials, on_fact)
         try:
             await self.engine.start()
             await self._start_web(self.engine)
@@ -112,6 +121,12 @@ class Installation:
             raise
         self.progress("engine connected")
         return self.engine
+
+    def make_engine(
+        self, credentials: Credentials, on_fact: Callable[[Fact], None] | None
+    ) -> Engine:
+        """The engine that ``start`` starts."""
+        return Engine(self.settings, credentials, self.folders, on_fact=on_fact)
 
     async def _start_web(self, engine: Engine) -> None:
         self.web = WebServer(self.settings, engine)
@@ -124,18 +139,60 @@ class Installation:
         if self.web.trouble is not None:
             self.progress(f"the API is not served in full: {self.web.trouble}")
 
-    async def stop(self) -> None:
-        """End the API, calls, engine and Asterisk, in this order; a second call does nothing."""
+    async def stop(self, *, keep_asterisk: bool = False) -> None:
+        """End the API, calls, engine and Asterisk, in this order; a second call does nothing.
+
+        ``keep_asterisk``: a planned restart. Calls go on, and the next start goes on with them.
+        """
         if self.web is not None:
             await self.web.stop()
+        if keep_asterisk:
+            self.asterisk.leave()
+        if self._watch is not None:
+            self._watch.cancel()
         if self.engine is not None:
-            if self.engine.ari.connected:
+            if self.engine.ari.connected and not keep_asterisk:
                 await self.engine.end_calls()
             await self.engine.stop()
-        await self.asterisk.stop()
+        if not keep_asterisk:
+            await self.asterisk.stop()
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    async def _asterisk_runs(self) -> None:
+        """Go on with the Asterisk that an engine before this one left, or start one."""
+        server = self.asterisk
+        if server.find():
+            if server.same_configuration or await server.calls():
+                await server.attach()
+                self.progress(f"Asterisk still runs (pid {server.pid})")
+                if not server.same_configuration:
+                    self.progress("it keeps its older configuration: calls are in progress")
+                return
+            await server.stop()
+        require_free_ports(self.settings.asterisk)
+        await server.start()
+        self.progress(f"Asterisk is up (pid {server.pid})")
+
+    async def _keep_asterisk(self) -> None:
+        """Start Asterisk again whenever it ends by itself; the engine connects anew."""
+        delays = Backoff()
+        while True:
+            began = time.monotonic()
+            await self.asterisk.wait()
+            if not self.asterisk.wanted:
+                await asyncio.sleep(STOPPED_POLL)
+                continue
+            if time.monotonic() - began > STEADY_SECONDS:
+                delays = Backoff()
+            self._log.error("asterisk.ended", pid=self.asterisk.pid)
+            self.progress("Asterisk ended by itself; it is started again")
+            try:
+                await self.asterisk.start()
+            except (OSError, EssPbxError) as error:
+                self._log.error("asterisk.not_started", error=str(error))
+            await asyncio.sleep(delays.next_delay())
 
 
 def lock_state(state: Path) -> IO[str]:

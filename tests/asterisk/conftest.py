@@ -73,13 +73,15 @@ async def given_centre(
     request.node.stash[STORIES] = stories
     async with contextlib.AsyncExitStack() as stack:
 
-        async def given(*, started: bool = True, **options: Any) -> Story:
+        async def given(
+            *, started: bool = True, kind: type[Story] = Story, **options: Any
+        ) -> Story:
             # Not in pytest's folder: the path of a UNIX socket has room for 107 bytes.
             folder = Path(tempfile.mkdtemp(prefix="ess", dir="/tmp"))
             engine_log = stack.enter_context((folder / "engine.log").open("w"))
             log.configure("info", engine_log)
             ports = stack.enter_context(own_ports())
-            story = Story(folder, centre_settings(folder / "s", ports, **options))
+            story = kind(folder, centre_settings(folder / "s", ports, **options))
             stories.append(story)
             stack.push_async_callback(story.close)
             shutil.copytree(

@@ -33,6 +33,7 @@ from ess_pbx.ari.models import (
     StasisStart,
 )
 from ess_pbx.ari.protocol import path
+from ess_pbx.asterisk.free_ports import free_port
 from ess_pbx.errors import AriError, AriRefusedError, RuntimeMissingError
 from ess_pbx.runtime import Runtime
 
@@ -66,7 +67,7 @@ class PrivateAsterisk:
         self.host = "127.0.0.1"
         self.user = "engine"
         self.password = secrets.token_hex(8)
-        self.port = _free_port()
+        self.port = free_port(socket.SOCK_STREAM)
         self._runtime = runtime
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
@@ -138,13 +139,6 @@ class PrivateAsterisk:
 
     def _write(self, name: str, text: str) -> None:
         (self._folder / "etc" / name).write_text(text)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")

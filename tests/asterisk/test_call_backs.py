@@ -151,7 +151,30 @@ async def test_a_caller_takes_the_operator_whose_phone_only_rings_for_a_call_bac
     await operator.hang_up()
 
 
-async def test_an_attempt_that_a_crash_cut_short_counts_as_failed(
+async def test_a_phone_goes_on_ringing_over_a_crash_and_the_operator_has_who_answers(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_abandoned(given_centre)
+    telco, line = await given_their_phone(story, answer_after=6.0)
+    await story.given_operators("1001", behaviour=Answer(0.1))
+    operator = await story.phones.incoming("1001", SOON)
+    called = await telco.invited(SOON)
+
+    await story.when_the_engine_stops()
+    await story.when_the_engine_is_back()
+
+    adopted = await story.assert_fact(FactKind.CALL_ADOPTED, phase="calling-back")
+    tried = await story.assert_fact(FactKind.CALL_BACK_ATTEMPTED, within=15.0, attempt=1)
+    assert tried.data["outcome"] == "reached"
+    assert tried.call == adopted.call
+    (centre,) = story.engine.centres
+    assert centre.call_backs.open == {}
+    await called.answered(SOON)
+    await line.heard_tone(operator_tone("1001"), SOON)
+    await operator.hang_up()
+
+
+async def test_an_attempt_whose_phones_a_crash_took_counts_as_failed(
     given_centre: GivenCentre,
 ) -> None:
     story = await given_abandoned(given_centre)
@@ -161,11 +184,11 @@ async def test_an_attempt_that_a_crash_cut_short_counts_as_failed(
     called = await telco.invited(SOON)
 
     await story.when_the_engine_stops()
+    await operator.hang_up()
     await story.when_the_engine_is_back()
 
-    tried = await story.assert_fact(FactKind.CALL_BACK_ATTEMPTED, attempt=1)
-    assert tried.data["outcome"] == "engine restarted"
+    tried = await story.assert_fact(FactKind.CALL_BACK_ATTEMPTED, within=15.0, attempt=1)
+    assert tried.data["outcome"] == "operator left"
     (centre,) = story.engine.centres
     assert list(centre.call_backs.open) == [tried.data["task"]]
     assert (await called.ended(SOON)).how == "cancelled"
-    assert await operator.ended(SOON) == "far"

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import math
+import socket
 import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
@@ -20,8 +21,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ess_pbx.asterisk.free_ports import free_port
 from ess_pbx.phones import audio
-from ess_pbx.phones.sipp_process import free_udp_port
 
 HERTZ = 710
 """The tone that it sends."""
@@ -124,7 +125,7 @@ async def given_pyvoip_phone(
     with (story.folder / "pyvoip.log").open("wb") as errors:
         phone = await asyncio.create_subprocess_exec(
             *(sys.executable, __file__, host, str(port), extension),
-            *(str(free_udp_port()), str(free_udp_port()), str(heard)),
+            *(str(free_port(socket.SOCK_DGRAM)), str(free_port(socket.SOCK_DGRAM)), str(heard)),
             stdin=PIPE,
             stdout=PIPE,
             stderr=errors,

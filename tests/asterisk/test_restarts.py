@@ -140,7 +140,7 @@ async def test_who_was_in_the_menu_when_the_engine_went_gets_an_operator_from_th
     await story.when_the_engine_stops()
 
     await story.when_the_engine_is_back()
-    await until(lambda: len(story.told_of(FactKind.CALL_ARRIVED)) == 2, "it arrives once more")
+    await story.assert_fact(FactKind.CALL_ADOPTED, phase="ivr")
     await caller.rtp.press("1")
     operator = await story.phones.incoming("1001", SOON)
 

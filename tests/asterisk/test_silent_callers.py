@@ -119,7 +119,8 @@ async def test_who_cannot_speak_is_asked_presses_5_and_comes_first(
     since = time.monotonic()
     silent = await calls(story, 1, SILENCE, trunk=1)
 
-    asked = await story.assert_fact(FactKind.ANNOUNCED, prompt=ASK)
+    # After what is being said, and on record when it begins.
+    asked = await story.assert_fact(FactKind.ANNOUNCED, within=2 * SOON, prompt=ASK)
     assert asked.call == call_of(story, 1)
     await assert_prompt(story, silent.rtp, ASK, since)
     await silent.rtp.press("5")
@@ -149,7 +150,7 @@ async def test_who_sends_nothing_is_asked_and_who_speaks_is_not(
     await calls(story, 0)
     await calls(story, 1, source, trunk=1)
 
-    await story.assert_fact(FactKind.ANNOUNCED, prompt=ASK)
+    await story.assert_fact(FactKind.ANNOUNCED, within=2 * SOON, prompt=ASK)
     await asyncio.sleep(2 * SOON_ASKED.silent_after)
 
     asked = {fact.call for fact in story.told_of(FactKind.ANNOUNCED, prompt=ASK)}

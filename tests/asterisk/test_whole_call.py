@@ -59,6 +59,8 @@ TOLD = [
     FactKind.CALL_ENDED,
     FactKind.RECORDING_FINISHED,
 ]
+BESIDE = {FactKind.LEG_ENDED, FactKind.ANNOUNCED}
+"""Told at any point of the story."""
 """A whole call's facts but for the ends of legs, which may cross others."""
 
 
@@ -150,7 +152,7 @@ async def _assert_they_consult_alone(story: Story, consult: tuple[float, float])
 def _assert_facts_are_whole(story: Story) -> None:
     of_call = [fact for fact in story.facts if fact.call is not None]
     assert len({fact.call for fact in of_call}) == 1
-    assert [fact.kind for fact in of_call if fact.kind != FactKind.LEG_ENDED] == TOLD
+    assert [fact.kind for fact in of_call if fact.kind not in BESIDE] == TOLD
     assert len(story.told_of(FactKind.LEG_ENDED)) == 4
     times = [fact.ms for fact in of_call if fact.ms is not None]
     assert len(times) == len(of_call)
@@ -166,7 +168,7 @@ def _assert_stored(record: CallRecord) -> None:
     ]
     assert sorted(leg["role"] for leg in record.legs) == ["agency", "caller", *["operator"] * 2]
     kinds = [event["kind"] for event in record.events]
-    assert [kind for kind in kinds if kind != FactKind.LEG_ENDED] == TOLD
+    assert [kind for kind in kinds if kind not in BESIDE] == TOLD
 
 
 Samples = np.ndarray[tuple[int, ...], np.dtype[np.int16]]

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from ess_pbx.chaos.postgres import PostgresServer
 from ess_pbx.db import migrate
 from ess_pbx.db.connect import create_engine
-
-from .postgres import PostgresServer
 
 _numbers = itertools.count(1)
 

@@ -40,6 +40,8 @@ def a_whole_call(call: str = "call-1", first: int = 1) -> list[Fact]:
                 "caller_raw": "08123456789",
                 "caller_e164": "+628123456789",
                 "caller_display": None,
+                "callable": True,
+                "number_fault": None,
                 "called": "112",
                 "trunk": "telkom",
                 "channel": f"{call}-in",
@@ -54,10 +56,18 @@ def a_whole_call(call: str = "call-1", first: int = 1) -> list[Fact]:
         (K.KEY_PRESSED, {"key": "1", "menu": "utama"}),
         (K.CLASSIFIED, {"category": "medis", "queue": "darurat", "priority": 3, "language": "id"}),
         (K.RECORDING_STARTED, {"recording": recording, "path": path}),
-        (K.QUEUED, {"queue": "darurat", "priority": 3}),
+        (K.QUEUED, {"queue": "darurat", "priority": 3, "menu": None}),
         (K.NO_OPERATOR, {"queue": "darurat"}),
         (K.ALARM_RAISED, {"alarm": "no-operator", "detail": "darurat"}),
-        (K.ANNOUNCED, {"prompt": "antrean-lanjut", "position": 2}),
+        (
+            K.ANNOUNCED,
+            {
+                "prompt": "antrean-lanjut",
+                "position": 2,
+                "playback": f"{call}~pb1",
+                "to": "caller",
+            },
+        ),
         (K.LADDER_STEP, {"step": "wider-skills", "after": 30.0}),
         (K.ALARM_CLEARED, {"alarm": "no-operator", "detail": "darurat"}),
         (K.OFFERED, op1),
@@ -162,7 +172,10 @@ def a_call_back(task: str = "call-1", made: str = "call-2", first: int = 100) ->
 def an_overflowing_call(call: str = "call-2", first: int = 1) -> list[Fact]:
     """One that no operator took: a neighbouring centre was busy, an agency answered."""
     busy, ambulance = f"{call}-ag1", f"{call}-ag2"
-    fields = ("caller_raw", "caller_e164", "caller_display", "trunk", "node")
+    fields = (
+        *("caller_raw", "caller_e164", "caller_display", "callable", "number_fault"),
+        *("trunk", "node"),
+    )
     story: list[tuple[FactKind, dict[str, Any]]] = [
         (
             K.CALL_ARRIVED,
@@ -170,11 +183,11 @@ def an_overflowing_call(call: str = "call-2", first: int = 1) -> list[Fact]:
             | {"called": "112", "channel": f"{call}-in", "invited_at": STARTED + first},
         ),
         (K.CALL_ANSWERED, {}),
-        (K.QUEUED, {"queue": "darurat", "priority": 3}),
+        (K.QUEUED, {"queue": "darurat", "priority": 3, "menu": None}),
         (K.LADDER_STEP, {"step": "overflow", "after": 60.0}),
-        (K.OVERFLOW_STARTED, {"agency": "tetangga", "leg": busy}),
+        (K.OVERFLOW_STARTED, {"agency": "tetangga", "leg": busy, "contact": 1}),
         (K.OVERFLOW_FAILED, {"agency": "tetangga", "leg": busy, "reason": "busy"}),
-        (K.OVERFLOW_STARTED, {"agency": "psc119", "leg": ambulance}),
+        (K.OVERFLOW_STARTED, {"agency": "psc119", "leg": ambulance, "contact": 1}),
         (K.AGENCY_RUNG, {"agency": "psc119", "leg": ambulance}),
         (K.AGENCY_ANSWERED, {"agency": "psc119", "leg": ambulance}),
         (

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from ess_pbx.chaos.postgres import PostgresServer
 from ess_pbx.db import migrate
 from ess_pbx.db.connect import create_engine
 from ess_pbx.db.projector import Projector
 from ess_pbx.db.queries import table_counts
 from ess_pbx.engine.journal import Journal
 
-from . import postgres
-from .postgres import PostgresServer
 from .story import a_whole_call
 
 pytestmark = pytest.mark.database
@@ -56,7 +55,7 @@ class Traffic:
 
 
 async def test_stopped_in_the_middle_and_started_again_nothing_is_lost_or_twice(
-    server: PostgresServer, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: PostgresServer, folder: Path, tmp_path: Path
 ) -> None:
     url = server.create_database("ess")
     migrate.upgrade(url)
@@ -88,8 +87,6 @@ async def test_stopped_in_the_middle_and_started_again_nothing_is_lost_or_twice(
         assert projector.position == stopped_at
         assert not recovered.is_set()
 
-        port = server.port
-        monkeypatch.setattr(postgres, "_free_port", lambda: port)
         await asyncio.to_thread(server.start, folder)
         await asyncio.wait_for(recovered.wait(), 20)
         await asyncio.wait_for(traffic.goes_on(), 20)

@@ -80,7 +80,7 @@ def test_the_story_tells_every_fact_that_changes_a_table_with_exactly_its_fields
 
 def test_fields_that_differ_are_named() -> None:
     assert fields_differ(a_fact(1, K.QUEUED, queue="a", place=1)) == (
-        "queued: missing ['priority'], unknown ['place']"
+        "queued: missing ['menu', 'priority'], unknown ['place']"
     )
     assert "kind 'teleported' is unknown" in str(fields_differ(a_fact(1, "teleported")))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +26,7 @@ from hypothesis.stateful import (
 from ess_pbx.domain.agent import AgentState
 from ess_pbx.domain.call import ON_THE_LINE, Call, Phase, Standing, Then
 from ess_pbx.domain.call_centre import CallCentre
+from ess_pbx.domain.call_memory import MOST_RECENT
 from ess_pbx.domain.calling_back import PHASES as CALLED_BACK
 from ess_pbx.domain.commands import (
     AcknowledgeAlarm,
@@ -45,6 +47,7 @@ from ess_pbx.domain.effects import (
     ArmTimer,
     CancelTimer,
     CheckPin,
+    Defect,
     EngineEffect,
     Forget,
     HangUp,
@@ -57,7 +60,6 @@ from ess_pbx.domain.effects import (
 from ess_pbx.domain.events import (
     AgentTimerFired,
     AlarmChanged,
-    Arrived,
     CallEvent,
     CentreEvent,
     ClockRead,
@@ -74,13 +76,13 @@ from ess_pbx.domain.events import (
     TimerId,
 )
 from ess_pbx.domain.facts import Fact, FactKind, fields_differ
-from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_caller
+from ess_pbx.domain.found import AsteriskFound
+from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_call_back, is_caller
 from ess_pbx.domain.parties import ASIDE
 from ess_pbx.domain.priority import compose
 from ess_pbx.domain.surge import SurgeMode
-
-from .sample_centre import AGENTS, LADDER, SUPERVISOR, a_centre
-from .virtual_asterisk import NORMAL, VirtualAsterisk
+from ess_pbx.simulation.sample_centre import AGENTS, LADDER, SUPERVISOR, a_centre
+from ess_pbx.simulation.virtual_asterisk import NORMAL, VirtualAsterisk, arrival
 
 ADMIN = Asker("admin", Via.API)
 CODES = (
@@ -103,6 +105,7 @@ COMMANDS: tuple[Command, ...] = tuple(
 )
 NOBODY_RUNG = {Phase.CALLING_OPERATOR, Phase.CALL_BACK_FAILED}
 PHONES = (*AGENTS, SUPERVISOR)
+STARTED = 1_800_000_000.0
 
 picks = st.integers(0, 30)
 """Chooses among whatever there is, modulo how many there are."""
@@ -124,6 +127,10 @@ class CallCentreMachine(RuleBasedStateMachine):
         self.desk_calls: set[CallId] = set()
         self.checks: list[CheckPin] = []
         self.lags = False
+        self.facts: list[Fact] = []
+        self.durable = 0
+        self.unrecorded: set[CallId] = set()
+        """Calls that came and went between the last fact on disk and the next engine."""
 
     @initialize(
         menu=st.booleans(),
@@ -151,7 +158,8 @@ class CallCentreMachine(RuleBasedStateMachine):
         So are call-backs, where those who waited gave up.
         """
         self.searches = searches
-        self.core = CallCentre(a_centre(menu, wrap_up, searches, calls_back is not None, rings_all))
+        self.centre = a_centre(menu, wrap_up, searches, calls_back is not None, rings_all)
+        self.core = CallCentre(self.centre)
         self.clock_shows(9)
         for phone in sorted(phones):
             self._hear(PhoneReachable(phone))
@@ -171,9 +179,7 @@ class CallCentreMachine(RuleBasedStateMachine):
         self.arrived += 1
         call = CallId(f"n-{self.arrived}")
         self.asterisk.calls(call)
-        # Few numbers, so that some call again.
-        number = f"+6281{self.arrived % 3}"
-        self._hear(Arrived(call, number, number, number, "112", "telco", callable=True))
+        self._hear(arrival(call, self._wall()))
 
     @rule(pick=picks)
     def a_phone_is_picked_up(self, pick: int) -> None:
@@ -349,7 +355,8 @@ class CallCentreMachine(RuleBasedStateMachine):
 
     @rule(hour=st.sampled_from([6, 9, 20]))
     def clock_shows(self, hour: int) -> None:
-        self._hear(ClockRead(datetime(2026, 1, 1, hour), wall=1_750_000_000.0 + self.now))
+        self.hour = hour
+        self._hear(ClockRead(datetime(2026, 1, 1, hour), wall=self._wall()))
 
     @rule(tsunami=st.sampled_from(Tsunami), number=st.integers(1, 2))
     def the_earth_shakes(self, tsunami: Tsunami, number: int) -> None:
@@ -432,6 +439,65 @@ class CallCentreMachine(RuleBasedStateMachine):
         else:
             self._hear(TimerFired(CallId(timer.owner), timer))
 
+    # the engine dies, or its line is cut
+
+    @precondition(lambda self: self._no_more_plays_than_are_remembered())
+    @rule(torn=st.integers(0, 3), carried_out=st.integers(0, 6))
+    def the_engine_dies_and_another_takes_over(self, torn: int, carried_out: int) -> None:
+        """The latest facts are torn off, requests on their way are lost, and all events."""
+        recent = [fact for fact in self.facts[self.durable :] if fact.at >= self._wall()]
+        del self.facts[len(self.facts) - min(torn, len(recent)) :]
+        phones = {agent: seat.reachable for agent, seat in self.core.acd.seats.items()}
+        self.core = CallCentre(self.centre)
+        self.raised.clear()
+        for fact in self.facts:
+            self.core.recall(fact)
+            if fact.kind is FactKind.ALARM_RAISED:
+                self.raised.add(str(fact.data["alarm"]))
+            elif fact.kind is FactKind.ALARM_CLEARED:
+                self.raised.discard(str(fact.data["alarm"]))
+        dumped = msgspec.json.decode(msgspec.json.encode(self.core.kept.dump()))
+        kept, self.core.kept.calls = self.core.kept.calls, {}
+        self.core.kept.load(dumped)
+        assert self.core.kept.calls == kept
+        self.timers.clear()
+        self.checks.clear()
+        self.made = sum(fact.kind is FactKind.CALL_BACK_STARTED for fact in self.facts)
+        self.now += 1.0
+        self.ends = Counter(
+            CallId(fact.call)
+            for fact in self.facts
+            if fact.kind is FactKind.CALL_ENDED and fact.call is not None
+        )
+        self.forgotten = set(self.ends) - self.core.kept.calls.keys()
+        self._decide(ClockRead(datetime(2026, 1, 1, self.hour), wall=self._wall()))
+        recorded = {fact.call for fact in self.facts if fact.kind is FactKind.CALL_ARRIVED}
+        there = {CallId(leg) for leg in self.asterisk.channels if is_caller(leg)}
+        arrived = {CallId(f"n-{number + 1}") for number in range(self.arrived)}
+        self.unrecorded = arrived - recorded - there
+        self._the_line_comes_back(carried_out, phones)
+
+    def _no_more_plays_than_are_remembered(self) -> bool:
+        """A line that lags behind by more announcements than that is gone before."""
+        return all(len(call.unended) <= MOST_RECENT for call in self.core.calls.values())
+
+    @rule(carried_out=st.integers(0, 6))
+    def the_line_is_cut_and_comes_back(self, carried_out: int) -> None:
+        phones = {agent: seat.reachable for agent, seat in self.core.acd.seats.items()}
+        self._the_line_comes_back(carried_out, phones)
+
+    def _the_line_comes_back(self, carried_out: int, phones: dict[str, bool]) -> None:
+        self.asterisk.loses_the_line(carried_out)
+        known = self.core.legs(), self.core.sounds()
+        found = self.asterisk.found(self._wall(), *known, self.desk_calls)
+        self._hear(replace(found, phones=phones))
+        # The next crash is not within the same milliseconds.
+        self._settle()
+        self.durable = len(self.facts)
+
+    def _wall(self) -> float:
+        return STARTED + self.now
+
     # the core
 
     def _decide(self, event: CallEvent | CentreEvent) -> None:
@@ -454,12 +520,14 @@ class CallCentreMachine(RuleBasedStateMachine):
         for effect in effects:
             match effect:
                 case Record(call, kind, data):
-                    fact = Fact(id="", centre="", call=call, kind=kind, at=0, ms=0, data=data)
+                    at = self._wall() if effect.at is None else effect.at
+                    fact = Fact(id="", centre="", call=call, kind=kind, at=at, ms=0, data=data)
                     assert fields_differ(fact) is None
                     if kind is FactKind.ALARM_RAISED:
                         self.raised.add(str(data["alarm"]))
                     elif kind is FactKind.ALARM_CLEARED:
                         self.raised.discard(str(data["alarm"]))
+                    self.facts.append(fact)
                     if kind is FactKind.CALL_ENDED and call is not None:
                         self.ends[call] += 1
                     if kind is FactKind.CALL_BACK_STARTED:
@@ -473,22 +541,27 @@ class CallCentreMachine(RuleBasedStateMachine):
                     self.forgotten.add(call)
                 case Illegal(call, state, name):
                     assert state == "unknown", f"{name} in {state}"
-                    assert call in self.forgotten | self.desk_calls - self.core.desks.calls.keys()
+                    # Or on its way through the dialplan, to be offered again.
+                    again = caller_leg(call) in self.asterisk.channels
+                    gone = self.desk_calls - self.core.desks.calls.keys()
+                    # Or one of ours, whose beginning was torn off: its phone is hung up.
+                    unknown = again or is_call_back(call)
+                    assert unknown or call in self.forgotten | self.unrecorded | gone, name
                 case Refused():
                     assert isinstance(event, Command), f"nobody asked: {effect}"
+                case Defect(call, step, error):
+                    raise AssertionError(f"{call}: {step}") from error
                 case CheckPin():
                     self.checks.append(effect)
                 case _:
                     if isinstance(effect, Originate) and effect.role is Role.OPERATOR:
                         state = seats[effect.address]
                         self._may_be_rung(effect.address, state, event, effect.address in in_vain)
-                    if (
-                        isinstance(effect, HangUp)
-                        and CallId(effect.leg) not in self.desk_calls
-                        and call_of(effect.leg) in before
-                    ):
-                        its = before[call_of(effect.leg)]
-                        if effect.leg == its.caller and its.phase not in CALLED_BACK:
+                    if isinstance(effect, HangUp) and CallId(effect.leg) not in self.desk_calls:
+                        its = before.get(call_of(effect.leg))
+                        if effect.leg == caller_leg(call_of(effect.leg)) and (
+                            its is None or its.phase not in CALLED_BACK
+                        ):
                             self._may_be_dropped(its, event)
                     self.asterisk.requests.append(effect)
 
@@ -500,6 +573,8 @@ class CallCentreMachine(RuleBasedStateMachine):
         in_vain: bool,
     ) -> None:
         seat = self.core.acd.seats[agent]
+        if isinstance(event, AsteriskFound) and seat.state is not AgentState.OFFERED:
+            return  # rung for a call that is over, as the very same event tells next
         assert seat.present, "on duty and reachable"
         assert seat.state is AgentState.OFFERED
         # Idle before, or made so by this very event.
@@ -511,15 +586,21 @@ class CallCentreMachine(RuleBasedStateMachine):
             assert state in (AgentState.WRAP_UP, AgentState.PAUSED)
         elif state is AgentState.TALKING:
             # Whoever rang somebody in vain has nothing to report.
-            assert in_vain or self.core.config.policy.wrap_up == 0
+            taken_over = isinstance(event, AsteriskFound)
+            assert in_vain or taken_over or self.core.config.policy.wrap_up == 0
         else:
             assert state in (AgentState.IDLE, AgentState.OFFERED)
 
-    def _may_be_dropped(self, call: Call, event: CallEvent | CentreEvent | None) -> None:
+    def _may_be_dropped(self, call: Call | None, event: CallEvent | CentreEvent | None) -> None:
         """A caller is hung up only when who talked with them hung up, or after the end.
 
         Or when they heard the information that they chose to its end.
         """
+        if isinstance(event, AsteriskFound):
+            # Whose end is on record from before.
+            assert call is None or call.phase is Phase.ENDED
+            return
+        assert call is not None
         if call.phase is Phase.ENDED:
             return
         if call.information is Then.END:
@@ -737,7 +818,8 @@ class CallCentreMachine(RuleBasedStateMachine):
         assert self.asterisk.bridges == set()
         assert self.asterisk.playing == {}
         assert {timer.owner for timer in self.timers} <= set(PHONES)
-        assert len(self.forgotten) == self.arrived + self.made == self.ends.total()
+        ended = self.arrived + self.made - len(self.unrecorded)
+        assert len(self.forgotten) == ended == self.ends.total()
         assert all(seat.state is AgentState.IDLE for seat in self.core.acd.seats.values())
 
 
@@ -786,5 +868,7 @@ TestCallCentre.settings = settings(
     stateful_step_count=50,
     deadline=None,
     print_blob=True,
+    # The same histories each time: `ess-pbx simulate` is the one that goes looking for new ones.
+    derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -25,8 +25,7 @@ from ess_pbx.domain.events import (
     Stopping,
 )
 from ess_pbx.domain.ids import CallId, LegId, caller_leg, operator_leg
-
-from .sample_centre import AGENTS, a_centre
+from ess_pbx.simulation.sample_centre import AGENTS, a_centre
 
 Event: TypeAlias = "CallEvent | CentreEvent"
 NOON = datetime(2026, 1, 5, 12)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from ess_pbx.cli import app
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -121,3 +124,10 @@ def test_as_root_it_installs_what_is_lacking_and_quotes_apt_when_that_fails(
         "-q update",
         "-q install --yes --no-install-recommends python3 python3-venv",
     ]
+
+
+def test_every_command_of_the_program_goes_through_the_wrapper() -> None:
+    cases = re.findall(r"(?m)^    ([a-z][a-z| -]+)\)", (CHECKOUT / "ess").read_text())
+    known = {name for case in cases for name in case.split(" | ")}
+    commands = {name for name in app.resolved_commands() if not name.startswith("-")}
+    assert commands - known == set()

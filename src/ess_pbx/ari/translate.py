@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from ess_pbx.ari import models
@@ -25,7 +26,15 @@ from ess_pbx.domain.events import (
     SpeechBegan,
     SpeechEnded,
 )
-from ess_pbx.domain.ids import CallId, LegId, PlaybackId, call_of, is_called_back, is_caller
+from ess_pbx.domain.ids import (
+    CallId,
+    LegId,
+    PlaybackId,
+    call_of,
+    is_call_back,
+    is_called_back,
+    is_caller,
+)
 from ess_pbx.settings.entry import Entry
 from ess_pbx.settings.model import Settings
 from ess_pbx.sip.numbers import parse_caller
@@ -61,6 +70,10 @@ RECORDED = "recorded"
 
 CALLED_VARIABLE = "ESS_CALLED"
 """Channel variable in which the dialplan leaves the number that was dialled."""
+
+
+CENTRE_VARIABLE = "ESS_CENTRE"
+"""Channel variable in which the dialplan has the centre that a call rings."""
 
 
 class Translator:
@@ -145,27 +158,44 @@ class Translator:
 
     def arrived(self, channel: models.Channel, *, gone: bool = False) -> Arrived:
         """The arrival of a caller's channel; ``gone`` when it ended before we had it."""
-        endpoint = endpoint_of(channel.name)
-        trunk = self._trunks.get(endpoint)
-        called = str((channel.channelvars or {}).get(CALLED_VARIABLE) or "")
-        rung, known = self._entry.rung(endpoint, called)
-        centre = self._centres[rung]
-        caller = parse_caller(
-            channel.caller.number, country=centre.country, area_code=centre.area_code
+        variables = channel.channelvars or {}
+        told = self.told(
+            channel.id,
+            datetime.fromisoformat(channel.creationtime).timestamp(),
+            channel.caller.number,
+            str(variables.get(CALLED_VARIABLE) or ""),
+            channel.name,
+            str(variables.get(CENTRE_VARIABLE) or ""),
         )
+        return replace(told, gone=gone)
+
+    def told(
+        self, channel: str, invited_at: float, number: str, called: str, name: str, centre: str = ""
+    ) -> Arrived:
+        """The arrival of a call by what is known of its channel, whoever tells.
+
+        ``centre`` is the one that the dialplan named. It counts where the way in does not say it:
+        for somebody who was called back.
+        """
+        endpoint = endpoint_of(name)
+        trunk = self._trunks.get(endpoint)
+        rung, known = self._entry.rung(endpoint, called)
+        if is_call_back(channel) and centre in self._centres:
+            rung, known = centre, True
+        home = self._centres[rung]
+        caller = parse_caller(number, country=home.country, area_code=home.area_code)
         return Arrived(
-            call_of(channel.id),
-            caller_raw=channel.caller.number,
+            call_of(channel),
+            caller_raw=number,
             caller_e164=caller.e164,
             caller_display=caller.display,
             called=called,
             callable=caller.callable,
             number_fault=caller.reason or "",
             trunk=None if trunk is None else trunk.id,
-            gone=gone,
             known_number=known,
             node=self._node,
-            invited_at=datetime.fromisoformat(channel.creationtime).timestamp(),
+            invited_at=invited_at,
             centre=rung,
             priority=None if trunk is None else trunk.priority,
         )

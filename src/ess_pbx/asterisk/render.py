@@ -33,6 +33,7 @@ MODULES = (
     *("res_ari_recordings", "res_ari_device_states"),
     *("app_stasis", "app_stasis_broadcast", "app_mixmonitor", "app_dial", "app_playback"),
     *("pbx_config", "func_env", "func_logic", "func_strings", "func_talkdetect"),
+    *("func_callerid", "app_stack"),
     "res_musiconhold",
     *("res_rtp_asterisk", "res_pjproject", "res_pjsip", "res_pjsip_session"),
     *("res_pjsip_sdp_rtp", "res_pjsip_caller_id", "res_pjsip_authenticator_digest"),
@@ -71,6 +72,8 @@ class AsteriskFolders:
     recordings: Path
     fallback: Path
     """A file for each centre, by its id: the phones that ring when no engine answers."""
+    unclaimed: Path
+    """Where the dialplan writes what became of calls that no engine claimed."""
 
     @classmethod
     def of(cls, settings: Settings, runtime: Runtime) -> AsteriskFolders:
@@ -89,6 +92,7 @@ class AsteriskFolders:
             prompts=prompts_folder(settings),
             recordings=settings.folders.recordings,
             fallback=state / "fallback",
+            unclaimed=state / "unclaimed-calls",
         )
 
 

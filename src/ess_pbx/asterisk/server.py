@@ -1,9 +1,16 @@
-"""One Asterisk process: started in the foreground of its own process group, watched, ended."""
+"""One Asterisk process, in a session of its own so that it outlives the engine that started it.
+
+The next engine finds it by its command line, which names the configuration file of this state
+folder, and goes on with it. ``configuration`` beside it says by which configuration it was started.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hashlib
 import os
+import re
 import signal
 import socket
 from pathlib import Path
@@ -16,22 +23,53 @@ from ess_pbx.settings.model import Asterisk
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 _POLL = 0.02
+_WATCH = 0.2
 
 
 class AsteriskServer:
-    """An Asterisk that belongs to this program and ends with it."""
+    """The Asterisk of one state folder."""
 
     def __init__(self, runtime: Runtime, folders: AsteriskFolders) -> None:
         self._runtime = runtime
         self.folders = folders
-        self._process: asyncio.subprocess.Process | None = None
+        self._pid: int | None = None
+        self._child: asyncio.subprocess.Process | None = None
+        """Unset when another engine's process was its parent."""
+        self.wanted = False
+        """Whether it is to run: an end that nobody asked for is followed by a new start."""
 
     @property
     def pid(self) -> int:
         """The process id; raises RuntimeError when it does not run."""
-        if self._process is None:
+        if self._pid is None:
             raise RuntimeError("Asterisk was not started")
-        return self._process.pid
+        return self._pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the process that was started or found is alive."""
+        return self._pid is not None and is_alive(self._pid)
+
+    @property
+    def config_file(self) -> Path:
+        """The file that names all of its folders."""
+        return self.folders.etc / "asterisk.conf"
+
+    @property
+    def same_configuration(self) -> bool:
+        """Whether what runs was started by the configuration that lies there now."""
+        try:
+            return self._started_by.read_text() == self._fingerprint()
+        except OSError:
+            return False
+
+    @property
+    def _started_by(self) -> Path:
+        return self.folders.run / "configuration"
+
+    @property
+    def _output(self) -> Path:
+        return self.folders.log / "asterisk.out"
 
     @property
     def log_file(self) -> Path:
@@ -43,57 +81,117 @@ class AsteriskServer:
         """Who was refused, and why (``res_security_log``)."""
         return self.folders.log / "security.log"
 
+    def find(self) -> bool:
+        """Look for the Asterisk of this state folder, whoever started it; True when it runs."""
+        self._pid, self._child = find_process(self.config_file), None
+        return self._pid is not None
+
+    async def attach(self) -> None:
+        """Go on with the Asterisk that ``find`` found. Raises as ``start``."""
+        self.wanted = True
+        await self._booted()
+
     async def start(self) -> None:
         """Start and wait until Asterisk says that it is fully booted.
 
         Raises RuntimeMissingError, naming the log, when it does not come up.
         """
-        output = self.folders.log / "asterisk.out"
-        with output.open("wb") as file:
-            self._process = await asyncio.create_subprocess_exec(
+        self.wanted = True
+        self._started_by.write_text(self._fingerprint())
+        with self._output.open("wb") as file:
+            self._child = await asyncio.create_subprocess_exec(
                 *self._runtime.command("asterisk"),
-                *("-C", str(self.folders.etc / "asterisk.conf"), "-f", "-n"),
+                *("-C", str(self.config_file), "-f", "-n"),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
                 start_new_session=True,
                 env={**os.environ, **self._runtime.environment("asterisk")},
             )
+        self._pid = self._child.pid
+        await self._booted()
+
+    async def _booted(self) -> None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + START_SECONDS
-        while b"Asterisk Ready" not in output.read_bytes():
-            if self._process.returncode is not None:
-                raise RuntimeMissingError(
-                    f"Asterisk ended with {self._process.returncode} while starting; see {output}"
-                )
+        while b"Asterisk Ready" not in self._output.read_bytes():
+            if not self.running:
+                raise RuntimeMissingError(f"Asterisk ended while starting; see {self._output}")
             if loop.time() > deadline:
                 await self.stop()
                 raise RuntimeMissingError(
-                    f"Asterisk was not ready within {START_SECONDS:.0f} s; see {output}"
+                    f"Asterisk was not ready within {START_SECONDS:.0f} s; see {self._output}"
                 )
             await asyncio.sleep(_POLL)
 
-    async def wait(self) -> int:
-        """Wait until the process ends; returns its exit code."""
-        if self._process is None:
-            raise RuntimeError("Asterisk was not started")
-        return await self._process.wait()
+    async def wait(self) -> None:
+        """Wait until the process ends."""
+        pid = self.pid
+        if self._child is not None:
+            await self._child.wait()
+            return
+        while is_alive(pid):  # noqa: ASYNC110 - it is not our child: nobody tells
+            await asyncio.sleep(_WATCH)
 
     async def stop(self) -> None:
         """End the process: asked first, then forced. A second call does nothing."""
-        process = self._process
-        if process is None or process.returncode is not None:
+        self.wanted = False
+        if not self.running:
             return
-        self._signal(signal.SIGTERM)
-        try:
-            await asyncio.wait_for(process.wait(), STOP_SECONDS)
-        except TimeoutError:
-            self._signal(signal.SIGKILL)
-            await process.wait()
+        for number, within in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
+            try:
+                await asyncio.wait_for(self.wait(), within)
+            except TimeoutError:
+                continue
+            return
 
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None and self._process.returncode is None:
-            os.killpg(self._process.pid, number)
+    def leave(self) -> None:
+        """Let it go on without this program: the next engine goes on with its calls."""
+        self.wanted = False
+
+    async def calls(self) -> int:
+        """How many calls it holds; asked over its control socket, which needs no password."""
+        asked = await asyncio.create_subprocess_exec(
+            *self._runtime.command("asterisk"),
+            *("-C", str(self.config_file), "-rx", "core show channels count"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={**os.environ, **self._runtime.environment("asterisk")},
+        )
+        said, _ = await asked.communicate()
+        found = re.search(rb"(\d+) active channel", said)
+        return int(found.group(1)) if found else 0
+
+    def _fingerprint(self) -> str:
+        """Of all that Asterisk reads when it starts, and of the program itself."""
+        digest = hashlib.sha256(" ".join(self._runtime.command("asterisk")).encode())
+        for path in sorted(self.folders.etc.glob("*.conf")):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+        return digest.hexdigest()
+
+
+def find_process(config_file: Path) -> int | None:
+    """The Asterisk that was started by this configuration file, which nobody else has."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:  # it ended just now
+            continue
+        if os.fsencode(config_file) in words and b"-f" in words and is_alive(int(process.name)):
+            return int(process.name)
+    return None
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that ended and was not reaped yet (state Z) does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in (b"Z", b"X")
 
 
 def require_free_ports(asterisk: Asterisk) -> None:

@@ -252,7 +252,7 @@ def _result(
         refused=sum("answered" not in caller.call.at for caller in crowd),
         dropped=sum(caller.dropped for caller in crowd),
         talked=sum(_heard_an_operator(caller, operators) for caller in crowd),
-        out_of_order=_out_of_order(service.arrived, service.offered),
+        out_of_order=out_of_order(service.arrived, service.offered),
         longest_silence=round(max(_longest_silence(caller) for caller in crowd), 2),
         wait_p50=round(waits[len(waits) // 2], 2),
         wait_p95=round(waits[len(waits) * 95 // 100], 2),
@@ -277,7 +277,7 @@ def _longest_silence(caller: _Caller) -> float:
     return caller.rtp.longest_silence(caller.call.at["answered"], caller.left_at)
 
 
-def _out_of_order(arrived: Sequence[str], offered: Sequence[str]) -> int:
+def out_of_order(arrived: Sequence[str], offered: Sequence[str]) -> int:
     """How many were not yet offered to anyone when one who came later was.
 
     Which of two phones that ring is picked up first is the operators' affair.

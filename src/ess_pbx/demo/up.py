@@ -90,27 +90,21 @@ def stop_signals() -> asyncio.Event:
 async def until_stopped(installation: Installation, stopped: asyncio.Event) -> None:
     """Wait until ``stopped`` is set.
 
-    Raises RuntimeMissingError when Asterisk ends by itself, or another engine takes over.
+    Raises RuntimeMissingError when another engine takes over.
     """
-    asterisk = asyncio.create_task(installation.asterisk.wait())
     told = asyncio.create_task(stopped.wait())
     replaced = asyncio.Event() if installation.engine is None else installation.engine.replaced
     displaced = asyncio.create_task(replaced.wait())
-    waits: list[asyncio.Task[Any]] = [asterisk, told, displaced]
+    waits: list[asyncio.Task[Any]] = [told, displaced]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     ended = {task for task in waits if task.done()}
     for task in waits:
         task.cancel()
     await asyncio.gather(*waits, return_exceptions=True)
-    if told in ended:
-        return
-    if displaced in ended:
+    if displaced in ended and told not in ended:
         raise RuntimeMissingError(
             "another engine has taken over this Asterisk; stop that one, or leave it to it"
         )
-    raise RuntimeMissingError(
-        f"Asterisk ended by itself with {asterisk.result()}; see {installation.asterisk.log_file}"
-    )
 
 
 def _sip_port(host: str, settings: Settings) -> int:

@@ -282,6 +282,8 @@ class Acd:
         lifted = effect.since - effect.priority * self._policy.age_lift
         line = self._line(effect.queue, effect.reach or effect.skills)
         entry = self.waiting.get(effect.call)
+        if kept := self._keep_offers(effect, line, lifted):
+            return kept
         if entry is None:
             entry = self.waiting[effect.call] = Waiting(effect.call, line, (lifted, self._count))
             insort(self._places[line.queue], entry.order)
@@ -300,6 +302,49 @@ class Acd:
     def _drop_place(self, entry: Waiting) -> None:
         places = self._places[entry.queue]
         del places[bisect_left(places, entry.order)]
+
+    def _keep_offers(self, effect: JoinQueue, line: Line, lifted: float) -> list[Decision]:
+        """Queue a call whose offers another engine made; none of an operator who is not idle."""
+        if effect.call in self.waiting:
+            return []
+        seats = [self.seats[each] for each in effect.offered_to if each in self.seats]
+        seats = [seat for seat in seats if seat.state is AgentState.IDLE]
+        if not seats:
+            return []
+        entry = self.waiting[effect.call] = Waiting(effect.call, line, (lifted, self._count))
+        insort(self._places[line.queue], entry.order)
+        for seat in seats:
+            self._is_offered(entry, seat)
+        if line.rings_all:
+            line.add_call(entry, self.waiting)
+        return [_state(seat) for seat in seats]
+
+    def serve(self) -> list[Decision]:
+        """Offer what waits to whoever is idle, after calls of another engine were taken over."""
+        return self._serve()
+
+    def adopt_talking(self, agent: str, call: CallId) -> list[Record]:
+        """An operator talks in a call that another engine connected."""
+        seat = self.seats.get(agent)
+        if seat is None or seat.state is not AgentState.IDLE:
+            return []
+        seat.state, seat.call = AgentState.TALKING, call
+        return [_state(seat)]
+
+    def adopt_rest(self, agent: str, state: str, since: float) -> list[Record | ArmTimer]:
+        """What an operator did ``since`` seconds ago: wrap-up or pause go on for what is left."""
+        seat, policy = self.seats.get(agent), self._policy
+        match state:
+            case AgentState.WRAP_UP:
+                kind, left = WRAP_UP, policy.wrap_up - max(0.0, since)
+            case AgentState.PAUSED:
+                kind, left = PAUSE, policy.rona_pause - max(0.0, since)
+            case _:
+                return []
+        if seat is None or seat.state is not AgentState.IDLE or left <= 0:
+            return []
+        seat.state = AgentState.WRAP_UP if kind == WRAP_UP else AgentState.PAUSED
+        return [_state(seat), ArmTimer(TimerId(agent, kind), left)]
 
     def _withdraw(self, entry: Waiting, seat: Seat) -> None:
         """Whoever was offered the call cannot take it; if nobody else rings, it waits again."""
@@ -420,8 +465,8 @@ class Acd:
         return [*self._raise_alarm(entry.queue), OperatorsMissing(entry.call)]
 
     def _release(self, call: CallId, agent: str, now: float, wrap_up: bool) -> list[Decision]:
-        seat = self.seats[agent]
-        if seat.call != call or not seat.apply(AgentEvent.RELEASE):
+        seat = self.seats.get(agent)
+        if seat is None or seat.call != call or not seat.apply(AgentEvent.RELEASE):
             return []
         seat.call = None
         seat.wraps_since = now
@@ -454,11 +499,14 @@ class Acd:
             del self._lent[seat.call]
             withdrawn = [CallBackWithdrawn(seat.call, "a caller needs the operator")]
             seat.apply(AgentEvent.WITHDRAW)
+        self._is_offered(entry, seat)
+        return [*withdrawn, OfferMade(entry.call, seat.extension), _state(seat)]
+
+    def _is_offered(self, entry: Waiting, seat: Seat) -> None:
         seat.apply(AgentEvent.OFFER)
         self._count += 1
         seat.call, seat.offer = entry.call, self._count
         entry.offers.append(seat.extension)
-        return [*withdrawn, OfferMade(entry.call, seat.extension), _state(seat)]
 
     def _became_free(self, seat: Seat) -> list[Decision]:
         """An operator can take a call: the most urgent of their lines, or wait for one.

@@ -228,7 +228,11 @@ class Call:
     """Name of the prompt that plays to the caller."""
     heard: bool = False
     """Whether Asterisk said that this prompt began."""
+    told_place: int | None = None
+    """The place in the queue that the announcement which plays tells."""
     music: bool = False
+    unended: frozenset[PlaybackId] = frozenset()
+    """Prompts and tones that were asked for and whose end was not told yet."""
     operator_hears: PlaybackId | None = None
     """Tone or prompt that the operator hears alone during a consult."""
     telling: tuple[PlaybackId, ...] = ()
@@ -373,8 +377,15 @@ class Turn:
             self.set(legs=legs, rooms=rooms, on_music=self.call.on_music - {leg})
             self.record(FactKind.LEG_ENDED, leg=leg, role=gone.role, party=gone.party, cause=cause)
 
-    def new_playback(self) -> PlaybackId:
-        """The id of the next prompt or tone."""
+    def new_playback(
+        self, prompt: str, to: Role = Role.CALLER, *, position: int | None = None
+    ) -> PlaybackId:
+        """The id of the next prompt or tone, on record: the next engine may have to stop it.
+
+        ``position`` is the place in the queue that a waiting caller is told with it.
+        """
         number = self.call.made_playbacks + 1
-        self.set(made_playbacks=number)
-        return ids.playback(self.call.id, number)
+        playback = ids.playback(self.call.id, number)
+        self.set(made_playbacks=number, unended=self.call.unended | {playback})
+        self.record(FactKind.ANNOUNCED, prompt=prompt, position=position, playback=playback, to=to)
+        return playback

@@ -7,10 +7,11 @@ operator whose phone only rings for a call-back is the ACD's to take.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import TypeAlias
 
 from ess_pbx.domain import ids
+from ess_pbx.domain.absence import ServedCall
 from ess_pbx.domain.acd import Acd
 from ess_pbx.domain.call import Call, Phase, Result, Then
 from ess_pbx.domain.call_backs import (
@@ -88,14 +89,24 @@ class CallBackDesk:
             return self._ended(before, after, event, now, wall)
         return []
 
-    def clock(self, calls: Mapping[CallId, Call], wall: float) -> list[Record]:
-        """Give up what is too old, and settle attempts that an engine before this one began."""
+    def clock(
+        self, calls: Mapping[CallId, Call], kept: Container[CallId], wall: float
+    ) -> list[Record]:
+        """Give up what is too old, and settle attempts that an engine before this one began.
+
+        ``kept`` are calls from before that may still be taken over.
+        """
         records: list[Record] = []
         busy = _under_way(calls)
         oldest = wall - self._policy.call_back_expires * HOUR
         for task in list(self._tasks.open.values()):
-            if task.dialling is not None and task.dialling.call not in calls:
-                records += self._attempted(task, task.dialling.agent, ENGINE_RESTARTED, wall)
+            if task.dialling is not None:
+                call = calls.get(CallId(task.dialling.call))
+                if task.dialling.call in kept if call is None else call.phase in PHASES:
+                    continue
+                over = call is None or call.phase is Phase.ENDED
+                outcome = ENGINE_RESTARTED if over else REACHED
+                records += self._attempted(task, task.dialling.agent, outcome, wall)
             elif task.id not in busy and task.created <= oldest:
                 records.append(_closed(task, EXPIRED))
         return records
@@ -223,7 +234,43 @@ class CallBackDesk:
         self, before: Call, after: Call, event: CallEvent, now: float, wall: float
     ) -> list[Outcome]:
         why = self._why(before, after, event, now)
-        if why is None or not self._policy.call_back:
+        return [] if why is None else [*self._wanted(after, why, wall)]
+
+    def imported(self, served: ServedCall, wall: float) -> list[Record]:
+        """What a call that the dialplan served means for who is to be called back.
+
+        It is over: who spoke with somebody is not called back, who was cut off or left unheard is.
+        """
+        arrival, centre = served.arrival, self._centre
+        task = self._tasks.of_number(arrival.caller_e164)
+        if served.lost:
+            why = CUT_OFF
+        elif served.agent is not None:
+            return [] if task is None else [_closed(task, REDIALLED, call=served.call)]
+        elif served.waited >= self._policy.call_back_after or task is not None:
+            why = ABANDONED
+        else:
+            return []
+        if task is not None and task.id == served.call:
+            return []
+        call = Call(
+            served.call,
+            0.0,
+            number=arrival.caller_e164 or "",
+            display=arrival.caller_display,
+            callable=arrival.callable,
+            number_fault=arrival.number_fault,
+            trunk=arrival.trunk or "",
+            language=centre.language,
+            category=centre.default_category,
+            queue=centre.default_queue,
+            priority=centre.policy.default_priority,
+        )
+        return self._wanted(call, why, wall)
+
+    def _wanted(self, after: Call, why: str, wall: float) -> list[Record]:
+        """A task for a call that nobody answered, or that was cut off."""
+        if not self._policy.call_back:
             return []
         priority = TOP_PRIORITY if why == CUT_OFF else after.priority
         due = wall + self._policy.call_back_delays[0]

@@ -6,11 +6,12 @@ forgotten here; the database keeps it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from msgspec.structs import replace
 
+from ess_pbx.domain import ids
 from ess_pbx.domain.facts import JSON, FactKind
 
 REACHED = "reached"
@@ -22,6 +23,9 @@ EXPIRED = "expired"
 OPERATOR_LEFT = "operator left"
 """An attempt's outcome that says nothing of the caller: it does not count against the task."""
 ENGINE_RESTARTED = "engine restarted"
+
+TORN_OFF = 10
+"""Calls begun within the last milliseconds before a crash, whose facts may be lost."""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +97,7 @@ class CallBacks:
             self._keep(msgspec.convert({**data, "id": call, "created": at}, CallBack))
             return
         if kind == FactKind.CALL_BACK_STARTED:
-            self.started += 1
+            self.started = max(self.started + 1, ids.number_of_call_back(str(call)))
         task = self.open.get(str(data.get("task")))
         if task is None:
             return
@@ -119,6 +123,14 @@ class CallBacks:
                 del self.open[task.id]
                 if task.caller_e164 and self._of_number.get(task.caller_e164) == task.id:
                     del self._of_number[task.caller_e164]
+
+    def skip_torn_off(self) -> None:
+        """After a start: the latest calls made may be on no record, and their ids be in use."""
+        self.started += TORN_OFF
+
+    def skip_in_use(self, calls: Iterable[str]) -> None:
+        """The ids of these calls are taken, whether their start is on record or not."""
+        self.started = max(self.started, *map(ids.number_of_call_back, calls), 0)
 
     def dump(self) -> JSON:
         """All of it, for a checkpoint."""

@@ -6,17 +6,23 @@ answered here and now, in order, and only what concerns the world outside comes 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
-from ess_pbx.domain import pranks
+from msgspec import structs
+
+from ess_pbx.domain import absence, adoption, pranks, restoring
+from ess_pbx.domain.absence import DialplanServed
 from ess_pbx.domain.acd import Acd, Decision
+from ess_pbx.domain.agent import AgentState
 from ess_pbx.domain.alarms import Alarms
-from ess_pbx.domain.call import Call
-from ess_pbx.domain.call_back_desk import CallBackDesk
+from ess_pbx.domain.call import Call, Phase, Turn
+from ess_pbx.domain.call_back_desk import CallBackDesk, Outcome
 from ess_pbx.domain.call_backs import CallBacks
 from ess_pbx.domain.call_in import CallIn
+from ess_pbx.domain.call_memory import CallMemory, KeptCall
 from ess_pbx.domain.callers import Callers
 from ess_pbx.domain.commands import (
     AcknowledgeAlarm,
@@ -39,8 +45,12 @@ from ess_pbx.domain.desks import Desks
 from ess_pbx.domain.effects import (
     Ask,
     Borrow,
+    CreateBridge,
+    Defect,
+    Effect,
     EngineEffect,
     Forget,
+    HangUp,
     Illegal,
     JoinQueue,
     LeaveQueue,
@@ -49,7 +59,9 @@ from ess_pbx.domain.effects import (
     Record,
     Refused,
     ReleaseAgent,
+    ToDialplan,
 )
+from ess_pbx.domain.ending import UNKNOWN_CAUSE
 from ess_pbx.domain.events import (
     AgentTimerFired,
     AlarmChanged,
@@ -62,6 +74,7 @@ from ess_pbx.domain.events import (
     EarthquakeFeedRead,
     EarthquakeReported,
     Hurried,
+    LegGone,
     OfferMade,
     OperatorsMissing,
     PhoneLost,
@@ -70,7 +83,8 @@ from ess_pbx.domain.events import (
     RosterRead,
 )
 from ess_pbx.domain.facts import JSON, Fact, FactKind
-from ess_pbx.domain.ids import CallId
+from ess_pbx.domain.found import AsteriskFound
+from ess_pbx.domain.ids import CallId, LegId, PlaybackId, call_of, caller_leg
 from ess_pbx.domain.incidents import Incidents, ReportCommand
 from ess_pbx.domain.memory import Memory
 from ess_pbx.domain.presence import Presence, carry_out, unknown_operator
@@ -105,7 +119,15 @@ class CallCentre:
         """The centre as calls meet it now."""
         self._followed: SurgeState | None = None
         """The surge that centre, queue and duty go by; the one remembered, once it is followed."""
+        self.kept = CallMemory()
+        self._recalled_seats = False
+        self._taken_over = False
+        self._offered_again: set[CallId] = set()
+        self._served_calls: frozenset[CallId] = frozenset()
+        self._told = 0
+        """How many effects of this event the memories have seen."""
         self.memories: tuple[Memory, ...] = (
+            self.kept,
             self.presence,
             self.desks.wrong_pins,
             self.incidents,
@@ -118,6 +140,7 @@ class CallCentre:
     def decide(self, event: CallEvent | CentreEvent, now: float) -> list[EngineEffect]:
         """What is to be done about an event at ``now`` (monotonic seconds), in order."""
         effects: list[EngineEffect] = []
+        self._told = 0
         match event:
             case CallEvent(call) | PinChecked(call) if call in self.desks.calls:
                 effects += self.desks.decide(event, partial(self._command, now), self.wall(now))
@@ -134,6 +157,7 @@ class CallCentre:
             case ClockRead(local, phones_known, wall):
                 first, self._local = self._local is None, local
                 self._wall_ahead = (_epoch(local) if wall is None else wall) - now
+                self._recall_seats(now, effects)
                 effects += self.surge.clock(self.wall(now))
                 self._follow(self.acd.set_on_duty(self.on_duty(local), now), now, effects)
                 if first:
@@ -142,8 +166,12 @@ class CallCentre:
                 if phones_known:
                     effects += self._look_ahead(local)
                 effects += pranks.expire(self.callers, self.wall(now))
-                effects += self._desk.clock(self.calls, self.wall(now))
+                effects += self._desk.clock(self.calls, self.kept.live, self.wall(now))
                 effects += self.alarms.clock_read(now, phones_known=phones_known)
+            case AsteriskFound():
+                self._found(event, now, effects)
+            case DialplanServed():
+                self._served(event, now, effects)
             case RosterRead(entries):
                 self.roster = Roster.of(self.config, entries)
             case AlarmChanged():
@@ -158,9 +186,8 @@ class CallCentre:
                 effects += self._command(now, event)
         self._remember(effects, now)
         if self.surge.state is not self._followed:
-            changes = self._follow_surge(now)
-            self._remember(changes, now)
-            effects += changes
+            effects += self._follow_surge(now)
+            self._remember(effects, now)
         if isinstance(event, ClockRead) or self._desk.wakes(effects):
             self._call_back(now, effects)
         return effects
@@ -199,10 +226,18 @@ class CallCentre:
             memory.remember(fact.kind, fact.call, fact.data, fact.at)
 
     def saw(
-        self, call: CallId | None, kind: FactKind, data: Mapping[str, JSON], now: float
+        self,
+        call: CallId | None,
+        kind: FactKind,
+        data: Mapping[str, JSON],
+        now: float,
+        at: float | None = None,
     ) -> None:
-        """Let everything that remembers see a fact, decided here or seen by the engine itself."""
-        at = self.wall(now)
+        """Let everything that remembers see a fact, decided here or seen by the engine itself.
+
+        ``at`` is when it was so, in epoch seconds, if not now.
+        """
+        at = self.wall(now) if at is None else at
         for memory in self.memories:
             memory.remember(kind, call, data, at)
 
@@ -211,10 +246,243 @@ class CallCentre:
         memories = {memory.name: memory.dump() for memory in self.memories}
         return Record(None, FactKind.CHECKPOINT, {"memories": memories})
 
+    def sounds(self) -> frozenset[PlaybackId]:
+        """Prompts and tones of which ``AsteriskFound`` is to say whether they are still heard."""
+        unended = (call.unended for call in self.calls.values())
+        return frozenset(self.kept.sounds(self.calls)).union(*unended)
+
+    def legs(self) -> frozenset[LegId]:
+        """Every leg that is known, or remembered from before."""
+        here = {leg for call in self.calls.values() for leg in call.legs}
+        before = {leg for call in self.kept.calls.values() for leg in call.legs}
+        return frozenset(here | before | self.beside())
+
+    def beside(self) -> frozenset[LegId]:
+        """Legs of no call of a caller: of operators who dialled a code, or are called in."""
+        return frozenset((*map(caller_leg, self.desks.calls), *self.call_in.legs))
+
+    def _found(self, found: AsteriskFound, now: float, effects: list[EngineEffect]) -> None:
+        """Go on with the calls that Asterisk holds, whoever began them (``domain.adoption``).
+
+        What one call has wrong costs that call its adoption alone: its caller is offered again.
+        """
+        self._wall_ahead = found.wall - now
+        self.call_backs.skip_in_use(map(call_of, found.legs))
+        self._recall_seats(now, effects)
+        # As it was before: what is decided here is remembered too.
+        kept = {each.id: structs.replace(each) for each in self.kept.calls.values()}
+        unknown = adoption.unknown_talkers({*kept, *self.calls}, found)
+        kept |= {call: restoring.kept_of(each, found.wall) for call, each in unknown.items()}
+        adopted = self._restored_calls(kept, found, now, effects)
+        self.calls |= {call.id: call for call in adopted}
+        missed = self._missed(kept, {call.id for call in adopted}, found, effects)
+        unwanted = list(adoption.strangers(self.calls, self.beside(), found))
+        self._offered_again = {
+            CallId(each.leg) for each in unwanted if isinstance(each, ToDialplan)
+        }
+        effects += unwanted
+        self._take_seats(found, now, effects)
+        for agent, reachable in found.phones.items():
+            self._follow(self.acd.set_reachable(agent, reachable, now), now, effects)
+        for call in sorted(
+            adopted, key=lambda each: adoption.turn_in_queue(each, self.config, found)
+        ):
+            self._resume(call, kept[call.id], unknown.get(call.id), found, now, effects)
+            if call.caller not in found.legs:
+                # What rings for who has left is hung up before it rings for others.
+                events = missed.pop(call.id, [])
+                self._catch_up(call.id, kept[call.id], events, found, now, effects)
+        self._follow(self.acd.serve(), now, effects)
+        self._remember(effects, now)
+        for name, events in missed.items():
+            self._catch_up(name, kept.get(name), events, found, now, effects)
+        for desk_call in [each for each in self.desks.calls if found.is_gone(caller_leg(each))]:
+            gone = LegGone(desk_call, caller_leg(desk_call), UNKNOWN_CAUSE)
+            effects += self.desks.decide(gone, partial(self._command, now), self.wall(now))
+        for leg in [each for each in self.call_in.legs if found.is_gone(each)]:
+            away = LegGone(call_of(leg), leg, UNKNOWN_CAUSE)
+            effects += self.call_in.decide(away, self.wall(now))
+        self._remember(effects, now)
+        effects += self._desk.clock(self.calls, self.kept.live, found.wall)
+
+    def _restored_calls(
+        self,
+        kept: Mapping[CallId, KeptCall],
+        found: AsteriskFound,
+        now: float,
+        effects: list[EngineEffect],
+    ) -> list[Call]:
+        restored: list[Call] = []
+        for each in kept.values():
+            if each.id in self.calls or not adoption.is_for_us(each.id, found):
+                continue
+            try:
+                restored.append(restoring.restore(each, found, self.config, now))
+            except Exception as error:
+                effects.append(Defect(each.id, "restore", error))
+        return list(restoring.one_call_each(restored, self.acd.seats))
+
+    def _missed(
+        self,
+        kept: Mapping[CallId, KeptCall],
+        adopted: Set[CallId],
+        found: AsteriskFound,
+        effects: list[EngineEffect],
+    ) -> dict[CallId, list[CallEvent]]:
+        # Of a call from before, whatever is not there is gone.
+        whole = replace(found, asked=None)
+        missed: dict[CallId, list[CallEvent]] = {}
+        for call in self.calls.values():
+            there = whole if call.id in adopted else found
+            try:
+                missed[call.id] = list(adoption.missed(call, kept.get(call.id), there))
+            except Exception as error:
+                effects.append(Defect(call.id, "missed", error))
+        return missed
+
+    def _resume(
+        self,
+        call: Call,
+        kept: KeptCall,
+        arrival: Arrived | None,
+        found: AsteriskFound,
+        now: float,
+        effects: list[EngineEffect],
+    ) -> None:
+        """Start what lives in an engine alone; who talks goes on talking if it cannot be."""
+        begun: list[EngineEffect] = []
+        try:
+            if call.phase is Phase.CALLING_OPERATOR:
+                for side in call.offers:
+                    self._follow(self.acd.lend(call.id, side.agent), now, begun)
+            turn = self._turn(call, now)
+            adoption.resume(turn, kept, found, arrival)
+            self._decided(turn.call, turn.effects, now, begun)
+        except Exception as error:
+            effects.append(Defect(call.id, "resume", error))
+            if call.phase not in restoring.HUMANS:
+                self._give_up(call, found, now, effects)
+            return
+        effects += begun
+
+    def _give_up(
+        self, call: Call, found: AsteriskFound, now: float, effects: list[EngineEffect]
+    ) -> None:
+        """A call that cannot be gone on with: its caller begins anew, nobody else rings for it."""
+        del self.calls[call.id]
+        for leg in call.legs:
+            if leg != call.caller and leg in found.legs:
+                effects.append(HangUp(leg))
+        if found.is_ours(call.id):
+            self._offered_again.add(call.id)
+            effects.append(ToDialplan(call.caller))
+        self._follow(self.acd.apply(LeaveQueue(call.id), now), now, effects)
+
+    def _served(self, told: DialplanServed, now: float, effects: list[EngineEffect]) -> None:
+        """Put calls on record that the dialplan served; who talks in one is not to be rung."""
+        for served in told.over:
+            if served.call in self.kept.imported:
+                continue
+            effects += absence.records(served)
+            effects += self._desk.imported(served, self.wall(now))
+            effects.append(absence.imported(served))
+            self._remember(effects, now)
+        talking = {each.call: each.agent for each in told.talking if each.agent is not None}
+        for seat in list(self.acd.seats.values()):
+            if seat.call in self._served_calls - talking.keys() and seat.call is not None:
+                over = ReleaseAgent(seat.call, seat.extension)
+                self._follow(self.acd.apply(over, now), now, effects)
+        self._served_calls = frozenset(talking)
+        for call, agent in talking.items():
+            effects += self.acd.adopt_talking(agent, call)
+
+    def _recall_seats(self, now: float, effects: list[EngineEffect]) -> None:
+        """Who was in wrap-up or paused has the rest of it; who talked does, until it is known.
+
+        Before anything else is said of a seat: each fact of it tells its state too.
+        """
+        if self._recalled_seats:
+            return
+        self._recalled_seats = True
+        for agent, kept in list(self.kept.seats.items()):
+            effects += self.acd.adopt_rest(agent, kept.state, self.wall(now) - kept.since)
+            if kept.state == AgentState.TALKING and kept.call is not None:
+                effects += self.acd.adopt_talking(agent, CallId(kept.call))
+
+    def _take_seats(
+        self,
+        found: AsteriskFound,
+        now: float,
+        effects: list[EngineEffect],
+    ) -> None:
+        """Who talks in an adopted call does so; whose call ended meanwhile has all the wrap-up."""
+        calls = self.calls.values()
+        talks = {(call.id, agent) for call in calls for agent in adoption.kept_busy(call)}
+        if not self._taken_over:
+            self._taken_over = True
+            self.call_backs.skip_torn_off()
+            talking = [seat for seat in self.acd.seats.values() if seat.state is AgentState.TALKING]
+            for seat in talking:
+                call = seat.call
+                if call is None or (call, seat.extension) in talks:
+                    continue
+                if found.is_served(call):
+                    self._served_calls |= {call}
+                    continue
+                # What comes next is offered when all calls are taken over.
+                over = ReleaseAgent(call, seat.extension)
+                self._follow(self.acd.apply(over, now), now, effects)
+        for name, agent in sorted(talks):
+            effects += self.acd.adopt_talking(agent, name)
+
+    def _catch_up(
+        self,
+        name: CallId,
+        kept: KeptCall | None,
+        events: Sequence[CallEvent],
+        found: AsteriskFound,
+        now: float,
+        effects: list[EngineEffect],
+    ) -> None:
+        """Ask again for what one call asked of Asterisk in vain; then what happened without us."""
+        call = self.calls.get(name)
+        if call is None:
+            return
+        done: list[EngineEffect] = []
+        try:
+            wanted = list(adoption.repairs(call, found))
+            made = {each.bridge for each in wanted if isinstance(each, CreateBridge)}
+            # One that was asked for on a line that broke may never have been made.
+            made |= found.bridges.keys()
+            bridged, aside_made = call.bridge in made, call.aside in made
+            call = self.calls[name] = replace(call, bridged=bridged, aside_made=aside_made)
+            done += wanted
+            for event in events:
+                if name in self.calls:
+                    self._call(event, now, done)
+        except Exception as error:
+            done.append(Defect(name, "missed", error))
+        # What is gone need not be hung up; Asterisk would say 404.
+        done = [each for each in done if not (isinstance(each, HangUp) and found.is_gone(each.leg))]
+        if kept is not None and call.caller in call.legs and call.caller not in found.legs:
+            # The call ended without us: when it was last heard is nearer to the truth than now.
+            at = min(found.wall, max(kept.last, found.last_heard.get(name, 0.0)))
+            done = [
+                replace(each, at=at) if isinstance(each, Record) and each.call == name else each
+                for each in done
+            ]
+        effects += done
+        self._remember(effects, now)
+
     def _remember(self, effects: Sequence[EngineEffect], now: float) -> None:
+        """Let the memories see what they have not seen of this event's effects."""
+        self._tell(effects[self._told :], now)
+        self._told = len(effects)
+
+    def _tell(self, effects: Sequence[EngineEffect], now: float) -> None:
         for effect in effects:
             if isinstance(effect, Record):
-                self.saw(effect.call, effect.kind, effect.data, now)
+                self.saw(effect.call, effect.kind, effect.data, now, effect.at)
 
     def _call_back(self, now: float, effects: list[EngineEffect]) -> None:
         """Begin the calls that there are operators for and no callers."""
@@ -222,8 +490,8 @@ class CallCentre:
             begun: list[EngineEffect] = []
             self._follow(self.acd.lend(due.call, due.agent), now, begun)
             self._call(due, now, begun)
-            self._remember(begun, now)
             effects += begun
+            self._remember(effects, now)
 
     def _command(self, now: float, command: Command) -> list[EngineEffect]:
         """What somebody asks for, by API, command line or phone."""
@@ -300,23 +568,46 @@ class CallCentre:
                     # Not a missed offer: the queue would offer it to the next operator, for ever.
                     self._follow(self.acd.apply(LeaveQueue(event.call), now), now, effects)
                 return
-            number = event.number if isinstance(event, CallBackDue) else event.caller_e164
-            known = self.callers.known(number, self.wall(now))
-            call = Call(event.call, now, known, earlier=self._desk.earlier(event))
+            call = self._anew(event, now)
+        turn = self._turn(call, now)
+        decide(turn, event)
+        seen = self._desk.saw(call, turn.call, event, self.calls, now, self.wall(now))
+        self._decided(turn.call, turn.effects, now, effects, seen)
+
+    def _anew(self, event: Arrived | CallBackDue, now: float) -> Call:
+        """A call that begins; one that the dialplan offers once more does not use an id again."""
+        kept, wall = self.kept.calls.get(event.call), self.wall(now)
+        number = event.number if isinstance(event, CallBackDue) else event.caller_e164
+        known = self.callers.known(number, wall)
+        if kept is None and event.call in self._offered_again and isinstance(event, Arrived):
+            kept = restoring.kept_of(event, wall)
+        made = 0 if kept is None else restoring.first_never_made(kept, wall)
+        earlier = self._desk.earlier(event)
+        return Call(event.call, now, known, earlier=earlier, made_legs=made, made_playbacks=made)
+
+    def _turn(self, call: Call, now: float) -> Turn:
         local = self._local
-        after, wanted = decide(
+        return Turn(
             call,
-            event,
             now,
             self._met,
             local,
             holiday=local is not None and self.roster.is_holiday(local.date()),
             queue=self.acd,
             hurry=self._hurry,
-            district=partial(self.incidents.district, event.call),
+            district=partial(self.incidents.district, call.id),
         )
-        seen = self._desk.saw(call, after, event, self.calls, now, self.wall(now))
-        self.calls[event.call] = after
+
+    def _decided(
+        self,
+        after: Call,
+        wanted: Sequence[Effect],
+        now: float,
+        effects: list[EngineEffect],
+        seen: Sequence[Outcome] = (),
+    ) -> None:
+        """Take over what became of a call, and hand on what it asks for."""
+        self.calls[after.id] = after
         missing: list[Decision] = []
         for effect in wanted:
             match effect:

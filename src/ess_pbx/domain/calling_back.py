@@ -6,7 +6,7 @@ that, is for ``call_back_desk``.
 
 from __future__ import annotations
 
-from ess_pbx.domain import ringing
+from ess_pbx.domain import hearing, priority, ringing
 from ess_pbx.domain.call import Direction, OperatorSide, Phase, Result, Turn
 from ess_pbx.domain.call_backs import OPERATOR_LEFT
 from ess_pbx.domain.classifying import record_classification
@@ -19,7 +19,6 @@ from ess_pbx.domain.effects import (
     OfferTaken,
     Originate,
     PlayPrompt,
-    PlayTone,
     Role,
 )
 from ess_pbx.domain.ending import (
@@ -57,6 +56,7 @@ PROMPTS = {
 }
 NOT_TAKEN = "not taken"
 STOPPED = "stopped"
+TIMER = "callback"
 LONGEST_EXPLANATION = 15.0
 """Seconds after which the operator is free even if the prompt's end was never heard of."""
 
@@ -72,8 +72,6 @@ def begin(turn: Turn, event: CallBackDue) -> None:
         callable=True,
         category=event.category,
         queue=event.queue,
-        usual_priority=event.priority,
-        priority=event.priority,
         language=event.language,
         trunk=event.trunk,
     )
@@ -86,6 +84,7 @@ def begin(turn: Turn, event: CallBackDue) -> None:
         channel=turn.call.caller,
         node=event.node,
     )
+    priority.begin(turn, event.priority)
     record_classification(turn)
     ringing.offer(turn, OfferMade(turn.call.id, event.agent))
 
@@ -97,7 +96,6 @@ def operator_answered(turn: Turn, event: LegAnswered) -> None:
         hang_up_stranger(turn, event)
         return
     ring = turn.centre.policy.call_back_ring
-    tone = turn.new_playback()
     turn.do(
         Originate(
             call=call.id,
@@ -108,23 +106,21 @@ def operator_answered(turn: Turn, event: LegAnswered) -> None:
             name="",
             timeout=ring + 5,
             trunk=call.trunk,
+            centre=turn.centre.id,
         ),
         CancelTimer(ringing.ring_timer(call.id, offered.leg)),
-        ArmTimer(timer(call.id, "callback"), ring),
+        ArmTimer(timer(call.id, TIMER), ring),
         CreateBridge(call.bridge),
     )
     turn.join(call.bridge, offered.leg)
-    turn.do(
-        PlayTone(call.bridge, tone, "ring"),
-        OfferTaken(call.id, offered.agent),
-    )
+    hearing.ring_back(turn, call.bridge)
+    turn.do(OfferTaken(call.id, offered.agent))
     turn.add_leg(call.caller, Role.CALLER, call.number)
     turn.set(
         phase=Phase.CALLING_BACK,
         bridged=True,
         offers=(),
         operator=offered,
-        operator_hears=tone,
     )
     turn.record(FactKind.OPERATOR_ANSWERED, agent=offered.agent, leg=offered.leg)
     turn.record(FactKind.CALL_BACK_DIALLED, task=call.earlier, agent=offered.agent, leg=call.caller)
@@ -153,7 +149,7 @@ def caller_answered(turn: Turn, event: LegAnswered) -> None:
     if event.leg != call.caller:
         hang_up_stranger(turn, event)
         return
-    turn.do(CancelTimer(timer(call.id, "callback")))
+    turn.do(CancelTimer(timer(call.id, TIMER)))
     stop_operator_sound(turn)
     turn.join(call.bridge, call.caller)
     turn.set(phase=Phase.TALKING, dialled="")
@@ -173,7 +169,7 @@ def calling_gone(turn: Turn, event: LegGone) -> None:
 
 def calling_timer(turn: Turn, event: TimerFired) -> None:
     """The caller does not answer."""
-    if event.timer.kind == "callback":
+    if event.timer.kind == TIMER:
         turn.do(HangUp(turn.call.caller))
         _explain(turn, NO_ANSWER)
 
@@ -188,7 +184,7 @@ def explained(turn: Turn, event: PlaybackEnded) -> None:
     """The operator knows, and is free."""
     if event.playback == turn.call.operator_hears:
         turn.set(operator_hears=None)
-        _give_up(turn, None)
+        give_up(turn, None)
 
 
 def explaining_gone(turn: Turn, event: LegGone) -> None:
@@ -196,13 +192,13 @@ def explaining_gone(turn: Turn, event: LegGone) -> None:
     operator = turn.call.operator
     turn.drop_leg(event.leg, event.cause)
     if operator is not None and event.leg == operator.leg:
-        _give_up(turn, Role.OPERATOR)
+        give_up(turn, Role.OPERATOR)
 
 
 def explaining_timer(turn: Turn, event: TimerFired) -> None:
     """The explanation's end was not heard of."""
-    if event.timer.kind == "callback":
-        _give_up(turn, None)
+    if event.timer.kind == TIMER:
+        give_up(turn, None)
 
 
 def picked_up_too_late(turn: Turn, event: LegAnswered) -> None:
@@ -229,13 +225,14 @@ def _not_taken(turn: Turn, offered: OperatorSide, reason: str, cause: int) -> No
 def _explain(turn: Turn, outcome: str) -> None:
     call = turn.call
     stop_operator_sound(turn)
-    prompt = turn.new_playback()
+    prompt = turn.new_playback(PROMPTS[outcome], Role.OPERATOR)
     turn.set(phase=Phase.CALL_BACK_FAILED, unreached=outcome, operator_hears=prompt)
     turn.do(
         PlayPrompt(call.bridge, True, prompt, PROMPTS[outcome], turn.centre.language),
-        ArmTimer(timer(call.id, "callback"), LONGEST_EXPLANATION),
+        ArmTimer(timer(call.id, TIMER), LONGEST_EXPLANATION),
     )
 
 
-def _give_up(turn: Turn, by: Role | None) -> None:
+def give_up(turn: Turn, by: Role | None) -> None:
+    """The caller was not reached, and the operator is free."""
     end(turn, Result.UPSTREAM, f"not reached: {turn.call.unreached}", by, UNKNOWN_CAUSE)

@@ -8,16 +8,20 @@ who asks for it. Nothing that happens in one centre changes another (docs/decisi
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
+from ess_pbx.domain import ids
+from ess_pbx.domain.absence import DialplanServed, ServedCall
 from ess_pbx.domain.agent import Seat
 from ess_pbx.domain.call import Call
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.commands import Command
 from ess_pbx.domain.effects import EngineEffect, Forget, Refused
 from ess_pbx.domain.events import AgentTimerFired, Arrived, CallEvent, CentreEvent
-from ess_pbx.domain.ids import CallId, LegId, caller_leg
+from ess_pbx.domain.found import AsteriskFound
+from ess_pbx.domain.ids import CallId, LegId, PlaybackId
 
 REMEMBERED_CALLS = 10_000
 """Calls that are over of which the centre is still known: their recordings are being finished."""
@@ -85,11 +89,8 @@ class Centres:
 
     @property
     def beside(self) -> frozenset[LegId]:
-        """Channels that belong to no call of a caller: of operators who dialled a code or are
-        called in, of all centres.
-        """
-        desks = (caller_leg(call) for each in self for call in each.desks.calls)
-        return frozenset((*desks, *(leg for each in self for leg in each.call_in.legs)))
+        """Legs that belong to no call of a caller, of all centres."""
+        return frozenset(leg for each in self for leg in each.beside())
 
     @property
     def seats(self) -> Mapping[str, Seat]:
@@ -98,6 +99,66 @@ class Centres:
             return self._first.acd.seats
         return ChainMap(*(each.acd.seats for each in self))
 
+    @property
+    def known(self) -> frozenset[CallId]:
+        """Calls that go on, or that an engine before this one left, of all centres."""
+        return frozenset(call for each in self for call in (*each.calls, *each.kept.calls))
+
+    def legs(self) -> frozenset[LegId]:
+        """Every leg that a centre knows, or remembers from before."""
+        return frozenset().union(*(each.legs() for each in self))
+
+    def sounds(self) -> frozenset[PlaybackId]:
+        """What ``AsteriskFound`` is to say of whether it is still heard."""
+        return frozenset().union(*(each.sounds() for each in self))
+
+    def shares(self, found: AsteriskFound) -> list[AsteriskFound]:
+        """What Asterisk holds, told apart: to each centre what belongs to its calls.
+
+        A call is the centre's that knows or remembers it, or that its arrival names. What belongs
+        to nobody's call is for the first centre to clear away.
+        """
+        of_call: dict[CallId, str] = {}
+        for there in found.legs.values():
+            if there.arrival is not None and there.arrival.centre in self._centres:
+                of_call[there.arrival.call] = there.arrival.centre
+        for centre in reversed(list(self)):
+            known = (*centre.kept.calls, *centre.calls, *centre.desks.calls, *centre.call_in.calls)
+            of_call |= dict.fromkeys(known, centre.config.id)
+
+        def belongs(identifier: str) -> str:
+            return of_call.get(ids.call_of(identifier), self._first.config.id)
+
+        return [
+            replace(
+                found,
+                centre=name,
+                legs={leg: it for leg, it in found.legs.items() if belongs(leg) == name},
+                bridges={b: them for b, them in found.bridges.items() if belongs(b) == name},
+                playbacks=frozenset(each for each in found.playbacks if belongs(each) == name),
+                phones={
+                    phone: reachable
+                    for phone, reachable in found.phones.items()
+                    if phone in centre.acd.seats
+                },
+            )
+            for name, centre in self._centres.items()
+        ]
+
+    def served(
+        self, over: Sequence[ServedCall], talking: Sequence[ServedCall]
+    ) -> list[DialplanServed]:
+        """What the dialplan has told of the calls that it served, to each centre its own."""
+
+        def of(name: str, calls: Sequence[ServedCall]) -> list[ServedCall]:
+            home = self._first.config.id
+            rung = ((each, each.arrival.centre) for each in calls)
+            return [each for each, to in rung if name == (to if to in self._centres else home)]
+
+        return [
+            DialplanServed(of(name, over), of(name, talking), centre=name) for name in self._centres
+        ]
+
     def _has(self, call: str | None) -> CallCentre | None:
         name = CallId(call or "")
         # Asked of the centres themselves, so that no list beside theirs can come to differ.
@@ -105,7 +166,16 @@ class Centres:
             others = (centre.desks.calls, centre.call_in.calls)
             if name in centre.calls or any(name in each for each in others):
                 return centre
-        return self._over.get(name)
+        return self._over.get(name) or self._remembers(name)
+
+    def _remembers(self, call: CallId) -> CallCentre | None:
+        """The centre of a call that an engine before this one had."""
+        if self._alone:
+            return None
+        for centre in self._centres.values():
+            if call in centre.kept.calls or centre.callers.number_of(call) is not None:
+                return centre
+        return None
 
     def _of_call(self, event: CallEvent) -> CallCentre:
         found = self._has(event.call)

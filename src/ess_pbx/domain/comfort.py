@@ -9,7 +9,6 @@ from ess_pbx.domain.call import Call, Turn
 from ess_pbx.domain.config import Centre, QueueKey
 from ess_pbx.domain.effects import ArmTimer
 from ess_pbx.domain.ending import timer
-from ess_pbx.domain.facts import FactKind
 
 COMFORT = "comfort"
 COMFORT_PROMPT = "antrean-lanjut"
@@ -36,10 +35,10 @@ def comfort(turn: Turn) -> None:
 
 
 def say(turn: Turn, *prompts: str, position: int | None = None) -> None:
-    """Announce to a waiting caller, on record; ``position`` is their place when it is said."""
+    """Announce to a waiting caller; ``position`` is their place when it is said."""
+    if position is not None:
+        turn.set(told_place=position)
     hearing.announce(turn, *prompts)
-    named = COMFORT_PROMPT if COMFORT_PROMPT in prompts else prompts[0]
-    turn.record(FactKind.ANNOUNCED, prompt=named, position=position)
 
 
 def position_prompt(position: int) -> str:

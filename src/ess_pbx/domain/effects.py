@@ -64,6 +64,15 @@ class Originate:
     of an agency's number."""
     answers_itself: bool = False
     """Whether the phone is asked to pick up by itself, as a headset's is."""
+    centre: str = ""
+    """Whose call it is, for the dialplan when no engine is there: of a caller called back."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToDialplan:
+    """Let the dialplan offer a caller to the engines once more; all that they hear stops."""
+
+    leg: LegId
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +178,10 @@ class Record:
     call: CallId | None
     kind: FactKind
     data: dict[str, JSON] = field(default_factory=dict)
+    at: float | None = None
+    """Epoch seconds at which it was so, when that was not now."""
+    id: str | None = None
+    """The fact's id, when it may be recorded more than once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +198,15 @@ class Illegal:
     call: CallId
     state: str
     event: str
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """What concerns one call could not be decided; the others went on. It is logged."""
+
+    call: CallId
+    step: str
+    error: Exception
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +252,8 @@ class JoinQueue:
     """What the operator should have; while nobody there has it, anyone of the queue will do."""
     reach: Reach | None = None
     """Who is rung beyond that, whatever they can do."""
+    offered_to: tuple[str, ...] = ()
+    """Operators whose phones ring for the call already, when an engine takes it over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +311,7 @@ AsteriskEffect: TypeAlias = (
     Answer
     | HangUp
     | Originate
+    | ToDialplan
     | CreateBridge
     | Join
     | Part
@@ -300,6 +325,14 @@ AsteriskEffect: TypeAlias = (
 )
 QueueEffect: TypeAlias = JoinQueue | LeaveQueue | OfferTaken | OfferMissed | ReleaseAgent | Borrow
 EngineEffect: TypeAlias = (
-    AsteriskEffect | ArmTimer | CancelTimer | Record | Forget | Illegal | Refused | CheckPin
+    AsteriskEffect
+    | ArmTimer
+    | CancelTimer
+    | Record
+    | Forget
+    | Illegal
+    | Defect
+    | Refused
+    | CheckPin
 )
 Effect: TypeAlias = EngineEffect | QueueEffect | Ask

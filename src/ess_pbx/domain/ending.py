@@ -15,7 +15,7 @@ from ess_pbx.domain.effects import (
     Role,
     StopPlayback,
 )
-from ess_pbx.domain.events import CallEvent, LegAnswered, LegGone, TimerId
+from ess_pbx.domain.events import CallEvent, LegAnswered, LegGone, Stopping, TimerId
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId
 
@@ -102,9 +102,9 @@ def leg_gone(turn: Turn, event: LegGone) -> None:
     _forget_when_empty(turn)
 
 
-def stopped(turn: Turn, _: CallEvent) -> None:
-    """Asterisk is being stopped: the call ends here, on record, instead of with it."""
-    end(turn, Result.SERVER, "stopped", None, UNKNOWN_CAUSE)
+def stopped(turn: Turn, event: Stopping) -> None:
+    """Asterisk is being stopped, or is gone: the call ends here, on record."""
+    end(turn, Result.SERVER, event.reason, None, UNKNOWN_CAUSE)
 
 
 def hang_up_stranger(turn: Turn, event: LegAnswered) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ess_pbx.domain.facts import JSON
 from ess_pbx.domain.ids import CallId, LegId, PlaybackId
 
 if TYPE_CHECKING:
@@ -56,6 +57,21 @@ class Arrived(CallEvent):
     """The centre that the call rings; the first of several when none is named."""
     priority: int | None = None
     """The trunk's; the centre's default when it is None."""
+
+    def fields(self, channel: str) -> dict[str, JSON]:
+        """As a fact."""
+        return {
+            "caller_raw": self.caller_raw,
+            "caller_e164": self.caller_e164,
+            "caller_display": self.caller_display,
+            "callable": self.callable,
+            "number_fault": self.number_fault or None,
+            "called": self.called,
+            "trunk": self.trunk,
+            "channel": channel,
+            "node": self.node,
+            "invited_at": self.invited_at,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +180,9 @@ class Hurried(CallEvent):
 
 @dataclass(frozen=True, slots=True)
 class Stopping(CallEvent):
-    """The Asterisk that holds the call is about to be stopped, on purpose."""
+    """The Asterisk that holds the call is about to be stopped, on purpose, or is gone."""
+
+    reason: str = "stopped"
 
 
 @dataclass(frozen=True, slots=True)

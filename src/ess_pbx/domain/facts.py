@@ -30,6 +30,8 @@ class FactKind(StrEnum):
     KEY_PRESSED = "key_pressed"
     CLASSIFIED = "classified"
     QUEUED = "queued"
+    PRIORITY_SET = "priority_set"
+    """What a call's priority is made of, when that is not what the centre gives every caller."""
     LADDER_STEP = "ladder_step"
     ANNOUNCED = "announced"
     OFFERED = "offered"
@@ -76,6 +78,10 @@ class FactKind(StrEnum):
     RECORDING_SEALED = "recording_sealed"
     """From then on it is FLAC, sealed, and in the manifest."""
     CALL_ENDED = "call_ended"
+    CALL_ADOPTED = "call_adopted"
+    """An engine that did not begin this call goes on with it."""
+    CALL_IMPORTED = "call_imported"
+    """The dialplan served this call, for no engine was there; all that is known of it is told."""
     AGENT_STATE = "agent_state"
     AGENT_STATUS = "agent_status"
     """Logged in, out, or on break: what was wanted. ``AGENT_STATE`` has what calls find."""
@@ -135,6 +141,8 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
             "caller_raw",
             "caller_e164",
             "caller_display",
+            "callable",
+            "number_fault",
             "called",
             "trunk",
             "channel",
@@ -146,14 +154,15 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.MENU_ENTERED: ("menu",),
         FactKind.KEY_PRESSED: ("key", "menu"),
         FactKind.CLASSIFIED: ("category", "queue", "priority", "language"),
-        FactKind.QUEUED: ("queue", "priority"),
+        FactKind.QUEUED: ("queue", "priority", "menu"),
+        FactKind.PRIORITY_SET: ("priority", "usual", "chosen", "raises", "prank", "head_start"),
         FactKind.LADDER_STEP: ("step", "after"),
-        FactKind.ANNOUNCED: ("prompt", "position"),
+        FactKind.ANNOUNCED: ("prompt", "position", "playback", "to"),
         FactKind.OFFERED: ("agent", "leg"),
         FactKind.OPERATOR_RUNG: ("agent", "leg"),
         FactKind.OFFER_MISSED: ("agent", "leg", "reason"),
         FactKind.OPERATOR_ANSWERED: ("agent", "leg"),
-        FactKind.OVERFLOW_STARTED: ("agency", "leg"),
+        FactKind.OVERFLOW_STARTED: ("agency", "leg", "contact"),
         FactKind.OVERFLOW_FAILED: ("agency", "leg", "reason"),
         FactKind.CONSULT_STARTED: ("agency", "agent", "leg", "contact"),
         FactKind.CONTACT_PASSED_OVER: ("agency", "contact", "reason"),
@@ -190,6 +199,8 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.RECORDING_FAILED: ("recording", "reason"),
         FactKind.RECORDING_SEALED: ("recording", "path", "sha256", "bytes", "entry"),
         FactKind.CALL_ENDED: ("result", "reason", "channel_cause", "ended_by"),
+        FactKind.CALL_ADOPTED: ("phase", "made"),
+        FactKind.CALL_IMPORTED: ("operator",),
         FactKind.AGENT_STATE: ("agent", "status", "state", "call"),
         FactKind.AGENT_STATUS: ("agent", "status", "reason", "by", "via"),
         FactKind.WRAP_UP_ENDED: ("agent", "by", "via"),
@@ -237,13 +248,15 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
     }
 )
 """The keys of ``Fact.data``. ``invited_at``, ``until`` and ``due`` are epoch seconds, ``due`` None
-for never; ``seconds`` is a length in seconds, ``sample_rate`` Hz, ``rms_dbov`` a list of dBov per
-channel, ``bytes`` the size of the file, ``entry`` its number in the manifest; ``channel_cause`` and
-``cause`` are Q.850 causes; ``attempt`` counts those of a task from 1,
+for never; ``seconds`` and ``head_start`` are lengths in seconds, ``sample_rate`` Hz, ``rms_dbov`` a
+list of dBov per channel, ``bytes`` the size of the file, ``entry`` its number in the manifest;
+``channel_cause`` and ``cause`` are Q.850 causes; ``attempt`` counts those of a task from 1,
 ``contact`` those of an agency from 1; ``party`` is an agency's id or an extension, ``how`` is
-``code`` or ``phone``; ``position`` from 1 that of the caller when it was said; ``level`` is
-``line`` or ``full-screen``; ``by`` and ``via`` are None where nobody asked. What is not known is
-None."""
+``code`` or ``phone``; ``position`` from 1 that of the caller when it was said; ``made`` counts legs
+and playbacks, so that no number is used again; ``to`` is the role of who hears a prompt, or a tone
+(``tone:ring``); ``usual``, ``chosen``, ``raises`` and ``prank`` are what ``domain.priority`` makes
+a priority of; ``menu`` is None where a caller does nothing but wait; ``level`` is ``line`` or
+``full-screen``; ``by`` and ``via`` are None where nobody asked. What is not known is None."""
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from ess_pbx.domain.call import Turn
-from ess_pbx.domain.effects import PlayPrompt, StartMusic, StopMusic, StopPlayback
+from ess_pbx.domain.effects import (
+    PlayPrompt,
+    PlayTone,
+    Role,
+    StartMusic,
+    StopMusic,
+    StopPlayback,
+)
 from ess_pbx.domain.events import PlaybackBegan, PlaybackEnded
 from ess_pbx.domain.facts import FactKind
-from ess_pbx.domain.ids import PlaybackId
+from ess_pbx.domain.ids import BridgeId, PlaybackId
+
+RING_TONE = "tone:ring"
 
 
 def announce(turn: Turn, *prompts: str) -> None:
@@ -25,13 +34,13 @@ def play_next(turn: Turn) -> bool:
     if call.announcements:
         if call.music:
             turn.do(StopMusic(call.caller))
-        playback = turn.new_playback()
         prompt, *later = call.announcements
+        playback = turn.new_playback(prompt, position=call.told_place)
         turn.set(announcements=tuple(later), playing=playback, prompt=prompt)
         turn.set(heard=False, music=False)
         turn.do(PlayPrompt(call.caller, False, playback, prompt, call.language))
         return True
-    turn.set(playing=None, prompt="")
+    turn.set(playing=None, prompt="", told_place=None)
     if not call.music:
         turn.set(music=True)
         turn.do(StartMusic(call.caller))
@@ -45,7 +54,7 @@ def quiet(turn: Turn) -> None:
         turn.do(StopPlayback(call.playing))
     if call.music:
         turn.do(StopMusic(call.caller))
-    turn.set(announcements=(), playing=None, prompt="", music=False)
+    turn.set(announcements=(), playing=None, prompt="", told_place=None, music=False)
     stop_asking(turn)
 
 
@@ -64,7 +73,7 @@ def tell_operator(turn: Turn, prompt: str) -> None:
     """
     operator = turn.call.operator
     if operator is not None:
-        playback = turn.new_playback()
+        playback = turn.new_playback(prompt, Role.OPERATOR)
         turn.set(telling=(*turn.call.telling, playback))
         turn.do(PlayPrompt(operator.leg, False, playback, prompt, turn.centre.language))
 
@@ -79,6 +88,13 @@ def stop_telling(turn: Turn) -> None:
 def told(turn: Turn, playback: PlaybackId) -> None:
     """Something was said to the operator."""
     turn.set(telling=tuple(each for each in turn.call.telling if each != playback))
+
+
+def ring_back(turn: Turn, bridge: BridgeId) -> None:
+    """The operator, alone in a bridge, hears that the other phone rings."""
+    tone = turn.new_playback(RING_TONE, Role.OPERATOR)
+    turn.set(operator_hears=tone)
+    turn.do(PlayTone(bridge, tone, "ring"))
 
 
 def began(turn: Turn, event: PlaybackBegan) -> None:

@@ -75,6 +75,12 @@ def is_call_back(identifier: str) -> bool:
     return _CALL_BACK_ID.search(identifier) is not None
 
 
+def number_of_call_back(call: str) -> int:
+    """Which of the calls that the centre made this is; 0 for what is none."""
+    digits = call.rpartition(".")[2]
+    return int(digits) if is_call_back(call) and digits.isdecimal() else 0
+
+
 def is_called_back(leg: str) -> bool:
     """Whether the channel is that of somebody whom the centre called back."""
     return is_call_back(leg) and leg == caller_leg(call_of(leg))
@@ -93,3 +99,24 @@ def call_of(identifier: str) -> CallId:
 def is_caller(leg: str) -> bool:
     """Whether the channel is a caller's, rather than one that the engine originated."""
     return _MARK not in leg
+
+
+def is_operator(leg: str) -> bool:
+    """Whether the channel is one to an operator's phone."""
+    return leg.partition(_MARK)[2].startswith("op")
+
+
+def is_agency(leg: str) -> bool:
+    """Whether the channel is one to an agency."""
+    return leg.partition(_MARK)[2].startswith("ag")
+
+
+def is_bridge(bridge: str) -> bool:
+    """Whether a bridge is one of a call's, rather than the dialplan's own."""
+    return bridge.partition(_MARK)[2] in ("br", "as")
+
+
+def number_of(identifier: str) -> int:
+    """The number that a leg or playback was given; 0 for what has none."""
+    digits = identifier.partition(_MARK)[2].lstrip("abcdefghijklmnopqrstuvwxyz")
+    return int(digits) if digits.isdecimal() else 0

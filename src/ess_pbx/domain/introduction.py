@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from ess_pbx.domain import hearing, parties
 from ess_pbx.domain.call import Party, Standing, Turn
 from ess_pbx.domain.config import Centre
-from ess_pbx.domain.effects import ArmTimer, PlayPrompt, PlaySpeech, StopPlayback
+from ess_pbx.domain.effects import ArmTimer, PlayPrompt, PlaySpeech, Role, StopPlayback
 from ess_pbx.domain.ending import timer
 from ess_pbx.domain.ids import PlaybackId
 
 OPENING_PROMPT = "pembuka-112"
 OPERATOR_PROMPT = "instansi-menjawab"
 """Told to the operator, who hears no ringing any more."""
+SPEECH = "speech:district"
+"""Stands on record for what no catalogue holds."""
 LONGEST = 6.0
 """Seconds after which they speak, whatever is still being said."""
 
@@ -25,12 +27,12 @@ def begin(turn: Turn, party: Party) -> None:
     """Say it, part after part; Asterisk plays them in the order in which they are asked for."""
     language = turn.centre.language
     for prompt in _prompts(turn):
-        playback = _next(turn)
+        playback = _next(turn, prompt)
         turn.do(PlayPrompt(party.leg, False, playback, prompt, language))
     district = turn.district()
     if district:
         text = f"{'District' if language == 'en' else 'Kecamatan'} {district}."
-        turn.do(PlaySpeech(party.leg, _next(turn), text, language))
+        turn.do(PlaySpeech(party.leg, _next(turn, SPEECH), text, language))
     parties.stand(turn, party, Standing.INTRODUCED)
     turn.do(ArmTimer(timer(turn.call.id, "agency"), LONGEST))
     hearing.tell_operator(turn, OPERATOR_PROMPT)
@@ -64,7 +66,7 @@ def _prompts(turn: Turn) -> Iterator[str]:
             yield category.prompt
 
 
-def _next(turn: Turn) -> PlaybackId:
-    playback = turn.new_playback()
+def _next(turn: Turn, prompt: str) -> PlaybackId:
+    playback = turn.new_playback(prompt, Role.AGENCY)
     turn.set(introducing=(*turn.call.introducing, playback))
     return playback

@@ -7,10 +7,11 @@ from ess_pbx.domain.call import Phase, Result, Then, Turn
 from ess_pbx.domain.classifying import classify, record_classification
 from ess_pbx.domain.config import Choice
 from ess_pbx.domain.effects import Answer, ArmTimer, CancelTimer, LeaveQueue, Role
-from ess_pbx.domain.ending import UNKNOWN_CAUSE, end, timer
+from ess_pbx.domain.ending import UNKNOWN_CAUSE, caller_left, end, timer
 from ess_pbx.domain.events import (
     Arrived,
     KeyPressed,
+    LegGone,
     OperatorsMissing,
     PlaybackEnded,
     TimerFired,
@@ -29,17 +30,7 @@ NORMAL_CLEARING = 16
 def arrived(turn: Turn, event: Arrived) -> None:
     """A call begins: answer it, and on to the menu, or to the queue at once."""
     centre = turn.centre
-    turn.record(
-        FactKind.CALL_ARRIVED,
-        caller_raw=event.caller_raw,
-        caller_e164=event.caller_e164,
-        caller_display=event.caller_display,
-        called=event.called,
-        trunk=event.trunk,
-        channel=turn.call.caller,
-        node=event.node,
-        invited_at=event.invited_at,
-    )
+    record_arrival(turn, event)
     if not event.known_number:
         turn.record(
             FactKind.ALARM_RAISED, alarm="unknown-number", detail=f"{event.trunk}: {event.called}"
@@ -58,8 +49,7 @@ def arrived(turn: Turn, event: Arrived) -> None:
     priority.settle_arrival(turn, event)
     turn.add_leg(turn.call.caller, Role.CALLER, event.caller_e164 or event.caller_display)
     if event.gone:
-        turn.drop_leg(turn.call.caller, UNKNOWN_CAUSE)
-        end(turn, Result.CLIENT, "abandoned", Role.CALLER, UNKNOWN_CAUSE)
+        caller_left(turn, LegGone(event.call, turn.call.caller, UNKNOWN_CAUSE))
         return
     greeting: tuple[str, ...] = () if centre.greeting is None else (centre.greeting,)
     if turn.call.prank is not None and centre.policy.prank_warning is not None:
@@ -77,6 +67,11 @@ def arrived(turn: Turn, event: Arrived) -> None:
     waiting.begin(turn)
     turn.do(Answer(turn.call.caller))
     hearing.announce(turn, *greeting)
+
+
+def record_arrival(turn: Turn, event: Arrived) -> None:
+    """Who called which number, and how."""
+    turn.record(FactKind.CALL_ARRIVED, **event.fields(turn.call.caller))
 
 
 def enter_menu(turn: Turn, name: str, *before: str, closed: tuple[str, ...] = ()) -> None:

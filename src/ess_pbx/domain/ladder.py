@@ -53,19 +53,23 @@ def climb(turn: Turn) -> None:
     turn.record(FactKind.LADDER_STEP, step=rung.step, after=rung.after)
     if rung.prompt is not None:
         comfort.say(turn, rung.prompt)
-    reach = turn.call.reach
-    match rung.step:
-        case "wider-skills":
-            turn.set(any_skills=True)
-        case "ring-all":
-            turn.set(any_skills=True, reach=WIDER.get(reach, reach))
-        case "supervisors":
-            turn.set(any_skills=True, reach=HIGHER.get(reach, reach))
-        case "overflow":
-            overflow.ring(turn, rung.to)
-    if rung.step != "overflow":
+    if rung.step == "overflow":
+        overflow.ring(turn, rung.to)
+    else:
+        turn.set(any_skills=True, reach=reach_after(rung.step, turn.call.reach))
         queueing.ask(turn)
     arm(turn)
+
+
+def reach_after(step: str, reach: Reach | None) -> Reach | None:
+    """Whom a call reaches after a step."""
+    match step:
+        case "ring-all":
+            return WIDER.get(reach, reach)
+        case "supervisors":
+            return HIGHER.get(reach, reach)
+        case _:
+            return reach
 
 
 def _next(turn: Turn) -> int | None:

@@ -50,7 +50,7 @@ def _ring(turn: Turn, agency: Agency, at: int) -> None:
     seconds = ring_time(turn, agency, agency.ways[number])
     turn.do(ArmTimer(overflow_timer(turn.call.id, side.leg), seconds))
     turn.set(overflows=(*turn.call.overflows, side))
-    turn.record(FactKind.OVERFLOW_STARTED, agency=agency.id, leg=side.leg)
+    turn.record(FactKind.OVERFLOW_STARTED, agency=agency.id, leg=side.leg, contact=side.contact + 1)
 
 
 def rung_on(turn: Turn, leg: LegId) -> Party | None:

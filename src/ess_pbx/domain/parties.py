@@ -29,7 +29,7 @@ WITH_CALLER = frozenset({Phase.TALKING, Phase.CONFERENCE, Phase.HELD})
 ASIDE = frozenset({Phase.CONSULT_RINGING, Phase.CONSULT, Phase.RETURNING})
 """Where the operator is in the other."""
 CALLED = "called"
-_FOUND = {Standing.JOINED: FactKind.PARTY_JOINED, Standing.HELD: FactKind.PARTY_HELD} | {
+FACTS = {Standing.JOINED: FactKind.PARTY_JOINED, Standing.HELD: FactKind.PARTY_HELD} | {
     Standing.CONSULTED: FactKind.PARTY_CONSULTED
 }
 
@@ -58,7 +58,7 @@ def talk(turn: Turn) -> None:
 def arrange(turn: Turn, *say: str) -> None:
     """Move whoever is not where they should be."""
     call = turn.call
-    wanted = _rooms(call)
+    wanted = rooms_of(call)
     alone = call.caller not in wanted
     if call.aside in wanted.values() and not call.aside_made:
         turn.do(CreateBridge(call.aside))
@@ -90,8 +90,8 @@ def stand(turn: Turn, party: Party, standing: Standing) -> None:
     if standing is Standing.JOINED:
         after = replace(after, since=turn.now)
     _replace(turn, after)
-    if party.standing is not standing and standing in _FOUND:
-        turn.record(_FOUND[standing], party=party.name, leg=party.leg)
+    if party.standing is not standing and standing in FACTS:
+        turn.record(FACTS[standing], party=party.name, leg=party.leg)
 
 
 def left_alone(turn: Turn) -> None:
@@ -136,10 +136,14 @@ def _replace(turn: Turn, party: Party) -> None:
     turn.set(parties=tuple(parties))
 
 
-def _rooms(call: Call) -> dict[LegId, BridgeId]:
+def rooms_of(call: Call) -> dict[LegId, BridgeId]:
     """Where everybody is to be; who is in no bridge is alone."""
+    if call.phase in (Phase.ENDED, Phase.WAITING, Phase.IVR):
+        return {}
     joined = [party.leg for party in call.standing(Standing.JOINED)]
     operator = [] if call.operator is None else [call.operator.leg]
+    if call.phase in (Phase.CALLING_BACK, Phase.CALL_BACK_FAILED):
+        return dict.fromkeys(operator, call.bridge)
     if call.phase in WITH_CALLER:
         caller = [] if call.phase is Phase.HELD else [call.caller]
         return dict.fromkeys([*caller, *operator, *joined], call.bridge)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ess_pbx.domain.call import Turn
+from ess_pbx.domain.call import Call, Turn
 from ess_pbx.domain.events import Arrived
-from ess_pbx.domain.facts import FactKind
+from ess_pbx.domain.facts import JSON, FactKind
 
 SILENT, REDIAL, CALL_BACK, CUT_OFF = "silent", "redial", "call-back", "cut-off"
 """What raises a call: key 5, calling again after an attempt in vain, being called back by us, and
@@ -35,43 +35,60 @@ def settle_arrival(turn: Turn, event: Arrived) -> None:
     """The priority with which a call begins: by its trunk, and by what is known of its number."""
     policy, known = turn.centre.policy, turn.call.known
     usual = policy.default_priority if event.priority is None else event.priority
-    turn.set(usual_priority=usual, prank=policy.prank_priority if known.prank else None)
+    begin(turn, usual, prank=policy.prank_priority if known.prank else None)
     if known.earlier is not None:
         turn.record(FactKind.REDIAL, earlier=known.earlier)
         if known.prank:
             release_prank(turn, REDIAL)
         else:
-            raise_to(turn, REDIAL, policy.redial_priority)
-            if policy.redial_keeps_age:
-                turn.set(head_start=known.waited)
-    _compose(turn)
+            head_start = known.waited if policy.redial_keeps_age else 0.0
+            raises = {**turn.call.raises, REDIAL: policy.redial_priority}
+            _change(turn, raises=raises, head_start=head_start)
     if turn.call.prank is not None:
         turn.record(FactKind.PRANK_HELD, priority=turn.call.priority)
+
+
+def begin(turn: Turn, usual: int, prank: int | None = None) -> None:
+    """The priority of a call for which nothing speaks yet but where it comes from."""
+    turn.set(usual_priority=turn.centre.policy.default_priority)
+    _change(turn, usual_priority=usual, prank=prank)
 
 
 def choose(turn: Turn, chosen: int | None) -> None:
     """A menu or key sets a priority; None leaves what was set before."""
     if chosen is not None:
-        turn.set(chosen_priority=chosen)
-        _compose(turn)
+        _change(turn, chosen_priority=chosen)
 
 
 def raise_to(turn: Turn, why: str, level: int) -> None:
     """Something speaks for the call, from now on and to its end."""
-    turn.set(raises={**turn.call.raises, why: level})
-    _compose(turn)
+    _change(turn, raises={**turn.call.raises, why: level})
 
 
 def release_prank(turn: Turn, why: str) -> None:
     """Something speaks for a caller whose number is a confirmed prankster's: for this call."""
     if turn.call.prank is None:
         return
-    turn.set(prank=None)
-    _compose(turn)
+    _change(turn, prank=None)
     turn.record(FactKind.PRANK_RELEASED, why=why, priority=turn.call.priority)
 
 
-def _compose(turn: Turn) -> None:
+def _change(turn: Turn, **parts: object) -> None:
+    before = _parts(turn.call)
+    turn.set(**parts)
     call = turn.call
     level = compose(call.usual_priority, call.chosen_priority, call.raises, call.prank)
     turn.set(priority=level)
+    if (after := _parts(turn.call)) != before:
+        turn.record(FactKind.PRIORITY_SET, priority=level, **after)
+
+
+def _parts(call: Call) -> dict[str, JSON]:
+    """What a priority is made of, as the fact has it."""
+    return {
+        "usual": call.usual_priority,
+        "chosen": call.chosen_priority,
+        "raises": dict(call.raises),
+        "prank": call.prank,
+        "head_start": call.head_start,
+    }

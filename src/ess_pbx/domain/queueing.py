@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ess_pbx.domain.call import Turn
+from ess_pbx.domain.call import Phase, Turn
 from ess_pbx.domain.config import LANGUAGE_SKILL, Centre
 from ess_pbx.domain.effects import JoinQueue
 from ess_pbx.domain.facts import FactKind
@@ -10,15 +10,20 @@ from ess_pbx.domain.facts import FactKind
 
 def join(turn: Turn) -> None:
     """Queue the call as it stands, or move it there; its age counts from its arrival."""
-    turn.record(FactKind.QUEUED, queue=turn.call.queue, priority=turn.call.priority)
+    call = turn.call
+    menu = call.menu if call.phase is Phase.IVR else ""
+    turn.record(FactKind.QUEUED, queue=call.queue, priority=call.priority, menu=menu or None)
     ask(turn)
 
 
-def ask(turn: Turn) -> None:
-    """Tell the queue what the call asks now."""
+def ask(turn: Turn, *offered_to: str) -> None:
+    """Tell the queue what the call asks now.
+
+    ``offered_to`` are operators whose phones ring for it already, when an engine takes it over.
+    """
     call = turn.call
     since, skills = call.arrived - call.head_start, skills_for(turn)
-    turn.do(JoinQueue(call.id, call.queue, call.priority, since, skills, call.reach))
+    turn.do(JoinQueue(call.id, call.queue, call.priority, since, skills, call.reach, offered_to))
 
 
 def skills_for(turn: Turn) -> frozenset[str]:

@@ -82,6 +82,8 @@ class Roster:
         self.entries = tuple(entries)
         self._before = timedelta(seconds=before)
         self._after = timedelta(seconds=after)
+        self._near: tuple[date, tzinfo | None, tuple[Duty, ...]] | None = None
+        """Asked for every few seconds, and the same all day."""
         self._special = tuple(shift for shift in self.shifts if shift.holiday)
         self._ordinary = tuple(shift for shift in self.shifts if not shift.holiday)
         self._of_date: dict[date, list[Entry]] = defaultdict(list)
@@ -137,11 +139,14 @@ class Roster:
                 if begins < ends:  # not so for one inside the hour that a zone skips
                     yield Duty(day, shift, self.operators(shift, day), begins, ends)
 
-    def near(self, local: datetime) -> Iterator[Duty]:
+    def near(self, local: datetime) -> tuple[Duty, ...]:
         """The duties that can have to do with a moment: hand-over, and a day ahead."""
-        day = local.date()
-        # Whole-day shifts of the day before yesterday ended yesterday; their hand-over may not.
-        return self.duties(day - timedelta(days=2), day + timedelta(days=1), local.tzinfo)
+        day, zone = local.date(), local.tzinfo
+        if self._near is None or self._near[:2] != (day, zone):
+            # Whole-day shifts of the day before yesterday ended yesterday; their hand-over may not.
+            duties = self.duties(day - timedelta(days=2), day + timedelta(days=1), zone)
+            self._near = day, zone, tuple(duties)
+        return self._near[2]
 
     def on_duty(self, local: datetime) -> frozenset[str]:
         """Extensions of the operators on duty at a local time, hand-over included."""

@@ -17,6 +17,8 @@ from ess_pbx.domain.facts import FactKind
 
 KEY = "5"
 TIMER = "silence"
+AT_ONCE = 0.001
+"""Seconds: what rounding leaves of a time is none, lest its timer fire for ever."""
 ASK_PROMPT = "tekan-lima-bila-diam"
 ACCEPTED_PROMPT = "diam-diterima"
 OPERATOR_PROMPT = "penelepon-diam"
@@ -54,10 +56,10 @@ def fired(turn: Turn) -> bool:
     """Nothing was heard of a caller who is in a menu or waits; returns whether they are asked."""
     call, policy = turn.call, turn.centre.policy
     last, every, again = call.silence_asked, policy.silent_every, policy.silent_after
-    lately = last is not None and turn.now - last < every
+    lately = last is not None and last + every - turn.now > AT_ONCE
     asks = not lately and (call.phase is Phase.WAITING or _may_ask_in_menu(turn))
     if asks:
-        _ask(turn)
+        turn.set(silence_asked=turn.now)
         # After what plays now, never over it.
         hearing.announce(turn, ASK_PROMPT)
     if last is not None and lately:
@@ -82,9 +84,8 @@ def talking_timer(turn: Turn, event: TimerFired) -> None:
     call = turn.call
     if event.timer.kind != TIMER:
         return
-    playback = turn.new_playback()
-    turn.set(asking=playback)
-    _ask(turn)
+    playback = turn.new_playback(ASK_PROMPT)
+    turn.set(asking=playback, silence_asked=turn.now)
     turn.do(PlayPrompt(call.bridge, True, playback, ASK_PROMPT, call.language))
 
 
@@ -121,8 +122,3 @@ def leave(turn: Turn) -> None:
     if turn.centre.policy.silent_after > 0:
         turn.do(CancelTimer(timer(turn.call.id, TIMER)))
         hearing.stop_asking(turn)
-
-
-def _ask(turn: Turn) -> None:
-    turn.set(silence_asked=turn.now)
-    turn.record(FactKind.ANNOUNCED, prompt=ASK_PROMPT, position=None)

@@ -21,7 +21,6 @@ from ess_pbx.domain.effects import (
     ArmTimer,
     CancelTimer,
     PlayPrompt,
-    PlayTone,
     ReleaseAgent,
     Role,
 )
@@ -54,9 +53,7 @@ def consult(turn: Turn, agency: Agency) -> str | None:
 def take_aside(turn: Turn) -> None:
     """The operator hears a phone ring; the caller is with others, or waits."""
     parties.go(turn, Phase.CONSULT_RINGING, HOLD_PROMPT)
-    tone = turn.new_playback()
-    turn.set(operator_hears=tone)
-    turn.do(PlayTone(turn.call.aside, tone, "ring"))
+    hearing.ring_back(turn, turn.call.aside)
 
 
 def blind(turn: Turn, agency: Agency) -> str | None:
@@ -198,13 +195,13 @@ def requeue(turn: Turn) -> None:
     stop_operator_sound(turn)
     turn.do(CancelTimer(timer(call.id, "agency")))
     silence.leave(turn)
-    # Phones first: whoever is given back may be rung for the next call in the same moment.
+    turn.part(call.caller)
+    # In the queue first: where there is no wrap-up, whoever is freed has the next call at once.
+    waiting.requeue(turn)
     for party in call.parties:
         parties.drop(turn, party, "the operator left")
     if call.operator is not None:
         turn.do(ReleaseAgent(call.id, call.operator.agent))
-    turn.part(call.caller)
-    waiting.requeue(turn)
 
 
 def _meet(turn: Turn, party: Party) -> None:
@@ -295,7 +292,7 @@ def _not_reached(turn: Turn, prompt: str) -> None:
     if turn.call.operator is None:
         requeue(turn)
         return
-    playback = turn.new_playback()
+    playback = turn.new_playback(prompt, Role.OPERATOR)
     turn.set(operator_hears=playback)
     parties.go(turn, Phase.RETURNING)
     turn.do(

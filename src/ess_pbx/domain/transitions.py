@@ -7,7 +7,6 @@ event is reported and changes nothing: never is a caller dropped for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
 from ess_pbx.domain import (
@@ -24,9 +23,8 @@ from ess_pbx.domain import (
     transfer_codes,
     waiting,
 )
-from ess_pbx.domain.call import Call, Phase, Places, Turn
-from ess_pbx.domain.config import Centre
-from ess_pbx.domain.effects import Effect, Illegal, LeaveQueue
+from ess_pbx.domain.call import Phase, Turn
+from ess_pbx.domain.effects import Illegal, LeaveQueue
 from ess_pbx.domain.events import (
     CALL_EVENTS,
     Arrived,
@@ -210,26 +208,8 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
 }
 
 
-def decide(
-    call: Call,
-    event: CallEvent,
-    now: float,
-    centre: Centre,
-    local: datetime | None = None,
-    *,
-    holiday: bool = False,
-    queue: Places | None = None,
-    hurry: float = 1.0,
-    district: Callable[[], str] = str,
-) -> tuple[Call, list[Effect]]:
-    """What becomes of a call by an event at ``now`` (monotonic seconds), and what is to be done.
-
-    ``local`` is the centre's time of day, on a ``holiday`` or not, for opening hours; ``queue``
-    knows the call's place, and the ladder comes ``hurry`` times as early as the policy says;
-    ``district`` finds where the call's report says that it happens.
-    """
-    turn = Turn(
-        call, now, centre, local, holiday=holiday, queue=queue, hurry=hurry, district=district
-    )
-    TABLE[call.phase][type(event)](turn, event)
-    return turn.call, turn.effects
+def decide(turn: Turn, event: CallEvent) -> None:
+    """What becomes of a call by an event, and what is to be done."""
+    if isinstance(event, PlaybackEnded):
+        turn.set(unended=turn.call.unended - {event.playback})
+    TABLE[turn.call.phase][type(event)](turn, event)

@@ -42,8 +42,15 @@ def begin(turn: Turn) -> None:
     """From now on the caller does nothing but wait."""
     turn.set(phase=Phase.WAITING)
     join(turn)
+    wait(turn)
+
+
+def wait(turn: Turn, *prompts: str) -> None:
+    """What belongs to waiting beside the place in the queue."""
     comfort.arm(turn)
     ladder.arm(turn)
+    if prompts:
+        hearing.announce(turn, *prompts)
 
 
 def rang(turn: Turn, event: LegRang) -> None:

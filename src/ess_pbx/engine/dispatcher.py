@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
+from ess_pbx.domain.absence import DialplanServed
 from ess_pbx.domain.centres import Centres
 from ess_pbx.domain.commands import Command
 from ess_pbx.domain.effects import (
     ArmTimer,
     CancelTimer,
     CheckPin,
+    Defect,
     EngineEffect,
     Forget,
     Illegal,
@@ -30,6 +32,7 @@ from ess_pbx.domain.events import (
     TimerId,
 )
 from ess_pbx.domain.facts import JSON, Fact, FactKind
+from ess_pbx.domain.found import AsteriskFound
 from ess_pbx.domain.ids import CallId
 from ess_pbx.engine.clock import Clock
 from ess_pbx.engine.executor import Executor
@@ -113,42 +116,57 @@ class Dispatcher:
         kind: FactKind,
         data: Mapping[str, JSON],
         centre: str | None = None,
-    ) -> None:
+        *,
+        at: float | None = None,
+        name: str | None = None,
+    ) -> int:
         """Write a fact that the engine saw by itself; the core sees it as after a restart.
 
-        It is the call's centre's, unless one is named.
+        It is the call's centre's, unless one is named. ``at``, in epoch seconds, is when it was so,
+        if not now; ``name`` the id of a fact that may be recorded again. Returns the journal's
+        sequence.
         """
         concerned = self.centres.home(call) if centre is None else self.centres[centre]
-        self._write(call, kind, data, concerned.config.id)
+        sequence = self._write(call, kind, data, concerned.config.id, at=at, name=name)
         try:
-            concerned.saw(call, kind, data, self._clock.monotonic())
+            concerned.saw(call, kind, data, self._clock.monotonic(), at)
         except Exception:
             # What is remembered is less than what is on record.
             self._log.exception("fact.not_remembered", kind=kind)
+        return sequence
 
     def _write(
-        self, call: CallId | None, kind: FactKind, data: Mapping[str, JSON], centre: str
-    ) -> None:
+        self,
+        call: CallId | None,
+        kind: FactKind,
+        data: Mapping[str, JSON],
+        centre: str,
+        *,
+        at: float | None = None,
+        name: str | None = None,
+    ) -> int:
         """Put a fact into the journal now, and into the log when the loop has a moment."""
         if kind is FactKind.CALL_BACK_STARTED and call is not None:
             # A call of our own has no INVITE before this.
             self._invited[call] = self._clock.monotonic()
+        now = self._clock.wall()
         self._facts += 1
         fact = Fact(
-            id=f"{self._boot}-{self._facts}",
+            id=name or f"{self._boot}-{self._facts}",
             centre=centre or self.centres.home(call).config.id,
             call=call,
             kind=kind,
-            at=self._clock.wall(),
-            ms=self._since_invite(call),
+            at=now if at is None else at,
+            ms=self._since_invite(call, 0.0 if at is None else max(0.0, now - at)),
             data=data,
         )
-        self._journal.append(fact)
+        sequence = self._journal.append(fact)
         self._unlogged.append(fact)
         if len(self._unlogged) == 1:
             self._log_soon()
         if self._on_fact is not None:
             self._on_fact(fact)
+        return sequence
 
     def write_log(self) -> None:
         """Write the log lines of all facts until now; called once more when the engine stops."""
@@ -164,7 +182,12 @@ class Dispatcher:
 
     def _decide(self, event: CallEvent | CentreEvent) -> None:
         if isinstance(event, Arrived):
-            self._remember_invite(event)
+            self._remember_invite(event.call, event.invited_at)
+        elif isinstance(event, AsteriskFound):
+            self._remember_invites(event)
+        elif isinstance(event, DialplanServed):
+            for served in event.over:
+                self._remember_invite(served.call, served.arrival.invited_at)
         try:
             centre, effects = self.centres.decide(event, self._clock.monotonic())
         except Exception:
@@ -181,7 +204,7 @@ class Dispatcher:
                 self._log.exception("effect.not_carried_out", effect=type(effect).__name__)
         # The phone that is to ring does not wait until we have written down that it will.
         for fact in facts:
-            self._write(fact.call, fact.kind, fact.data, centre)
+            self._write(fact.call, fact.kind, fact.data, centre, at=fact.at, name=fact.id)
         if self._facts - self._checkpoint >= CHECKPOINT_FACTS:
             self.checkpoint()
 
@@ -207,6 +230,8 @@ class Dispatcher:
             case CheckPin():
                 if self.check_pin is not None:
                     self.check_pin(effect)
+            case Defect(call, step, error):
+                self._log.error("call.defect", call=call, step=step, exc_info=error)
             case Illegal(call, state, name):
                 self._log.warning("event.illegal", call=call, state=state, event_type=name)
             case _ if self.executor is not None:
@@ -226,17 +251,26 @@ class Dispatcher:
         else:
             self.feed(TimerFired(CallId(timer.owner), timer))
 
-    def _remember_invite(self, event: Arrived) -> None:
+    def _remember_invites(self, event: AsteriskFound) -> None:
+        centre = self.centres[event.centre] if event.centre else next(iter(self.centres))
+        for kept in centre.kept.calls.values():
+            if kept.id not in centre.calls:
+                self._remember_invite(kept.id, kept.invited_at)
+        for leg in event.legs.values():
+            if leg.arrival is not None and leg.arrival.call not in self._invited:
+                self._remember_invite(leg.arrival.call, leg.arrival.invited_at)
+
+    def _remember_invite(self, call: CallId, invited_at: float) -> None:
         # The INVITE was before the engine knew; how long before, only the wall clock can say.
-        late = max(0.0, self._clock.wall() - event.invited_at)
-        self._invited[event.call] = self._clock.monotonic() - late
+        late = max(0.0, self._clock.wall() - invited_at)
+        self._invited[call] = self._clock.monotonic() - late
         if len(self._invited) > LONGEST_ORIGINS:
             del self._invited[next(iter(self._invited))]
 
-    def _since_invite(self, call: CallId | None) -> int | None:
+    def _since_invite(self, call: CallId | None, ago: float) -> int | None:
         if call is None or call not in self._invited:
             return None
-        return round((self._clock.monotonic() - self._invited[call]) * 1000)
+        return round((self._clock.monotonic() - self._invited[call] - ago) * 1000)
 
 
 def _field(name: str) -> str:

@@ -31,6 +31,7 @@ from ess_pbx.domain.effects import (
     StartMusic,
     StopMusic,
     StopPlayback,
+    ToDialplan,
 )
 from ess_pbx.domain.events import CallEvent, LegGone, PlaybackEnded
 from ess_pbx.domain.ids import CallId, PlaybackId, call_of, is_call_back
@@ -40,6 +41,12 @@ APP = "ess-pbx"
 """The Stasis application; the dialplan offers calls to it by this name."""
 MUSIC_CLASS = "tunggu"
 AGENCY_ENDPOINT = "agencies"
+OFFERED_AGAIN: dict[str, str | int] = {
+    "context": "emergency",
+    "extension": "112",
+    "label": "offer",
+}
+"""Where in the dialplan calls are offered to the engines."""
 NOT_FOUND = 404
 NO_NUMBER = "anonymous"
 """RFC 3323 §4.1: the user part of a caller who has no number."""
@@ -58,6 +65,9 @@ AUTO_ANSWER = {
 
 CALL_VARIABLE = "ESS_CALL"
 """Channel variable by which the dialplan names the recording of who is called back."""
+
+CENTRE_VARIABLE = "ESS_CENTRE"
+"""Channel variable by which the dialplan knows the centre of a call."""
 
 Request: TypeAlias = tuple[str, str, dict[str, str | int]]
 """Method, path below ``/ari/`` and query."""
@@ -117,7 +127,8 @@ class Executor:
         self.requests += 1
         body: object = None
         if isinstance(effect, Originate) and effect.role is Role.CALLER:
-            body = {"variables": {**CALL_BACK_HEADER, CALL_VARIABLE: effect.call}}
+            named = {CALL_VARIABLE: effect.call, CENTRE_VARIABLE: effect.centre}
+            body = {"variables": {**CALL_BACK_HEADER, **named}}
         elif isinstance(effect, Originate) and effect.answers_itself:
             body = {"variables": dict(AUTO_ANSWER)}
         elif isinstance(effect, StopPlayback) and effect.playback in self._speaking:
@@ -152,6 +163,8 @@ class Executor:
                 return "DELETE", f"channels/{leg}", {"reason": "normal"}
             case Originate():
                 return "POST", f"channels/{effect.leg}", self._originate(effect)
+            case ToDialplan(leg):
+                return "POST", f"channels/{leg}/continue", OFFERED_AGAIN
             case CreateBridge(bridge):
                 # dtmf_events: without it keys of bridged phones never reach the engine.
                 return "POST", f"bridges/{bridge}", {"type": "mixing,dtmf_events"}
@@ -178,6 +191,8 @@ class Executor:
 
     def _originate(self, effect: Originate) -> dict[str, str | int]:
         shown = f'"{effect.name}" <{effect.number or NO_NUMBER}>'
+        # The next engine reads them of a leg of which no fact is left (``engine.taking_stock``).
+        arguments = f"{effect.role},{effect.call},{effect.address}"
         match effect.role:
             case Role.AGENCY if effect.trunk:
                 endpoint = f"PJSIP/{effect.address}@{effect.trunk}"
@@ -195,7 +210,7 @@ class Executor:
         query: dict[str, str | int] = {
             "endpoint": endpoint,
             "app": APP,
-            "appArgs": f"{effect.role},{effect.call}",
+            "appArgs": arguments,
             "callerId": shown,
             "timeout": round(effect.timeout),
         }

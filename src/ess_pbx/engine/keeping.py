@@ -24,7 +24,7 @@ RETENTION = "retention"
 """Who destroys what is too old."""
 ALARM = "recording-not-sealed"
 
-Tell: TypeAlias = Callable[[CallId | None, FactKind, Mapping[str, JSON]], None]
+Tell: TypeAlias = Callable[[CallId | None, FactKind, Mapping[str, JSON]], object]
 
 
 def open_archive(settings: Settings) -> Archive | None:

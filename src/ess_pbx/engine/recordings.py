@@ -49,9 +49,15 @@ def raw_path(folder: Path, call: CallId) -> Path:
     return folder / f"{call}.raw"
 
 
+def left_behind(folder: Path) -> list[CallId]:
+    """The calls whose raw files lie there: calls in progress, and what an engine left undone."""
+    return [CallId(raw.stem) for raw in sorted(folder.glob("*.raw"))]
+
+
 async def finish(folder: Path, call: CallId) -> Recording | None:
     """Make a call's WAV once Asterisk has closed the raw file; None when nothing was recorded.
 
+    The raw file stays: it is to be deleted when it is on record that the WAV took its place.
     Raises RecordingError with what was wrong.
     """
     raw = raw_path(folder, call)
@@ -97,7 +103,6 @@ def _to_wav(raw: Path) -> Recording | None:
     soundfile.write(unfinished, frames, SAMPLE_RATE, subtype="PCM_16", format="WAV")
     content = unfinished.read_bytes()
     unfinished.replace(wav)
-    raw.unlink()
     return Recording(
         path=wav,
         seconds=round(len(frames) / SAMPLE_RATE, 3),

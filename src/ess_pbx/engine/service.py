@@ -7,7 +7,6 @@ import contextlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 import structlog
@@ -15,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ess_pbx.ari import models
 from ess_pbx.ari.connection import AriConnection
-from ess_pbx.ari.translate import DESK_CONTEXT, EVENTS, Translator, to_be_recorded
+from ess_pbx.ari.translate import EVENTS, Translator, to_be_recorded
 from ess_pbx.asterisk.render import AsteriskFolders
 from ess_pbx.db import migrate
 from ess_pbx.db.configuration import sync_centre
@@ -25,15 +24,17 @@ from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.centres import Centres
 from ess_pbx.domain.earthquake import Earthquake
 from ess_pbx.domain.events import (
+    Arrived,
+    CallEvent,
+    CentreEvent,
     EarthquakeFeedRead,
     EarthquakeReported,
     LegAnswered,
-    PlaybackEnded,
     Stopping,
 )
 from ess_pbx.domain.facts import Fact, FactKind
-from ess_pbx.domain.ids import CallId, LegId, call_of
-from ess_pbx.engine import recordings
+from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg
+from ess_pbx.engine import absence, recordings
 from ess_pbx.engine.clock import Clock, SystemClock
 from ess_pbx.engine.dispatcher import Dispatcher
 from ess_pbx.engine.duty import Duty
@@ -43,8 +44,9 @@ from ess_pbx.engine.keeping import ALARM as NOT_SEALED
 from ess_pbx.engine.keeping import RecordingKeeper, open_archive
 from ess_pbx.engine.pin_check import PinCheck
 from ess_pbx.engine.recall import recall
-from ess_pbx.engine.reconcile import reconcile, talking_in
+from ess_pbx.engine.segments import JournalError
 from ess_pbx.engine.stream_watch import StreamWatch
+from ess_pbx.engine.taking_stock import take_stock
 from ess_pbx.errors import AriError, AriRefusedError
 from ess_pbx.evidence import EvidenceError
 from ess_pbx.evidence.retention import keep_days
@@ -57,7 +59,7 @@ from ess_pbx.settings.model import Settings
 CLOCK_SECONDS = 5.0
 """How often the wall clock is read: shifts change, and the clock may be set."""
 DRAIN_SECONDS = 10.0
-RECONCILE_SECONDS = 1.0
+LOOK_AGAIN_SECONDS = 1.0
 """How long until Asterisk is asked again for what it did not tell after a connect."""
 
 
@@ -86,6 +88,10 @@ class Engine:
         self._duties: list[Duty] = []
         self._phones_known = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._finishing: set[CallId] = set()
+        self._asterisk_started: float | None = None
+        self._held: list[CallEvent | CentreEvent] | None = None
+        """Events while Asterisk is asked for all it holds, of calls that are not taken over yet."""
         self._watches: list[asyncio.Task[None]] = []
         self._projector_task: asyncio.Task[None] | None = None
         self._database: AsyncEngine | None = None
@@ -156,6 +162,7 @@ class Engine:
         self.streams = StreamWatch(self.ari, lambda: list(self.centres.calls.values()))
         self._watches = [
             asyncio.create_task(self.streams.run(), name="streams"),
+            asyncio.create_task(self._watch_unclaimed(), name="unclaimed"),
             # Each of its own: a roster on a disk that does not answer holds up one centre only.
             *(asyncio.create_task(self._watch_clock(duty), name="clock") for duty in self._duties),
         ]
@@ -283,7 +290,16 @@ class Engine:
         if (called_back := to_be_recorded(event)) is not None:
             self._record_called_back(LegId(called_back))
         for translated in self._translator.translate(event):
-            self.dispatcher.feed(translated)
+            if self._held is not None and self._is_of_call_to_adopt(translated):
+                self._held.append(translated)
+            else:
+                self.dispatcher.feed(translated)
+
+    def _is_of_call_to_adopt(self, event: CallEvent | CentreEvent) -> bool:
+        """Whether it happened to a call that is about to be taken over: it is decided after."""
+        if not isinstance(event, CallEvent) or isinstance(event, Arrived):
+            return False
+        return event.call not in self.centres.calls and event.call in self.centres.known
 
     def _record_called_back(self, leg: LegId) -> None:
         """Only the dialplan can start MixMonitor; it sends the channel back at once."""
@@ -314,64 +330,43 @@ class Engine:
         try:
             phones = self._translator.phones
             await self.ari.subscribe(",".join(f"deviceState:{phone}" for phone in phones))
-            for phone in phones:
-                found = await self.ari.call("GET", f"deviceStates/{quote(phone, safe='')}")
-                for event in self._translator.phone(msgspec.convert(found, models.DeviceState)):
-                    self.dispatcher.feed(event)
-            self._phones_known = True
-            await self._reconcile()
+            await self._take_stock()
         except (AriError, msgspec.ValidationError) as error:
-            self._log.warning("asterisk.not_reconciled", error=str(error))
+            self._log.warning("asterisk.not_found", error=str(error))
             if self.ari.connected:
                 # Otherwise the next connection starts over.
-                self._watches.append(asyncio.create_task(self._try_again(), name="reconcile"))
+                self._watches.append(asyncio.create_task(self._try_again(), name="take-stock"))
 
     async def _try_again(self) -> None:
-        await asyncio.sleep(RECONCILE_SECONDS)
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
         if self.ari.connected:
             await self._on_connected()
 
-    async def _reconcile(self) -> None:
-        channels = msgspec.convert(await self.ari.call("GET", "channels"), list[models.Channel])
-        bridges = msgspec.convert(await self.ari.call("GET", "bridges"), list[models.Bridge])
-        application = msgspec.convert(
-            await self.ari.call("GET", f"applications/{APP}"), models.Application
-        )
-        outcome = reconcile(
-            self.centres.calls,
-            [channel.id for channel in channels],
-            application.channel_ids,
-            talking_in(bridges, {channel.id for channel in channels}),
-            unanswered={channel.id for channel in channels if channel.state != "Up"},
-            desk_channels={each.id for each in channels if each.dialplan.context == DESK_CONTEXT},
-            beside=self.centres.beside,
-        )
-        for event in outcome.gone:
-            self.dispatcher.feed(event)
-        await self._end_lost_playbacks()
-        for channel in outcome.back_to_dialplan:
-            where = {"context": "emergency", "extension": "112", "label": "offer"}
-            self.ari.send("POST", f"channels/{channel}/continue", query=where)
-        for channel in outcome.hang_up:
-            self.ari.send("DELETE", f"channels/{channel}")
-        if outcome.gone or outcome.back_to_dialplan or outcome.hang_up:
-            self._log.warning(
-                "asterisk.reconciled",
-                gone=len(outcome.gone),
-                back_to_dialplan=outcome.back_to_dialplan,
-                hung_up=outcome.hang_up,
+    async def _take_stock(self) -> None:
+        """Go on with the calls that are in Asterisk, and close those that are not any more."""
+        recordings_folder = self.settings.folders.recordings
+        self._held = []
+        try:
+            found = await take_stock(
+                self.ari, self._translator, self.centres, recordings_folder, self._clock
             )
-
-    async def _end_lost_playbacks(self) -> None:
-        """A prompt whose end was not heard of while the line was down would mean silence."""
-        for call in list(self.centres.calls.values()):
-            for playback in (call.playing, call.operator_hears):
-                if playback is None:
-                    continue
-                try:
-                    await self.ari.call("GET", f"playbacks/{playback}")
-                except AriRefusedError:
-                    self.dispatcher.feed(PlaybackEnded(call.id, playback))
+        finally:
+            held, self._held = self._held, None
+        self._phones_known = True
+        for share in self.centres.shares(found):
+            self.dispatcher.feed(share)
+        for event in held:
+            self.dispatcher.feed(event)
+        for leg, there in found.legs.items():
+            if there.to_be_recorded and call_of(leg) in self.centres.calls:
+                self._record_called_back(leg)
+        self._asterisk_started = found.started
+        await self._read_unclaimed()
+        self._log.info("asterisk.found", channels=len(found.legs), calls=len(self.centres.calls))
+        left = await asyncio.to_thread(recordings.left_behind, recordings_folder)
+        for call in left:
+            if call not in self.centres.calls and caller_leg(call) not in found.legs:
+                self._call_over(call)
 
     def _on_disconnected(self, reason: str) -> None:
         self._phones_known = False
@@ -410,6 +405,35 @@ class Engine:
             await asyncio.sleep(CLOCK_SECONDS)
             await self._read_duty(duty)
 
+    async def _watch_unclaimed(self) -> None:
+        while True:
+            await asyncio.sleep(CLOCK_SECONDS)
+            await self._read_unclaimed()
+
+    async def _read_unclaimed(self) -> None:
+        """Bring calls on record that the dialplan served while no engine claimed them."""
+        if self._asterisk_started is None:
+            return
+        imported = {call for each in self.centres for call in each.kept.imported}
+        try:
+            told = await asyncio.to_thread(
+                absence.read,
+                self._folders.unclaimed,
+                self._translator.told,
+                imported,
+                self._asterisk_started,
+                self.settings.folders.recordings,
+            )
+        except Exception:
+            # As with the roster: the clock goes on.
+            self._log.exception("unclaimed.failed")
+            return
+        for share in self.centres.served(told.over, told.talking):
+            self.dispatcher.feed(share)
+        for served in told.over:
+            self._log.warning("call.imported", call=served.call, operator=served.agent)
+            self._call_over(served.call)
+
     async def _read_duty(self, duty: Duty) -> None:
         alarm = await duty.read_roster()
         duty.read_clock(self._clock.wall(), phones_known=self._phones_known)
@@ -418,11 +442,20 @@ class Engine:
             self.dispatcher.feed(alarm)
 
     def _call_over(self, call: CallId) -> None:
+        if call in self._finishing:
+            return
+        self._finishing.add(call)
         task = asyncio.create_task(self._finish_recording(call), name=f"recording-{call}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _finish_recording(self, call: CallId) -> None:
+        try:
+            await self._finish(call)
+        finally:
+            self._finishing.discard(call)
+
+    async def _finish(self, call: CallId) -> None:
         folder = self.settings.folders.recordings
         try:
             recording = await recordings.finish(folder, call)
@@ -435,7 +468,7 @@ class Engine:
             # Nothing was ever heard: the caller left before the answer.
             self._log.info("recording.none", call=call)
             return
-        self.dispatcher.record(
+        sequence = self.dispatcher.record(
             call,
             FactKind.RECORDING_FINISHED,
             {
@@ -449,5 +482,9 @@ class Engine:
                 "bytes": recording.bytes,
             },
         )
+        # Not before: a crash in between leaves the raw file, and the next start does this again.
+        with contextlib.suppress(TimeoutError, JournalError):
+            await asyncio.wait_for(self.journal.flushed(sequence), DRAIN_SECONDS)
+            recordings.raw_path(folder, call).unlink(missing_ok=True)
         if self._keeper is not None:
             await self._keeper.seal(recording.path, call)

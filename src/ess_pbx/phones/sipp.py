@@ -23,9 +23,9 @@ from typing import Literal
 from ess_pbx.phones import PhoneError, PhoneTimeoutError
 from ess_pbx.phones.rtp import RtpParty
 from ess_pbx.phones.sipp_call import CallEnd, SippCall
-from ess_pbx.phones.sipp_process import Address, SippProcess, free_udp_port
+from ess_pbx.phones.sipp_process import Address, SippProcess
 
-__all__ = ["CallEnd", "Invite", "SippAgency", "SippCall", "SippCallers", "free_udp_port"]
+__all__ = ["CallEnd", "Invite", "SippAgency", "SippCall", "SippCallers"]
 
 CallerScenario = Literal[
     "uac-invite-112-wait-bye", "uac-invite-cancel", "uac-invite-expect-refused"

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ess_pbx.asterisk.free_ports import free_port
 from ess_pbx.phones import PhoneError, PhoneTimeoutError
 from ess_pbx.runtime import Runtime
 
@@ -28,14 +29,6 @@ _ERROR_LINES = 6
 
 Address = tuple[str, int]
 Report = Callable[[list[str]], None]
-
-
-def free_udp_port(host: str = "127.0.0.1") -> int:
-    """A port that nothing has at this moment."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class SippProcess:
@@ -56,7 +49,7 @@ class SippProcess:
     ) -> None:
         self.scenario = scenario
         self.folder = folder
-        self.local = local if local[1] else (local[0], free_udp_port(local[0]))
+        self.local = local if local[1] else (local[0], free_port(socket.SOCK_DGRAM, local[0]))
         self._report = report
         self._ended = ended
         self._process: asyncio.subprocess.Process | None = None

@@ -73,7 +73,7 @@ def test_the_second_trunk_reaches_the_phone_by_dial_alone(tmp_path: Path) -> Non
     credentials = Credentials(operators={"1001": "secret"}, ari_password="secret")
     etc = tmp_path / "etc"
     home = dict.fromkeys(("home", "varlib", "spool", "run", "log", "modules", "data"), tmp_path)
-    home |= dict.fromkeys(("prompts", "recordings", "fallback"), tmp_path)
+    home |= dict.fromkeys(("prompts", "recordings", "fallback", "unclaimed"), tmp_path)
     render(settings, credentials, AsteriskFolders(etc=etc, **home))
 
     extensions = (etc / "extensions.conf").read_text()

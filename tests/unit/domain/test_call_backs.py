@@ -28,6 +28,7 @@ from ess_pbx.domain.effects import (
 )
 from ess_pbx.domain.events import ClockRead, LegGone, Stopping, TimerId
 from ess_pbx.domain.facts import Fact, FactKind
+from ess_pbx.domain.found import AsteriskFound
 from ess_pbx.domain.ids import CallId, LegId, caller_leg, is_call_back
 
 from .centre import CALL, CALLER, NO_MENU, OTHER, POLICY, of, requests
@@ -493,7 +494,10 @@ def test_tasks_survive_a_restart_and_an_attempt_in_flight_counts_as_failed(
         core.recall(fact)
     assert (core.call_backs.started, core.call_backs.open.keys()) == (1, before.open.keys())
 
+    # The call may still go on: only when Asterisk has said that it does not is it settled.
     effects = core.decide(ClockRead(NINE), 0.0)
+    assert K.CALL_BACK_ATTEMPTED not in [e.kind for e in of(effects, Record)]
+    effects = core.decide(AsteriskFound(legs={}, bridges={}, wall=core.wall(0.0)), 0.0)
     (tried,) = [e for e in of(effects, Record) if e.kind is K.CALL_BACK_ATTEMPTED]
     assert (tried.data["outcome"], tried.data["attempt"]) == ("engine restarted", 1)
     (task,) = core.call_backs.open.values()

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from ess_pbx.domain import callers
 from ess_pbx.domain import centres as module
 from ess_pbx.domain.acd import WRAP_UP
 from ess_pbx.domain.agent import AgentState
@@ -110,6 +111,7 @@ def test_a_call_that_goes_on_is_never_forgotten_for_those_that_are_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "REMEMBERED_CALLS", 2)
+    monkeypatch.setattr(callers, "MOST_CALLS", 2)
     centres = given_two()
     centres.decide(arrival(centre="cilegon"), 1.0)
     ids = [CallId(f"ess1-{number}.0") for number in range(10, 20)]

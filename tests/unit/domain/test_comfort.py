@@ -51,7 +51,8 @@ def test_a_caller_hears_their_place_then_comfort_and_it_is_on_record(place: int)
         for fact in of(story.all, Record)
         if fact.kind is FactKind.ANNOUNCED and fact.call == CALL
     ]
-    assert announced[-1] == {"prompt": "antrean-lanjut", "position": place}
+    told = [(each["prompt"], each["position"]) for each in announced]
+    assert told[-2:] == [(f"antrean-nomor-{place}", place), ("antrean-lanjut", place)]
 
 
 def test_beyond_twenty_places_are_not_counted_aloud() -> None:

@@ -282,7 +282,8 @@ def test_a_key_in_the_queue_moves_the_call_and_is_heard_at_once() -> None:
 
     assert (story.call.queue, story.core.acd.waiting[CALL].queue) == ("medis", "medis")
     assert story.facts(FactKind.KEY_PRESSED) == [{"key": "3", "menu": None}]
-    assert story.facts(FactKind.QUEUED)[-1] == {"queue": "medis", "priority": 5}
+    queued = {"queue": "medis", "priority": 5, "menu": None}
+    assert story.facts(FactKind.QUEUED)[-1] == queued
     assert "pindah" in [each.prompt for each in of(story.effects, PlayPrompt)]
     assert story.feed(PlaybackEnded(CALL, cut)) == []
 

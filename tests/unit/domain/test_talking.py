@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from ess_pbx.domain.call import Phase, Result, Termination
 from ess_pbx.domain.effects import CreateBridge, HangUp, Part, PlayPrompt, Role
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import bridge_of, operator_leg
 
-from .centre import CALL, OTHER, of, requests
+from .centre import CALL, NO_MENU, OTHER, POLICY, of, requests
 from .given import handed_over, talking, waiting
 
 
@@ -69,6 +70,17 @@ def test_a_caller_who_was_lost_is_on_the_same_bridge_with_the_next_operator() ->
     assert story.armed("wrap-up", "2001") == 20
     assert story.hears[CALL] == []
     assert [fact["agent"] for fact in story.facts(FactKind.OPERATOR_ANSWERED)] == ["2001", "2002"]
+
+
+def test_who_lost_their_operator_is_before_others_who_could_have_the_same_one() -> None:
+    """Without wrap-up the operator is free in the moment their phone died."""
+    story = waiting(replace(NO_MENU, policy=replace(POLICY, wrap_up=0.0)))
+    story.answers(story.operator)
+    story.arrives(OTHER)
+
+    story.gone(story.operator, 38)
+
+    assert (story.rung.call, story.rung.address) == (CALL, "2001")
 
 
 def test_only_the_operators_keys_are_feature_codes() -> None:

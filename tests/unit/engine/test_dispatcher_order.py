@@ -40,7 +40,7 @@ ARRIVED = Arrived(
     invited_at=1.0,
 )
 
-STORY = ["call_arrived", "classified", "queued", "offered", "agent_state"]
+STORY = ["call_arrived", "classified", "queued", "offered", "agent_state", "announced"]
 
 
 class Given:

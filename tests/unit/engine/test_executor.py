@@ -85,7 +85,7 @@ async def test_an_operators_phone_is_rung_by_one_request_that_carries_the_call()
     [(method, uri, query)] = asterisk.asked
     assert (method, uri) == ("POST", f"channels/{LEG}")
     assert query["endpoint"] == "PJSIP/1001"
-    assert query["appArgs"] == f"operator,{CALL}"
+    assert query["appArgs"] == f"operator,{CALL},1001"
     assert query["originator"] == CALL
     assert query["callerId"] == '"Kebakaran" <+628>'
     assert told == []
@@ -251,7 +251,7 @@ def called_back(asterisk: Asterisk, trunk: str) -> Executor:
     )
     call = CallId("ess1-cb1.1")
     leg = caller_leg(call)
-    executor.carry_out(Originate(call, leg, Role.CALLER, "+62812", "", "", 45.0, trunk))
+    executor.carry_out(Originate(call, leg, Role.CALLER, "+62812", "", "", 45.0, trunk, centre="c"))
     return executor
 
 
@@ -271,6 +271,6 @@ async def test_a_caller_is_called_back_through_the_trunk_of_their_call_with_its_
     assert uri == "channels/ess1-cb1.1~cb"
     assert (query["endpoint"], query["callerId"]) == (f"PJSIP/+62812@{out}", shown)
     assert "originator" not in query
-    assert asterisk.bodies == [
-        {"variables": {"PJSIP_HEADER(add,Priority)": "psap-callback", "ESS_CALL": "ess1-cb1.1"}}
-    ]
+    header = {"PJSIP_HEADER(add,Priority)": "psap-callback"}
+    named = {"ESS_CALL": "ess1-cb1.1", "ESS_CENTRE": "c"}
+    assert asterisk.bodies == [{"variables": {**header, **named}}]

@@ -1,11 +1,13 @@
 """Real SIPp on both sides, no Asterisk between."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from ess_pbx.asterisk.free_ports import free_port
 from ess_pbx.errors import RuntimeMissingError
 from ess_pbx.phones import CallRefusedError, PhoneError, PhoneTimeoutError
 from ess_pbx.phones.rtp import RtpParty, tone
@@ -17,7 +19,6 @@ from ess_pbx.phones.sipp import (
     SippAgency,
     SippCall,
     SippCallers,
-    free_udp_port,
 )
 from ess_pbx.runtime import Runtime
 
@@ -242,7 +243,10 @@ async def test_many_calls_of_one_process_each_have_their_own_audio_and_end(tmp_p
 async def test_a_taken_port_is_reported_in_sipps_words(tmp_path: Path) -> None:
     async with RtpParty() as holder:
         callers = SippCallers(
-            ("127.0.0.1", free_udp_port()), [Invite("112")], tmp_path, local=holder.local
+            ("127.0.0.1", free_port(socket.SOCK_DGRAM)),
+            [Invite("112")],
+            tmp_path,
+            local=holder.local,
         )
         with pytest.raises(PhoneError, match=r"(?i)bind|address already in use"):
             await callers.start()

@@ -4,16 +4,18 @@ import asyncio
 import importlib.util
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from ess_pbx.asterisk.free_ports import free_port
 from ess_pbx.errors import RuntimeMissingError
 from ess_pbx.phones import PhoneError, PhoneTimeoutError
 from ess_pbx.phones.rtp import RtpParty, tone
-from ess_pbx.phones.sipp import SippAgency, SippCall, free_udp_port
+from ess_pbx.phones.sipp import SippAgency, SippCall
 from ess_pbx.phones.softphone import SoftPhone
 from ess_pbx.phones.softphone_call import SoftCall
 from ess_pbx.runtime import Runtime
@@ -29,7 +31,7 @@ except RuntimeMissingError as missing:
 @pytest.fixture
 async def phone(tmp_path: Path) -> AsyncIterator[SoftPhone]:
     async with SoftPhone(tmp_path / "phone") as started:
-        nobody = ("127.0.0.1", free_udp_port())
+        nobody = ("127.0.0.1", free_port(socket.SOCK_DGRAM))
         await started.add_account("1001", "rahasia", nobody, sound=started.tone(620))
         yield started
 

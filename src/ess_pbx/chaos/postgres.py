@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests: made in a folder, started on loopback, stopped and gone."""
+"""A real PostgreSQL of one's own: made in a folder, started on loopback, stopped and gone."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from types import TracebackType
 
 import psycopg
 
+from ess_pbx.asterisk.free_ports import free_port
 from ess_pbx.runtime import Runtime, unprivileged
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 _USER = "ess"
-# A test run that is killed must not leave a server behind; SIGQUIT is its immediate shutdown.
+# A run that is killed must not leave a server behind; SIGQUIT is its immediate shutdown.
 _DIES_WITH_ITS_PARENT = ("setpriv", "--pdeathsig=QUIT", "--") if shutil.which("setpriv") else ()
 
 
 class PostgresServer:
     """One server of its own: ``start(folder)`` gives the URL, ``stop()`` ends it; both idempotent.
 
-    Data is not synced to disk: it lives as long as the test. ``create_database`` gives each test
-    an empty database of its own in milliseconds.
+    Data is not synced to disk: it lives as long as the run. ``create_database`` gives an empty
+    database in milliseconds. Started again, it has the port that it had.
     """
 
     def __init__(self, runtime: Runtime | None = None) -> None:
@@ -35,6 +36,8 @@ class PostgresServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._log = Path()
         self.port = 0
+        self.folder = Path()
+        """Where its cluster is, once started."""
 
     def start(self, folder: Path) -> str:
         """Make a cluster in ``folder`` and serve it; ``postgresql+psycopg://…`` of its database.
@@ -44,6 +47,7 @@ class PostgresServer:
         """
         if self._process is not None:
             return self.url("postgres")
+        self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         # As root the server runs as nobody where user namespaces are forbidden.
         folder.chmod(0o777)
@@ -51,7 +55,7 @@ class PostgresServer:
         self._log = folder / "postgres.log"
         if not (data / "PG_VERSION").exists():
             self._initdb(folder, data)
-        self.port = _free_port()
+        self.port = self.port or free_port(socket.SOCK_STREAM)
         options = {
             "port": str(self.port),
             "listen_addresses": "127.0.0.1",
@@ -64,7 +68,7 @@ class PostgresServer:
         }
         settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - our own
                 unprivileged(
                     [
                         *_DIES_WITH_ITS_PARENT,
@@ -128,7 +132,7 @@ class PostgresServer:
         if len(initdb) > 1:
             initdb[-1:] = ["--argv0", str(programs / "initdb"), initdb[-1]]
         share = self._share_folder()
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - our own
             unprivileged(
                 [
                     *(*initdb, "-D", str(data), "-L", str(share), "-U", _USER, "-A", "trust"),
@@ -180,10 +184,3 @@ class PostgresServer:
                         f"{self._log} says:\n{words}"
                     ) from error
                 time.sleep(0.02)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

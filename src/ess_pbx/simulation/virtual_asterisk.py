@@ -2,12 +2,14 @@
 
 Requests lie in ``requests`` until they are carried out, and what they cause lies in ``events``
 until the core hears of it, so that the two cross as they do on a real line. Failures come back as
-``ess_pbx.engine.executor`` gives them back. What no engine may ask is an AssertionError here.
+``ess_pbx.engine.executor`` gives them back. What no engine may ask is an ``ImpossibleRequest``.
 """
 
 from __future__ import annotations
 
+import re
 from collections import deque
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -27,8 +29,10 @@ from ess_pbx.domain.effects import (
     StartMusic,
     StopMusic,
     StopPlayback,
+    ToDialplan,
 )
 from ess_pbx.domain.events import (
+    Arrived,
     CallEvent,
     KeyPressed,
     LegAnswered,
@@ -39,10 +43,38 @@ from ess_pbx.domain.events import (
     SpeechBegan,
     SpeechEnded,
 )
-from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId, call_of, caller_leg
+from ess_pbx.domain.found import AsteriskFound, FoundLeg
+from ess_pbx.domain.ids import (
+    BridgeId,
+    CallId,
+    LegId,
+    PlaybackId,
+    call_of,
+    caller_leg,
+    is_call_back,
+)
 
-NORMAL, DEAD = 16, 20
+NORMAL, BUSY, DEAD = 16, 17, 20
+HUNG_UP = 32
+"""What Asterisk tells of a caller whom the engine hung up (``AST_SOFTHANGUP_EXPLICIT``)."""
 Place: TypeAlias = "LegId | BridgeId"
+
+
+class ImpossibleRequest(AssertionError):  # noqa: N818 - it is no error of this program
+    """The core asked what no Asterisk can do, or what harms a caller."""
+
+
+def _must(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ImpossibleRequest(otherwise)
+
+
+def arrival(call: CallId, invited_at: float) -> Arrived:
+    """A call from a mobile phone. Few numbers, so that some call again."""
+    number = f"+6281{int(re.findall('[0-9]+', call)[0]) % 3}"
+    return Arrived(
+        call, number, number, number, "112", "telco", callable=True, invited_at=invited_at
+    )
 
 
 @dataclass
@@ -68,10 +100,20 @@ class VirtualAsterisk:
     """Playbacks that go on until they are stopped."""
     requests: deque[AsteriskEffect] = field(default_factory=deque)
     events: deque[CallEvent] = field(default_factory=deque)
+    made: set[str] = field(default_factory=set)
+    """Every leg and playback that there ever was: no id is used again."""
     refuses_phones: bool = False
     loses_phones: bool = False
     """An originate is neither carried out nor answered, as when the request timed out."""
     plays_nothing: bool = False
+    arrivals: Callable[[CallId, float], Arrived] = arrival
+    """A caller's arrival, as it is told again whenever the dialplan offers them."""
+    unreachable: set[str] = field(default_factory=set)
+    """Addresses of phones that are not registered."""
+    refusals: dict[LegId, int] = field(default_factory=dict)
+    """Legs whose far end refuses at once, before it rings, and the cause."""
+    lost_requests: bool = False
+    """Requests may have been lost on the way: what the engine believes may not be so here."""
 
     # what is asked
 
@@ -82,11 +124,14 @@ class VirtualAsterisk:
                 self.channels[leg].up = True
                 self._tell(LegAnswered(call_of(leg), leg))
             case HangUp(leg):
-                self._end(leg, NORMAL if leg in self.channels else DEAD)
+                cause = HUNG_UP if leg == caller_leg(call_of(leg)) else NORMAL
+                self._end(leg, cause if leg in self.channels else DEAD)
             case Originate() as wanted:
                 self._originate(wanted)
+            case ToDialplan(leg) if leg in self.channels:
+                self._offer_again(leg)
             case CreateBridge(bridge):
-                assert bridge not in self.bridges, f"{bridge} exists"
+                _must(bridge not in self.bridges or self.lost_requests, f"{bridge} exists")
                 self.bridges.add(bridge)
             case Join(bridge, legs):
                 self._join(bridge, legs)
@@ -94,8 +139,9 @@ class VirtualAsterisk:
                 if leg in self.channels and self.channels[leg].bridge == bridge:
                     self.channels[leg].bridge = None
             case DestroyBridge(bridge):
-                assert not self.members(bridge), f"{bridge} is not empty (asterisk#1201)"
-                self.bridges.remove(bridge)
+                _must(not self.members(bridge), f"{bridge} is not empty (asterisk#1201)")
+                _must(bridge in self.bridges or self.lost_requests, f"{bridge} does not exist")
+                self.bridges.discard(bridge)
                 for playback in list(self.playing.get(bridge, ())):
                     self.playback_over(playback)
             case PlayPrompt(target, _, playback):
@@ -108,7 +154,7 @@ class VirtualAsterisk:
             case StopPlayback(playback):
                 self.playback_over(playback)
             case StartMusic(leg) | StopMusic(leg) as change if leg in self.channels:
-                assert self.channels[leg].bridge is None, "music to a leg in a bridge"
+                _must(self.channels[leg].bridge is None, "music to a leg in a bridge")
                 self.channels[leg].music = isinstance(change, StartMusic)
 
     # what the world does
@@ -163,31 +209,95 @@ class VirtualAsterisk:
         """Whether nothing is under way in either direction."""
         return not self.requests and not self.events
 
+    def found(
+        self,
+        wall: float,
+        asked: frozenset[LegId],
+        sounds: frozenset[PlaybackId],
+        desks: Collection[str] = (),
+    ) -> AsteriskFound:
+        """All that is there, as the engine gathers it after a connect."""
+        heard = {playback for queue in self.playing.values() for playback in queue}
+        return AsteriskFound(
+            legs={
+                leg: FoundLeg(
+                    channel.up,
+                    channel.address,
+                    self._arrival(leg, wall),
+                    at_desk=leg in desks,
+                )
+                for leg, channel in self.channels.items()
+            },
+            bridges={bridge: frozenset(self.members(bridge)) for bridge in self.bridges},
+            wall=wall,
+            playbacks=sounds & heard,
+            asked=asked,
+        )
+
+    def loses_the_line(self, carried_out: int) -> None:
+        """Some requests still arrive, the rest does not; nothing is told."""
+        for _ in range(min(carried_out, len(self.requests))):
+            self.carry_out()
+        self.requests.clear()
+        self.events.clear()
+
+    def _arrival(self, leg: LegId, wall: float) -> Arrived | None:
+        channel = self.channels[leg]
+        ours = (
+            channel.role is Role.CALLER
+            and not leg.startswith("d-")
+            and (channel.up or not is_call_back(leg))
+        )
+        return self.arrivals(call_of(leg), wall) if ours else None
+
+    def _offer_again(self, leg: LegId) -> None:
+        for playback in list(self.playing.get(leg, ())):
+            self.playback_over(playback)
+        channel = self.channels[leg]
+        channel.bridge, channel.music = None, False
+        self._tell(self.arrivals(call_of(leg), 0.0))
+
     def _tell(self, event: CallEvent) -> None:
         self.events.append(event)
 
     def _originate(self, wanted: Originate) -> None:
-        assert wanted.leg not in self.channels, f"{wanted.leg} exists"
+        if self.lost_requests and wanted.leg in self.channels and is_call_back(wanted.leg):
+            # The number of a call back is used again whose start was torn off the journal: 409.
+            self._tell(LegGone(wanted.call, wanted.leg, DEAD))
+            return
+        again = self.lost_requests and is_call_back(wanted.leg)
+        _must(wanted.leg not in self.made or again, f"{wanted.leg} was made before")
+        self.made.add(wanted.leg)
         same = {c.address for c in self.channels.values() if c.role is Role.OPERATOR}
-        assert wanted.address not in same, f"{wanted.address} is in another call"
+        if self.lost_requests and wanted.address in same:
+            self._tell(LegGone(wanted.call, wanted.leg, BUSY))
+            return
+        _must(wanted.address not in same, f"{wanted.address} is in another call")
         if self.loses_phones:
             return
-        if self.refuses_phones:
+        if self.refuses_phones or wanted.address in self.unreachable:
             self._tell(LegGone(wanted.call, wanted.leg, DEAD))
+            return
+        if (cause := self.refusals.pop(wanted.leg, None)) is not None:
+            self._tell(LegGone(wanted.call, wanted.leg, cause))
             return
         self.channels[wanted.leg] = Channel(wanted.role, wanted.address)
         self._tell(LegRang(wanted.call, wanted.leg))
 
     def _join(self, bridge: BridgeId, legs: tuple[LegId, ...]) -> None:
-        assert bridge in self.bridges, f"{bridge} does not exist"
-        if any(leg not in self.channels for leg in legs):
+        _must(bridge in self.bridges or self.lost_requests, f"{bridge} does not exist")
+        if bridge not in self.bridges or any(leg not in self.channels for leg in legs):
             return  # Asterisk joins all of them or, with a 4xx, none
         for leg in legs:
-            assert not self.channels[leg].music, "music goes on in a bridge"
-            assert leg not in self.playing, "a prompt goes on in a bridge"
+            # Of a sound whose request was not answered the engine does not know that it plays.
+            _must(not self.channels[leg].music or self.lost_requests, "music goes on in a bridge")
+            heard = leg in self.playing and not self.lost_requests
+            _must(not heard, "a prompt goes on in a bridge")
             self.channels[leg].bridge = bridge
 
     def _play(self, place: Place, playback: PlaybackId) -> None:
+        _must(playback not in self.made, f"{playback} was made before")
+        self.made.add(playback)
         there = place in self.channels or place in self.bridges
         if not there or (self.plays_nothing and playback not in self.tones):
             self._tell(PlaybackEnded(call_of(playback), playback))
@@ -195,7 +305,7 @@ class VirtualAsterisk:
         if place in self.channels:
             channel = self.channels[LegId(place)]
             alone = channel.bridge is None or channel.role is Role.OPERATOR
-            assert alone, "a prompt to a caller in a bridge, who then hears nobody"
+            _must(alone, "a prompt to a caller in a bridge, who then hears nobody")
         queue = self.playing.setdefault(place, [])
         queue.append(playback)
         if len(queue) == 1:

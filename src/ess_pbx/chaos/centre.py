@@ -1,0 +1,230 @@
+"""The centre under fault: its engine a process of its own, seen from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pickle
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from ess_pbx.asterisk.server import find_process, is_alive
+from ess_pbx.chaos import ChaosError
+from ess_pbx.chaos.engine_process import CLOCK, FACTS, ORDER, STARTED, Order
+from ess_pbx.domain.facts import Fact, FactKind
+from ess_pbx.domain.ids import call_of, is_call_back
+from ess_pbx.engine.executor import APP
+from ess_pbx.settings.credentials import Credentials, load_credentials
+
+STARTS_WITHIN = 40.0
+STOPS_WITHIN = 30.0
+POLL = 0.02
+# A run that is killed leaves no engine behind, and the engine ends its Asterisk.
+_DIES_WITH_ITS_PARENT = ("setpriv", "--pdeathsig=TERM", "--") if shutil.which("setpriv") else ()
+
+
+class CentreProcess:
+    """One centre. ``wrapper`` goes before the command that starts its engine."""
+
+    def __init__(self, folder: Path, order: Order, wrapper: tuple[str, ...] = ()) -> None:
+        self.folder, self.settings = folder, order.settings
+        self._order, self._wrapper = order, wrapper
+        self._process: asyncio.subprocess.Process | None = None
+        self._read = 0
+        self._reader: asyncio.Task[None] | None = None
+        self.facts: list[tuple[float, Fact]] = []
+        """Every fact, with when it was seen here (monotonic, up to ``POLL`` late)."""
+
+    async def __aenter__(self) -> CentreProcess:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / ORDER).write_bytes(pickle.dumps(self._order))
+        self._reader = asyncio.create_task(self._read_facts(), name="facts")
+        try:
+            await self.start_engine()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @property
+    def credentials(self) -> Credentials:
+        """The passwords that the centre made for itself."""
+        extensions = [each.extension for each in self.settings.centre_named().operators]
+        return load_credentials(self.settings.folders.state, extensions)
+
+    @property
+    def engine_pid(self) -> int:
+        """The engine's process; raises ChaosError when there is none."""
+        if self._process is None:
+            raise ChaosError("the engine was not started")
+        return self._process.pid
+
+    @property
+    def engine_runs(self) -> bool:
+        """Whether the engine's process is there, stopped or not."""
+        return self._process is not None and self._process.returncode is None
+
+    @property
+    def asterisk_pid(self) -> int | None:
+        """Asterisk's process, while it runs."""
+        return find_process(self.settings.folders.state / "asterisk" / "etc" / "asterisk.conf")
+
+    async def start_engine(self) -> float:
+        """Start an engine, and Asterisk unless it runs; returns when its process was begun.
+
+        Waits until calls are taken. Raises ChaosError with its last words.
+        """
+        await self.launch_engine()
+        began = time.monotonic()
+        await self.until(
+            lambda: (self.folder / STARTED).exists() or not self.engine_runs,
+            "the engine has started",
+            STARTS_WITHIN,
+        )
+        if not self.engine_runs:
+            words = (self.folder / "engine.out").read_text(errors="replace").strip()[-600:]
+            raise ChaosError(f"the engine ended while starting: {words}")
+        return began
+
+    async def launch_engine(self) -> None:
+        """Start an engine's process without waiting for what it does."""
+        (self.folder / STARTED).unlink(missing_ok=True)
+        with (self.folder / "engine.out").open("ab") as out:
+            self._process = await asyncio.create_subprocess_exec(
+                *_DIES_WITH_ITS_PARENT,
+                *self._wrapper,
+                *(sys.executable, "-m", "ess_pbx.chaos.engine_process", str(self.folder)),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+
+    async def kill_engine(self) -> float:
+        """``kill -9``; returns when."""
+        assert self._process is not None  # noqa: S101 - it is started
+        self._process.kill()
+        at = time.monotonic()
+        await self._process.wait()
+        return at
+
+    def freeze_engine(self) -> float:
+        """SIGSTOP; returns when."""
+        os.kill(self.engine_pid, signal.SIGSTOP)
+        return time.monotonic()
+
+    def thaw_engine(self) -> float:
+        """SIGCONT; returns when."""
+        os.kill(self.engine_pid, signal.SIGCONT)
+        return time.monotonic()
+
+    def kill_asterisk(self) -> float:
+        """``kill -9``; returns when. Raises ChaosError when it does not run."""
+        pid = self.asterisk_pid
+        if pid is None:
+            raise ChaosError("Asterisk does not run, so it cannot be killed")
+        os.kill(pid, signal.SIGKILL)
+        return time.monotonic()
+
+    def jump_clock(self, seconds: float) -> None:
+        """Set the engine's wall clock so far off the machine's."""
+        (self.folder / CLOCK).write_text(str(seconds))
+        os.kill(self.engine_pid, signal.SIGUSR1)
+
+    def told(self, kind: FactKind) -> list[tuple[float, Fact]]:
+        """The facts of one kind so far."""
+        return [(at, fact) for at, fact in self.facts if fact.kind == kind]
+
+    def open_calls(self) -> set[str]:
+        """The calls that arrived and did not end, as the engine has it."""
+        arrived = {fact.call for _, fact in self.told(FactKind.CALL_ARRIVED) if fact.call}
+        return arrived - {fact.call for _, fact in self.told(FactKind.CALL_ENDED) if fact.call}
+
+    async def ari(self, what: str) -> list[dict[str, Any]]:
+        """A list of Asterisk's own, whoever controls it. Raises aiohttp.ClientError."""
+        asterisk = self.settings.asterisk
+        login = aiohttp.encode_basic_auth(APP, self.credentials.ari_password, "utf-8")
+        url = f"http://{asterisk.ari_host}:{asterisk.ari_port}/ari/{what}"
+        async with (
+            aiohttp.ClientSession(headers={"Authorization": login}) as session,
+            session.get(url, timeout=aiohttp.ClientTimeout(5)) as answer,
+        ):
+            answer.raise_for_status()
+            found: list[dict[str, Any]] = await answer.json()
+            return found
+
+    async def leftovers(self, within: float) -> int:
+        """Channels and bridges that are still in Asterisk after so many seconds at most.
+
+        Those of calls that the centre itself makes, to call somebody back, are none of the load's.
+        """
+        deadline = time.monotonic() + within
+        while True:
+            found = [*await self.ari("channels"), *await self.ari("bridges")]
+            left = [each for each in found if not is_call_back(call_of(str(each["id"])))]
+            if not left or time.monotonic() > deadline:
+                return len(left)
+            await asyncio.sleep(0.1)
+
+    async def until(self, is_true: Callable[[], bool], what: str, within: float) -> float:
+        """Wait for it; returns when it was so. Raises ChaosError after ``within`` seconds."""
+        deadline = time.monotonic() + within
+        while not is_true():
+            if time.monotonic() > deadline:
+                raise ChaosError(f"{what}: not within {within:g} s; see {self.folder}")
+            await asyncio.sleep(POLL)
+        return time.monotonic()
+
+    async def close(self) -> None:
+        """End engine and Asterisk, whatever state they are in. Idempotent."""
+        if self.engine_runs and self._process is not None:
+            self.thaw_engine()
+            self._process.terminate()
+            try:
+                await asyncio.wait_for(self._process.wait(), STOPS_WITHIN)
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()
+        pid = self.asterisk_pid
+        if pid is not None:  # its engine was killed
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+            await self.until(lambda: not is_alive(pid), "Asterisk is gone", STOPS_WITHIN)
+        if self._reader is not None:
+            self._reader.cancel()
+            await asyncio.gather(self._reader, return_exceptions=True)
+
+    async def _read_facts(self) -> None:
+        path = self.folder / FACTS
+        while True:
+            if path.exists() and path.stat().st_size > self._read:
+                self._take(path)
+            await asyncio.sleep(POLL)
+
+    def _take(self, path: Path) -> None:
+        now = time.monotonic()
+        with path.open("rb") as file:
+            file.seek(self._read)
+            new = file.read()
+        whole = new[: new.rfind(b"\n") + 1]
+        for line in whole.splitlines():
+            self.facts.append((now, msgspec.json.decode(line, type=Fact)))
+        self._read += len(whole)

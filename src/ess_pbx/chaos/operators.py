@@ -1,0 +1,110 @@
+"""Operators' softphones, four to a process, each of which can be killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from ess_pbx.demo.stage import register_operators
+from ess_pbx.phones.softphone import Answer, Behaviour, SoftPhone
+from ess_pbx.phones.softphone_call import SoftCall
+from ess_pbx.settings.credentials import Credentials
+from ess_pbx.settings.model import Settings
+
+PHONES_A_PROCESS = 4
+"""pjsua has four calls at once."""
+PICK_UP = Answer(0.3)
+
+
+@dataclass(frozen=True)
+class Ring:
+    """A call at an operator's phone. ``at`` is when its INVITE came (monotonic)."""
+
+    phone: SoftPhone
+    call: SoftCall
+
+    @property
+    def at(self) -> float:
+        """When the phone was called."""
+        return self.call.at["incoming"]
+
+
+class Operators:
+    """All operators of the centre. What is known of their calls is what their phones say."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        credentials: Credentials,
+        folder: Path,
+        *,
+        behaviours: Sequence[Behaviour] = (),
+    ) -> None:
+        """``behaviours`` are those of the first processes; all others pick up."""
+        extensions = [each.extension for each in settings.centre_named().operators]
+        self._settings, self._credentials = settings, credentials
+        self._groups = [
+            extensions[first : first + PHONES_A_PROCESS]
+            for first in range(0, len(extensions), PHONES_A_PROCESS)
+        ]
+        self._behaviours = [*behaviours, *[PICK_UP] * len(self._groups)]
+        self.phones = [SoftPhone(folder / f"phones-{n}") for n in range(len(self._groups))]
+        self.killed: set[int] = set()
+
+    async def __aenter__(self) -> Operators:
+        try:
+            for phone, some, behaviour in zip(
+                self.phones, self._groups, self._behaviours, strict=False
+            ):
+                await phone.start()
+                await register_operators(phone, self._settings, self._credentials, some, behaviour)
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End all phones. Idempotent."""
+        for phone in self.phones:
+            await phone.close()
+
+    def rings(self, number: str) -> list[Ring]:
+        """The calls of this caller at any phone, the first first."""
+        # Phones show the number as it came or as it is dialled here: its end is the same.
+        end = number.removeprefix("+62")
+        found = [
+            Ring(phone, call)
+            for phone in self.phones
+            for call in phone.calls
+            if end in call.caller_id and "incoming" in call.at
+        ]
+        return sorted(found, key=lambda ring: ring.at)
+
+    def taken(self, number: str) -> Ring | None:
+        """The latest call of this caller that was picked up, on a phone that is still there."""
+        found = [
+            ring
+            for ring in self.rings(number)
+            if "answered" in ring.call.at and ring.phone.pid not in self.killed
+        ]
+        return max(found, key=lambda ring: ring.call.at["answered"], default=None)
+
+    def kill(self, phone: SoftPhone) -> float:
+        """``kill -9`` a phone process: all its phones are gone without a word; returns when."""
+        assert phone.pid is not None  # noqa: S101 - it is started
+        os.kill(phone.pid, signal.SIGKILL)
+        self.killed.add(phone.pid)
+        return time.monotonic()

@@ -1,0 +1,108 @@
+"""What a fault is given: a folder, a load, a database, and a centre under that load."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from ess_pbx.chaos.callers import Callers
+from ess_pbx.chaos.centre import CentreProcess
+from ess_pbx.chaos.engine_process import Order
+from ess_pbx.chaos.operators import Operators
+from ess_pbx.chaos.postgres import PostgresServer
+from ess_pbx.chaos.records import record_checks
+from ess_pbx.chaos.stage import Load, settings_for
+from ess_pbx.chaos.verdict import Check
+from ess_pbx.installation import Progress
+from ess_pbx.phones.softphone import Behaviour
+from ess_pbx.settings.model import Settings
+
+RELEASED_WITHIN = 5.0
+WARM_UP = 3.0
+"""Seconds of load before the fault, so that some talk, some ring and some wait."""
+
+Prepare: TypeAlias = Callable[[Settings], Awaitable[int | None]]
+"""Done before the engine starts; may give the port at which it finds Asterisk."""
+
+
+@dataclass
+class Running:
+    """A centre under load."""
+
+    centre: CentreProcess
+    operators: Operators
+    callers: Callers
+    database: str
+
+    async def warm(self) -> None:
+        """Let the load come up."""
+        await asyncio.sleep(min(WARM_UP, self.callers.load.seconds / 3))
+
+    async def checks(self, *, since: float | None = None, released: bool = True) -> list[Check]:
+        """When all is over: callers, records, and what is left in Asterisk after 5 s."""
+        await self.callers.over()
+        found = self.callers.checks(since=since)
+        found += await record_checks(self.database, self.callers.all)
+        if released:
+            left = await self.centre.leftovers(RELEASED_WITHIN)
+            found.append(Check("left in Asterisk", left, at_most=0))
+        return found
+
+
+@dataclass
+class Scene:
+    """One fault's run."""
+
+    folder: Path
+    load: Load
+    postgres: PostgresServer
+    progress: Progress
+    closing: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+    """Ended after the run, whatever comes."""
+
+    async def database(self) -> str:
+        """An empty database of its own."""
+        name = re.sub("[^a-z0-9]", "_", f"{self.folder.parent.name}_{self.folder.name}".lower())
+        return await asyncio.to_thread(self.postgres.create_database, name)
+
+    @contextlib.asynccontextmanager
+    async def running(
+        self,
+        *,
+        load: Load | None = None,
+        database: str | None = None,
+        own: str | None = None,
+        behaviours: Sequence[Behaviour] = (),
+        wrapper: Callable[[Settings], tuple[str, ...]] | None = None,
+        prepare: Prepare | None = None,
+        operators: int | None = None,
+    ) -> AsyncIterator[Running]:
+        """Engine, Asterisk, operators and callers; all ended afterwards.
+
+        ``database`` is what the engine is given, where that is not the URL of its ``own`` database.
+        """
+        wanted = load or self.load
+        own = own or await self.database()
+        settings = settings_for(self.folder / "s", database or own, wanted, operators=operators)
+        ari_port = None if prepare is None else await prepare(settings)
+        command = () if wrapper is None else wrapper(settings)
+        async with contextlib.AsyncExitStack() as stack:
+            centre = await stack.enter_async_context(
+                CentreProcess(self.folder, Order(settings, ari_port), command)
+            )
+            phones = await stack.enter_async_context(
+                Operators(settings, centre.credentials, self.folder, behaviours=behaviours)
+            )
+            callers = await stack.enter_async_context(
+                Callers(settings, phones, self.folder / "callers", wanted)
+            )
+            yield Running(centre, phones, callers, own)
+
+
+Inject: TypeAlias = Callable[[Scene], Awaitable[list[Check]]]
+"""Injects one fault and says what it cost."""

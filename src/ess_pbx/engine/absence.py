@@ -1,0 +1,96 @@
+"""Reads what the dialplan wrote of calls that no engine claimed.
+
+One line a step, ``|`` between its fields, appended by ``FILE()``: it needs neither a shell nor a
+module of its own, and outlives engine and Asterisk. docs/decisions/0011 says why not CDR or CEL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Container, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from ess_pbx.ari.translate import endpoint_of
+from ess_pbx.domain.absence import DialplanServed, ServedCall
+from ess_pbx.domain.events import Arrived
+from ess_pbx.domain.ids import CallId
+
+LARGEST = 1_000_000
+"""Bytes after which the file is set aside; the one before it is dropped then."""
+CLAIMED = "SUCCESS"
+"""What ``STASISSTATUS`` is for a call that an engine had in the end."""
+
+Arrival = Callable[[str, float, str, str, str, str], Arrived]
+"""Of a channel's id, the time of its INVITE, the caller's number, the number called, the channel's
+name and the centre that the dialplan rang."""
+
+
+def read(
+    path: Path, arrival: Arrival, known: Container[CallId], started: float, recordings: Path
+) -> DialplanServed:
+    """What is new; ``known`` calls are on record. Blocks on disk.
+
+    A call from before Asterisk ``started`` (epoch seconds) that was never told ended went with it,
+    when its recording was last written.
+    """
+    calls: dict[str, ServedCall] = {}
+    claimed: set[str] = set()
+    for fields in _lines(path):
+        with contextlib.suppress(ValueError):  # a line torn by a crash
+            match fields:
+                case ["arrived", call, at, caller, called, channel, *centre]:
+                    named = centre[0] if centre else ""
+                    served = ServedCall(arrival(call, float(at), caller, called, channel, named))
+                    calls.setdefault(call, served)
+                case ["answered", call, at, leg, channel] if call in calls:
+                    agent = endpoint_of(channel)
+                    calls[call] = replace(calls[call], agent=agent, leg=leg, answered=float(at))
+                case ["ended", call, at, cause, status] if call in calls:
+                    calls[call] = replace(calls[call], ended=float(at), cause=int(cause or 0))
+                    if status == CLAIMED:
+                        claimed.add(call)
+                case _:
+                    pass
+    new = [calls[each] for each in calls.keys() - claimed - set(_in(calls, known))]
+    over = [
+        each if each.ended is not None else _lost(each, recordings)
+        for each in new
+        if each.ended is not None or each.arrival.invited_at < started
+    ]
+    talking = [
+        each
+        for each in new
+        if each.ended is None and each.agent is not None and each.arrival.invited_at >= started
+    ]
+    if not talking and len(over) == len(new):
+        _set_aside(path)
+    return DialplanServed(over, talking)
+
+
+def _in(calls: dict[str, ServedCall], known: Container[CallId]) -> Iterator[str]:
+    return (call for call, served in calls.items() if served.call in known)
+
+
+def _lines(path: Path) -> Iterator[list[str]]:
+    for each in (_before(path), path):
+        with contextlib.suppress(OSError):
+            for line in each.read_text(errors="replace").splitlines():
+                yield line.split("|")
+
+
+def _lost(served: ServedCall, recordings: Path) -> ServedCall:
+    ended = served.answered or served.arrival.invited_at
+    with contextlib.suppress(OSError):
+        ended = max(ended, (recordings / f"{served.call}.raw").stat().st_mtime)
+    return replace(served, ended=ended, lost=True)
+
+
+def _set_aside(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        if path.stat().st_size > LARGEST:
+            path.replace(_before(path))
+
+
+def _before(path: Path) -> Path:
+    return path.with_suffix(".before")

@@ -1,0 +1,141 @@
+"""After each connect: what Asterisk holds, asked once and told to the core as one event.
+
+Asterisk replays no missed events (docs/decisions/0002). What is to be done about the difference
+between this and what the core knows or remembers is decided in ``domain.adoption``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Container, Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import quote
+
+import msgspec
+
+from ess_pbx.ari import models
+from ess_pbx.ari.protocol import Answer, Query
+from ess_pbx.ari.translate import DESK_CONTEXT, Translator, endpoint_of
+from ess_pbx.domain.centres import Centres
+from ess_pbx.domain.effects import Role
+from ess_pbx.domain.events import PhoneReachable
+from ess_pbx.domain.found import AsteriskFound, FoundLeg
+from ess_pbx.domain.ids import (
+    BridgeId,
+    CallId,
+    LegId,
+    PlaybackId,
+    caller_leg,
+    is_called_back,
+    is_caller,
+)
+from ess_pbx.engine.clock import Clock
+from ess_pbx.engine.recordings import raw_path
+from ess_pbx.errors import AriRefusedError
+
+CALL_BACK_CONTEXT = "call-back"
+"""Where the dialplan has who was called back recorded, for a moment."""
+
+
+class Asterisk(Protocol):
+    """The part of ``AriConnection`` that is needed to look."""
+
+    app: str
+
+    async def call(self, method: str, uri: str, *, query: Query | None = None) -> Answer:
+        """Ask Asterisk."""
+
+
+async def take_stock(
+    asterisk: Asterisk, translator: Translator, centres: Centres, recordings: Path, clock: Clock
+) -> AsteriskFound:
+    """Ask for everything. Raises AriError or msgspec.ValidationError when it cannot be had."""
+    asked, sounds = centres.legs(), centres.sounds()
+    info = msgspec.convert(
+        await asterisk.call("GET", "asterisk/info", query={"only": "status"}), models.AsteriskInfo
+    )
+    channels = msgspec.convert(await asterisk.call("GET", "channels"), list[models.Channel])
+    bridges = msgspec.convert(await asterisk.call("GET", "bridges"), list[models.Bridge])
+    application = msgspec.convert(
+        await asterisk.call("GET", f"applications/{asterisk.app}"), models.Application
+    )
+    ours = frozenset(application.channel_ids)
+    legs = {LegId(each.id): found_leg(each, ours, translator) for each in channels}
+    gone = [call for call in centres.known if caller_leg(call) not in legs]
+    return AsteriskFound(
+        legs=legs,
+        bridges={BridgeId(each.id): talking_in(each, legs) for each in bridges},
+        wall=clock.wall(),
+        playbacks=await _still_heard(asterisk, sounds),
+        phones=await _phones(asterisk, translator),
+        started=_epoch(info),
+        last_heard=last_heard(recordings, gone),
+        asked=asked,
+    )
+
+
+def found_leg(channel: models.Channel, ours: frozenset[str], translator: Translator) -> FoundLeg:
+    """A channel in the core's words."""
+    up, mine, context = channel.state == "Up", channel.id in ours, channel.dialplan.context
+    if context == CALL_BACK_CONTEXT and not mine:
+        up = False  # on the way to us, recorded: that they have answered is told when they are here
+    # The arguments that ``engine.executor`` gave it when it was made: role, call, address.
+    role, _, rest = channel.dialplan.app_data.partition(",")[2].partition(",")
+    address = rest.partition(",")[2] if role in (Role.OPERATOR, Role.AGENCY, Role.COLLEAGUE) else ""
+    at_desk = mine and context == DESK_CONTEXT
+    caller = is_caller(channel.id) or (is_called_back(channel.id) and up)
+    return FoundLeg(
+        up,
+        address or endpoint_of(channel.name),
+        translator.arrived(channel) if caller and mine and not at_desk else None,
+        at_desk=at_desk,
+        to_be_recorded=mine and up and is_called_back(channel.id) and role == Role.CALLER,
+    )
+
+
+def talking_in(bridge: models.Bridge, channels: Container[LegId]) -> frozenset[LegId]:
+    """Who is in a bridge; a tone or a prompt that plays there is nobody.
+
+    What plays is a channel of the bridge too, which is not among Asterisk's ``channels``.
+    """
+    return frozenset(LegId(each) for each in bridge.channels if each in channels)
+
+
+def last_heard(folder: Path, calls: Iterable[CallId]) -> Mapping[CallId, float]:
+    """When each call's recording was last written."""
+    heard = {}
+    for call in calls:
+        with contextlib.suppress(OSError):
+            heard[call] = raw_path(folder, call).stat().st_mtime
+    return heard
+
+
+async def _still_heard(asterisk: Asterisk, sounds: Iterable[PlaybackId]) -> frozenset[PlaybackId]:
+    async def is_heard(playback: PlaybackId) -> bool:
+        try:
+            await asterisk.call("GET", f"playbacks/{playback}")
+        except AriRefusedError:
+            return False
+        return True
+
+    asked = list(sounds)
+    answers = await asyncio.gather(*map(is_heard, asked))
+    return frozenset(each for each, heard in zip(asked, answers, strict=True) if heard)
+
+
+async def _phones(asterisk: Asterisk, translator: Translator) -> dict[str, bool]:
+    reachable = {}
+    for phone in translator.phones:
+        found = await asterisk.call("GET", f"deviceStates/{quote(phone, safe='')}")
+        for event in translator.phone(msgspec.convert(found, models.DeviceState)):
+            reachable[phone.partition("/")[2]] = isinstance(event, PhoneReachable)
+    return reachable
+
+
+def _epoch(info: models.AsteriskInfo) -> float:
+    if info.status is None:
+        return 0.0
+    return datetime.fromisoformat(info.status.startup_time).timestamp()

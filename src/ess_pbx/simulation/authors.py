@@ -1,0 +1,171 @@
+"""Draws a story from its seed. Whoever wants the same history again needs the seed alone."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import cast
+
+from ess_pbx.domain.config import Strategy
+from ess_pbx.simulation.sample_centre import AGENTS, SUPERVISOR
+from ess_pbx.simulation.story import (
+    AnyStep,
+    Calls,
+    Commands,
+    Dials,
+    Fault,
+    PhoneGoes,
+    Reaction,
+    Setting,
+    Story,
+    Trouble,
+)
+
+STRATEGIES = ("longest-idle", "round-robin", "fewest-calls", "skill-first", "ring-all")
+COMMANDS = (
+    *("take-break", "take-break", "end-break", "end-break"),
+    *("log-out", "log-in", "log-in", "end-wrap-up"),
+    *("declare-surge", "end-surge", "close-call-backs"),
+)
+CODES = ("*10", "*11", "*12", "*13", "*14", "*15", f"*16{AGENTS[0]}", "*17", "*19")
+FIRST_CODES = (
+    *("*119#", "*119#", "*110#", "*71#", "*73#", "*8119#", "*8110#", "*6#", "*0#", "holds"),
+    *(f"*9{agent}#" for agent in AGENTS[:3]),
+)
+NEXT_CODES = (
+    *("*2#", "*2#", "*3#", "*3#", "*3#", "*4#", "*4#", "*5#", "*6#", "*0#", "*0#"),
+    *("*119#", "*110#", "*8110#", f"*9{AGENTS[0]}#", f"*9{AGENTS[2]}#"),
+    *("takes back", "takes back", "dies"),
+)
+"""What operators do in a call; ``dies`` is their phone."""
+RIGHT_PIN = "246810"
+FAULTS: tuple[Fault, ...] = (
+    *("event-lost", "event-doubled", "event-doubled", "event-late", "events-swapped"),
+    *("line-cut", "request-fails", "request-times-out", "request-unseen", "clock-jumps"),
+    *("asterisk-restarts", "engine-killed", "engine-killed", "engine-killed"),
+)
+LENGTHS = (60.0, 60.0, 120.0, 120.0, 300.0, 600.0)
+CUT_OFF = (0, 38, 127)
+MOST_CALLS = 12
+
+
+def story_of(seed: int) -> Story:
+    """The story of a seed."""
+    chance = Random(seed)  # noqa: S311 - it is to be repeated, not secret
+    seconds = chance.choice(LENGTHS)
+    steps: list[AnyStep] = []
+    busy = chance.choice((0.5, 1.0, 2.0))
+    for _ in range(1 + int(chance.expovariate(1.0) * busy * (2 + seconds / 60))):
+        steps.append(_call(chance, chance.uniform(0.0, seconds * 0.8)))
+        if len(steps) == MOST_CALLS:
+            break
+    for _ in range(_few(chance, 0.7)):
+        steps.append(
+            PhoneGoes(
+                at=chance.uniform(0.0, seconds),
+                agent=chance.choice(AGENTS),
+                seconds=chance.choice((1.0, 8.0, 40.0)),
+                dies=chance.random() < 0.5,
+            )
+        )
+    for _ in range(_few(chance, 1.5)):
+        agent = chance.choice((*AGENTS, *AGENTS, SUPERVISOR, "9999"))
+        command = chance.choice(COMMANDS)
+        steps.append(Commands(at=chance.uniform(0.0, seconds), command=command, agent=agent))
+    for _ in range(_few(chance, 0.5)):
+        keys = chance.choice((RIGHT_PIN, RIGHT_PIN, "111111", f"111111{RIGHT_PIN}", "2"))
+        steps.append(
+            Dials(
+                at=chance.uniform(0.0, seconds),
+                agent=chance.choice(AGENTS),
+                code=chance.choice(CODES),
+                keys=keys + chance.choice(("", "2", "*")),
+            )
+        )
+    if chance.random() < 0.6:
+        calls = [step.at for step in steps if isinstance(step, Calls)]
+        for _ in range(1 + _few(chance, 2.0)):
+            # Where something is going on.
+            steps.append(_trouble(chance, chance.choice(calls) + chance.expovariate(0.1)))
+    return Story(seed, seconds, _setting(chance), tuple(sorted(steps, key=lambda step: step.at)))
+
+
+def reaction_of(seed: int, key: str) -> Reaction:
+    """What somebody does who is rung, of whom the story says nothing."""
+    chance = Random(f"{seed} {key}")  # noqa: S311 - to be repeated
+    does = chance.choices(("answers", "misses", "refuses"), (8, 1, 1))[0]
+    after = chance.choice((0.0, 0.1, 1.0, 3.0, chance.uniform(0.0, 14.0)))
+    if does == "refuses":
+        return Reaction(after, "refuses", chance.choice((17, 19, 20, 21)))
+    if does == "misses":
+        return Reaction(after, "misses")
+    return Reaction(after, "answers", then=_then(chance, key))
+
+
+def _then(chance: Random, key: str) -> tuple[tuple[float, str], ...]:
+    """Operators consult and hang up; of agencies and who is called back, most hang up."""
+    at = chance.uniform(0.5, 15.0)
+    hangs_up = "dies" if chance.random() < 0.1 else "hangs up"
+    if not key.startswith(("2", "3")):
+        return ((at + 10.0, hangs_up),) if chance.random() < 0.5 else ()
+    kind = chance.random()
+    if kind < 0.35:
+        return ((at, hangs_up),) if kind < 0.2 else ()
+    then = [(at, chance.choice(FIRST_CODES))]
+    for _ in range(chance.randint(0, 5)):
+        at += chance.uniform(0.5, 12.0)
+        then.append((at, chance.choice(NEXT_CODES)))
+    if chance.random() < 0.5:
+        then.append((at + chance.uniform(0.1, 10.0), hangs_up))
+    return tuple(then)
+
+
+def _setting(chance: Random) -> Setting:
+    strategy = cast("Strategy", chance.choice(STRATEGIES))
+    phones = [each for each in (*AGENTS, SUPERVISOR) if chance.random() < 0.75]
+    slow = chance.random() < 0.3
+    return Setting(
+        menu=chance.random() < 0.5,
+        searches=chance.random() < 0.7,
+        strategy=strategy,
+        ladder=chance.random() < 0.5,
+        wrap_up=chance.choice((0.0, 5.0, 20.0)),
+        calls_back=chance.random() < 0.5,
+        explicit_log_in=chance.random() < 0.15,
+        hour=chance.choice((9.0, 9.0, 9.0, 18.99, 4.99, 6.98)),
+        phones=tuple(phones),
+        request_seconds=chance.uniform(0.01, 0.3) if slow else 0.001,
+        event_seconds=chance.uniform(0.01, 0.3) if slow else 0.001,
+    )
+
+
+def _call(chance: Random, at: float) -> Calls:
+    pressed, keys = 0.0, []
+    for _ in range(_few(chance, 0.8)):
+        pressed += chance.choice((0.05, 2.0, chance.uniform(0.0, 20.0)))
+        keys.append((pressed, chance.choice("12359#")))
+    return Calls(
+        at=at,
+        number=chance.randrange(4),
+        patience=chance.choice((0.0, 0.1, 3.0, chance.uniform(1.0, 60.0), 120.0, 120.0)),
+        talk=chance.choice((0.0, 2.0, chance.uniform(1.0, 40.0), 40.0, 60.0, 60.0)),
+        keys=tuple(keys),
+        speaks=chance.uniform(0.5, 5.0) if chance.random() < 0.6 else None,
+        cause=chance.choice((16, 16, 16, *CUT_OFF)),
+        redials=chance.uniform(0.1, 20.0) if chance.random() < 0.3 else None,
+    )
+
+
+def _trouble(chance: Random, at: float) -> Trouble:
+    fault = chance.choice(FAULTS)
+    match fault:
+        case "clock-jumps":
+            return Trouble(at=at, fault=fault, much=chance.choice((-3600.0, 3600.0)))
+        case "event-late":
+            return Trouble(at=at, fault=fault, much=chance.uniform(0.01, 3.0))
+        case _:
+            much = chance.choice((0.05, 1.0, 3.0, 10.0))
+            return Trouble(at=at, fault=fault, much=much, count=chance.randint(0, 8))
+
+
+def _few(chance: Random, mean: float) -> int:
+    return int(chance.expovariate(1.0 / mean)) if mean else 0

@@ -1,0 +1,343 @@
+"""What holds after every step of every story, whatever happens (faults.md of the project).
+
+It is worked out from what the core says and from what Asterisk does, beside the queue's own
+reckoning. For a moment after a fault of the line the two may differ; what is the core's alone holds
+then too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from ess_pbx.domain.adoption import kept_busy
+from ess_pbx.domain.agent import AgentState, Seat
+from ess_pbx.domain.call import Call, Phase, Then
+from ess_pbx.domain.calling_back import PHASES as CALLED_BACK
+from ess_pbx.domain.commands import Command
+from ess_pbx.domain.effects import (
+    AsteriskEffect,
+    Defect,
+    EngineEffect,
+    Illegal,
+    Originate,
+    Reach,
+    Refused,
+    Role,
+)
+from ess_pbx.domain.events import Arrived, CallEvent, CentreEvent
+from ess_pbx.domain.facts import Fact, FactKind
+from ess_pbx.domain.ids import CallId, LegId, call_of, is_call_back
+from ess_pbx.domain.queueing import skills_of
+from ess_pbx.simulation.virtual_asterisk import Channel
+
+if TYPE_CHECKING:
+    from ess_pbx.simulation.world import World
+
+LONGEST_SILENCE = 3.0
+LONGEST_LEFT = 5.5
+"""Seconds after the end of a call until its legs are gone, lines of some tenths included."""
+ENOUGH = 1e-6
+QUEUED = (Phase.WAITING, Phase.IVR)
+
+
+class Broken(AssertionError):  # noqa: N818 - what is said is no error of this program
+    """Something did not hold."""
+
+
+class Watch:
+    """Looks at everything that happens in one run."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._comes: set[CallId] = set()
+        self._desk: set[CallId] = set()
+        self._ended: dict[CallId, float] = {}
+        self._left: dict[CallId, float] = {}
+        """Ended calls whose legs are to go."""
+        self._silent: dict[LegId, float] = {}
+        self._trouble_until = 0.0
+        self._adopts = False
+        self._rung_now: list[str] = []
+        self._wraps_up_until: dict[str, float] = {}
+        self._states: dict[str, str] = {}
+
+    # what the world says
+
+    def call_comes(self) -> None:
+        """A caller is there. One of whom the engine never hears is the dialplan's."""
+        self._world.outcome.calls += 1
+
+    def desk_call_comes(self, call: CallId) -> None:
+        """An operator calls the centre itself."""
+        self._desk.add(call)
+
+    def troubled(self, seconds: float) -> None:
+        """For so long belief and Asterisk may differ."""
+        self._trouble_until = max(self._trouble_until, self._world.now + seconds)
+
+    @property
+    def is_troubled(self) -> bool:
+        """Whether a fault may show yet."""
+        return self._world.now < self._trouble_until
+
+    def engine_started(self) -> None:
+        """What the journal lost did not happen."""
+        facts = self._world.facts
+        self._ended = {
+            CallId(fact.call): self._world.now
+            for fact in facts
+            if fact.kind is FactKind.CALL_ENDED and fact.call is not None
+        }
+        begun = FactKind.CALL_ARRIVED, FactKind.CALL_BACK_STARTED
+        # Who is there yet comes again.
+        self._comes &= {CallId(str(fact.call)) for fact in facts if fact.kind in begun}
+        self._adopts = True
+
+    def found_its_calls(self) -> None:
+        """The engine has looked at what Asterisk holds."""
+        self._adopts = False
+
+    def asterisk_died(self, legs: Iterable[LegId]) -> None:
+        """Everybody was cut off."""
+        for leg in legs:
+            self._silent.pop(leg, None)
+
+    # before and after a decision
+
+    def before(self, event: CallEvent | CentreEvent) -> None:
+        """What was so before the core decides."""
+        if isinstance(event, Arrived):
+            self._comes.add(event.call)
+
+    def asked(self, effect: AsteriskEffect) -> None:
+        """Something is asked of Asterisk."""
+        if isinstance(effect, Originate) and effect.role is Role.OPERATOR:
+            self._may_be_rung(effect)
+
+    def recorded(self, fact: Fact) -> None:
+        """A fact is in the journal."""
+        world, data = self._world, fact.data
+        match fact.kind:
+            case FactKind.CALL_ENDED if fact.call is not None:
+                call = CallId(fact.call)
+                if call in self._ended:
+                    raise Broken(f"{call} ended twice")
+                self._ended[call] = world.now
+                self._left[call] = world.now
+            case FactKind.CALL_ARRIVED | FactKind.CALL_BACK_STARTED if fact.call is not None:
+                self._comes.add(CallId(fact.call))
+            case FactKind.AGENT_STATE:
+                agent, state = str(data["agent"]), str(data["state"])
+                if state == AgentState.WRAP_UP and self._states.get(agent) != state:
+                    until = world.now + world.core.config.policy.wrap_up
+                    self._wraps_up_until[agent] = until
+                self._states[agent] = state
+            case FactKind.WRAP_UP_ENDED:
+                self._wraps_up_until.pop(str(data["agent"]), None)
+            case _:
+                pass
+
+    def after(self, event: CallEvent | CentreEvent, effects: list[EngineEffect]) -> None:
+        """What holds when the core has decided."""
+        for effect in effects:
+            match effect:
+                case Illegal(whose, state, name):
+                    gone = whose in self._ended or whose in self._desk
+                    if not self.is_troubled and not (state == "unknown" and gone):
+                        raise Broken(f"{name} of {whose} cannot happen in {state}")
+                case Defect(whose, step, error):
+                    raise Broken(f"{whose}: {step}: {error!r}")
+                case Refused(code) if not isinstance(event, Command):
+                    raise Broken(f"{code} refused to nobody")
+                case _:
+                    pass
+        rung, self._rung_now = self._rung_now, []
+        for agent in rung:
+            # That it is over may be on record with this very decision.
+            if self._world.now < self._wraps_up_until.get(agent, 0.0) - ENOUGH:
+                raise Broken(f"{agent} is rung in wrap-up")
+        if self._adopts:
+            return  # operators are known to talk, and the calls are not known yet
+        core = self._world.core
+        seats = core.acd.seats
+        busy: dict[str, CallId] = {}
+        for call in core.calls.values():
+            if (call.phase is Phase.ENDED) is not (call.id in self._ended):
+                raise Broken(f"{call.id} is {call.phase}, and its end is on record, or not")
+            for agent in (*(side.agent for side in call.offers), *kept_busy(call)):
+                if busy.setdefault(agent, call.id) != call.id:
+                    raise Broken(f"{agent} is rung or talks in two calls")
+                if seats[agent].call != call.id:
+                    raise Broken(f"{call.id} has {agent}, who has {seats[agent].call}")
+        for seat in seats.values():
+            if seat.call is not None and seat.extension not in busy:
+                raise Broken(f"{seat.extension} is kept for {seat.call}, which does not know it")
+        self._everybody_is_served(core.calls.values())
+
+    def _everybody_is_served(self, calls: Iterable[Call]) -> None:
+        """Nobody waits unoffered while an operator who may take them is free."""
+        core = self._world.core
+        if core.surge.state is not None:
+            return
+        phases = QUEUED if core.config.policy.search_at_once else (Phase.WAITING,)
+        waiting = [
+            call
+            for call in calls
+            if call.phase in phases and not call.offers and call.information is not Then.END
+        ]
+        if not waiting:
+            return
+        free = [seat for seat in core.acd.seats.values() if seat.free]
+        for call in waiting:
+            for seat in free:
+                if self._may_have(seat, call):
+                    raise Broken(f"{call.id} waits, and {seat.extension} is free")
+
+    def _may_have(self, seat: Seat, call: Call) -> bool:
+        config = self._world.core.config
+        named = next(queue.operators for queue in config.queues if queue.id == call.queue)
+        serves = not seat.supervisor and (not named or seat.extension in named)
+        if call.reach is not None:
+            if seat.supervisor:
+                return call.reach is not Reach.EVERYONE
+            return call.reach is not Reach.SUPERVISORS or serves
+        if not serves or call.any_skills:
+            return serves
+        wanted = skills_of(config, call.category, call.language)
+        if wanted <= seat.skills.keys():
+            return True
+        return not any(
+            other.present
+            and (not named or other.extension in named)
+            and not other.supervisor
+            and wanted <= other.skills.keys()
+            for other in self._world.core.acd.seats.values()
+        )
+
+    def _may_be_rung(self, effect: Originate) -> None:
+        core, agent, now = self._world.core, effect.address, self._world.now
+        seat = core.acd.seats[agent]
+        if not (seat.reachable and seat.logged_in and seat.on_break is None):
+            raise Broken(f"{agent} is rung, but is {seat.status}")
+        surge = core.surge.state is not None
+        local = self._world.local
+        if not surge:
+            if not seat.supervisor and agent not in core.roster.on_duty(local):
+                # The wall clock is read every few seconds.
+                late = self._world.wall - core.wall(now)
+                if not seat.on_duty or (abs(late) < 1.0 and not self._shift_just_ended(agent)):
+                    raise Broken(f"{agent} is rung off shift")
+            self._rung_now.append(agent)
+            self._first_come(effect, seat)
+
+    def _shift_just_ended(self, agent: str) -> bool:
+        before = self._world.local - timedelta(seconds=5.1)
+        return agent in self._world.core.roster.on_duty(before)
+
+    def _first_come(self, effect: Originate, seat: Seat) -> None:
+        """Whoever is before them in the queue and could have the operator has one."""
+        core = self._world.core
+        call = core.calls.get(effect.call)
+        if call is None:
+            return
+        theirs = self._place(call)
+        phases = QUEUED if core.config.policy.search_at_once else (Phase.WAITING,)
+        for other in core.calls.values():
+            if other.id == call.id or other.phase not in phases or other.offers:
+                continue
+            if other.information is Then.END or not self._may_have(seat, other):
+                continue
+            if call.phase in CALLED_BACK or self._place(other) < theirs - ENOUGH:
+                raise Broken(f"{seat.extension} is rung for {call.id}, and {other.id} is before it")
+
+    def _place(self, call: Call) -> float:
+        lift = self._world.core.config.policy.age_lift
+        return call.arrived - call.head_start - call.priority * lift
+
+    # what Asterisk does
+
+    def listens(self) -> None:
+        """Who hears nothing, and who talks with whom."""
+        asterisk, now = self._world.line.asterisk, self._world.now
+        taken: Counter[str] = Counter()
+        silent: dict[LegId, float] = {}
+        for leg, channel in asterisk.channels.items():
+            if channel.role is Role.OPERATOR and channel.bridge is not None:
+                taken[channel.bridge] += 1
+            if channel.bridge is not None and channel.address in self._world.core.acd.seats:
+                taken[channel.address] += 1
+            if (
+                self._may_not_be_left(leg, channel)
+                and not channel.music
+                and leg not in asterisk.playing
+                and not self._is_heard_in(channel.bridge)
+            ):
+                silent[leg] = self._silent.get(leg, now)
+        self._silent = silent
+        if not self.is_troubled:
+            for whom, count in taken.items():
+                if count > 1:
+                    raise Broken(f"{whom}: two operators in one bridge, or one in two")
+
+    def _may_not_be_left(self, leg: LegId, channel: Channel) -> bool:
+        """Whether somebody must hear something: callers, and whom an operator brought in.
+
+        An operator may have everybody on hold, and knows it.
+        """
+        match channel.role:
+            case Role.CALLER:
+                return call_of(leg) not in self._desk and (channel.up or not is_call_back(leg))
+            case Role.AGENCY | Role.COLLEAGUE if channel.up:
+                call = self._world.core.calls.get(call_of(leg))
+                return call is None or call.operator is None or call.operator.leg != leg
+            case _:
+                return False
+
+    def _is_heard_in(self, bridge: object) -> bool:
+        asterisk = self._world.line.asterisk
+        if bridge is None:
+            return False
+        return sum(channel.bridge == bridge for channel in asterisk.channels.values()) > 1
+
+    def time_passes(self, until: float) -> None:
+        """Nothing happens until then."""
+        for leg, since in self._silent.items():
+            if until - max(since, self._trouble_until) > LONGEST_SILENCE:
+                raise Broken(f"{leg} has heard nothing for {until - since:.1f} s")
+        for call, since in list(self._left.items()):
+            late = until - max(since, self._trouble_until) - LONGEST_LEFT
+            if late > 0:
+                left = [leg for leg in self._world.line.asterisk.channels if call_of(leg) == call]
+                if left:
+                    raise Broken(f"{left} is there {LONGEST_LEFT + late:.1f} s after the end")
+                del self._left[call]
+
+    # in the end
+
+    def is_over(self) -> None:
+        """Everybody has hung up long ago: nothing is left, and all is on record."""
+        world, core, asterisk = self._world, self._world.core, self._world.line.asterisk
+        left = {
+            "calls": list(core.calls),
+            "calls at desks": list(core.desks.calls),
+            "who waits": list(core.acd.waiting),
+            "channels": list(asterisk.channels),
+            "bridges": list(asterisk.bridges),
+            "sounds": list(asterisk.playing),
+            "timers": [each for each in world.timers if each.owner not in core.acd.seats],
+            "busy operators": [s.extension for s in core.acd.seats.values() if s.call],
+            "busy states": [
+                f"{s.extension} {s.state}"
+                for s in core.acd.seats.values()
+                if s.state is not AgentState.IDLE
+            ],
+        }
+        for what, which in left.items():
+            if which:
+                raise Broken(f"{what} left: {which}")
+        lost = sorted(call for call in self._comes if call not in self._ended)
+        if lost:
+            raise Broken(f"no end on record: {lost}")

@@ -1,0 +1,297 @@
+"""Lets a story happen: an agenda on virtual time, with nothing in it that chance could change."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ess_pbx.domain.call_centre import CallCentre
+from ess_pbx.domain.commands import Asker, CloseCallBack, Via
+from ess_pbx.domain.config import Centre
+from ess_pbx.domain.effects import (
+    ArmTimer,
+    AsteriskEffect,
+    CancelTimer,
+    CheckPin,
+    Defect,
+    EngineEffect,
+    Forget,
+    Illegal,
+    Record,
+    Refused,
+)
+from ess_pbx.domain.events import (
+    AgentTimerFired,
+    CallEvent,
+    CentreEvent,
+    ClockRead,
+    PhoneLost,
+    PhoneReachable,
+    PinChecked,
+    TimerFired,
+    TimerId,
+)
+from ess_pbx.domain.facts import Fact, fields_differ
+from ess_pbx.domain.ids import CallId
+from ess_pbx.simulation.authors import RIGHT_PIN
+from ess_pbx.simulation.invariants import Broken, Watch
+from ess_pbx.simulation.line import Line
+from ess_pbx.simulation.people import People
+from ess_pbx.simulation.settings import centre_of
+from ess_pbx.simulation.story import Reaction, Story
+from ess_pbx.simulation.virtual_asterisk import NORMAL, ImpossibleRequest
+
+CLOCK_SECONDS = 5.0
+"""How often the engine reads the wall clock."""
+PIN_SECONDS = 0.05
+STARTED = datetime(2026, 1, 1, tzinfo=UTC)
+CLOSING_SECONDS = 150.0
+"""How long after the last of a story everything must be over."""
+MOST_STEPS = 50_000
+SUPERVISOR = Asker("penyelia", Via.API)
+
+
+@dataclass
+class Outcome:
+    """How a run went."""
+
+    story: Story
+    broken: str | None = None
+    """What did not hold; None when all did."""
+    at: float = 0.0
+    steps: int = 0
+    calls: int = 0
+    told: list[str] = field(default_factory=list)
+    """What happened, line by line, where it was asked for."""
+    reactions: dict[str, Reaction] = field(default_factory=dict)
+    """What those did who were rung."""
+
+
+class World:
+    """One run of a story."""
+
+    def __init__(self, story: Story, *, tells: bool = False, centre: Centre | None = None) -> None:
+        """``centre`` is another than the story's setting says."""
+        self.story = story
+        self.now = 0.0
+        self.wall_jump = 0.0
+        self.outcome = Outcome(story)
+        self.closing = False
+        self.core = CallCentre(centre or centre_of(story.setting))
+        self.alive = True
+        """Whether the engine runs."""
+        self.facts: list[Fact] = []
+        self._tells = tells
+        self._agenda: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._entries = 0
+        self._timers: dict[TimerId, int] = {}
+        self._kill_after: int | None = None
+        self.watch = Watch(self)
+        self.line = Line(self)
+        self.people = People(self)
+
+    def run(self) -> Outcome:
+        """Until the story is over and nothing is left, or something does not hold."""
+        outcome = self.outcome
+        try:
+            self.open()
+            while self._agenda:
+                self._step()
+            self.watch.is_over()
+        except (Broken, ImpossibleRequest) as broken:
+            outcome.broken = str(broken)
+        except Exception as error:
+            # A defect of the core is what is looked for.
+            last = error.__traceback__
+            while last is not None and last.tb_next is not None:
+                last = last.tb_next
+            where = "" if last is None else f" ({last.tb_frame.f_code.co_name}:{last.tb_lineno})"
+            outcome.broken = f"{type(error).__name__}: {error}{where}"
+        outcome.at = self.now
+        return outcome
+
+    def open(self) -> None:
+        """The engine has started, phones are registered, and the story is on the agenda."""
+        setting = self.story.setting
+        self._read_clock()
+        for agent, seat in self.core.acd.seats.items():
+            there = agent in setting.phones
+            if not there:
+                self.line.asterisk.unreachable.add(agent)
+            self.hear(PhoneReachable(agent) if there else PhoneLost(agent))
+            if there and not seat.logged_in:
+                self.people.logs_in(agent)
+        self.later(CLOCK_SECONDS, self.read_clock)
+        for step in self.story.steps:
+            self.later(step.at, self.people.begins, step)
+        self.later(self.story.seconds, self._close)
+
+    def go_on(self, until: Callable[[], bool]) -> None:
+        """Let things happen until it is so; an error when the story is over before."""
+        while not until():
+            if not self._agenda:
+                raise Broken("it does not come to that")
+            self._step()
+
+    def _step(self) -> None:
+        at, _, do, with_what = heapq.heappop(self._agenda)
+        self.watch.time_passes(at)
+        self.now = at
+        do(*with_what)
+        self.outcome.steps += 1
+        if self.outcome.steps > MOST_STEPS:
+            raise Broken("it never comes to rest")
+
+    # time
+
+    def later(self, seconds: float, do: Callable[..., None], *with_what: Any) -> None:
+        """Put something on the agenda."""
+        self._entries += 1
+        heapq.heappush(self._agenda, (self.now + seconds, self._entries, do, with_what))
+
+    @property
+    def wall(self) -> float:
+        """Epoch seconds, as the clock of the engine's machine shows them."""
+        return self.local.timestamp()
+
+    @property
+    def local(self) -> datetime:
+        """The centre's local time, by that clock."""
+        hours = timedelta(hours=self.story.setting.hour)
+        return STARTED + hours + timedelta(seconds=self.now + self.wall_jump)
+
+    def tell(self, line: str, *values: object) -> None:
+        """Write down what happened, for who wants to read it."""
+        if self._tells:
+            told = " ".join((line, *map(str, values)))
+            self.outcome.told.append(f"{self.now:9.3f}  {told}")
+
+    # the engine
+
+    def hear(self, event: CallEvent | CentreEvent) -> None:
+        """Let the core decide, and carry out what it wants."""
+        if not self.alive:
+            return
+        if self._tells and not isinstance(event, ClockRead):
+            self.tell(">", event)
+        self.watch.before(event)
+        effects = self.core.decide(event, self.now)
+        facts: list[Record] = []
+        for effect in effects:
+            if self._kill_after is not None:
+                self._kill_after -= 1
+                if self._kill_after < 0:
+                    # What was to be done after this is not, nor is any of it on record.
+                    self.line.engine_dies()
+                    return
+            self._carry_out(effect, facts)
+        for record in facts:
+            self._journal(record)
+        self.watch.after(event, effects)
+
+    def kill_after(self, effects: int) -> None:
+        """The engine dies when it has carried out so many effects more."""
+        self._kill_after = effects
+
+    def die(self, torn: int) -> None:
+        """All that was in memory is gone, and of the journal the end of the last milliseconds."""
+        self.alive, self._kill_after = False, None
+        self._timers.clear()
+        recent = (
+            [fact for fact in self.facts[-torn:] if fact.at > self.wall - 0.005] if torn else []
+        )
+        if recent:
+            del self.facts[-len(recent) :]
+
+    def start_anew(self) -> None:
+        """Another engine: what it knows is what is in the journal."""
+        self.core = CallCentre(self.core.config)
+        for fact in self.facts:
+            self.core.recall(fact)
+        self.alive = True
+        self.watch.engine_started()
+        self._read_clock()
+
+    def read_clock(self) -> None:
+        """The engine reads the wall clock, every few seconds."""
+        self._read_clock()
+        if not self.closing:
+            self.later(CLOCK_SECONDS, self.read_clock)
+
+    def _read_clock(self) -> None:
+        self.hear(ClockRead(self.local, phones_known=True, wall=self.wall))
+
+    def _carry_out(self, effect: EngineEffect, facts: list[Record]) -> None:
+        match effect:
+            case Record():
+                facts.append(effect)
+            case ArmTimer(timer, seconds):
+                self._entries += 1
+                self._timers[timer] = token = self._entries
+                heapq.heappush(
+                    self._agenda, (self.now + seconds, token, self._fire, (timer, token))
+                )
+            case CancelTimer(timer):
+                self._timers.pop(timer, None)
+            case Forget() | Illegal() | Refused() | Defect():
+                if not isinstance(effect, Forget):
+                    self.tell("    !", effect)
+            case CheckPin(call, _, pin):
+                self.later(PIN_SECONDS, self.hear, PinChecked(call, pin == RIGHT_PIN))
+            case _:
+                self._ask(effect)
+
+    def _ask(self, effect: AsteriskEffect) -> None:
+        if self._tells:
+            self.tell("   <", effect)
+        self.watch.asked(effect)
+        self.line.send(effect)
+
+    def _fire(self, timer: TimerId, token: int) -> None:
+        if self._timers.get(timer) != token:
+            return
+        del self._timers[timer]
+        if timer.owner in self.core.acd.seats:
+            self.hear(AgentTimerFired(timer))
+        else:
+            self.hear(TimerFired(CallId(timer.owner), timer))
+
+    def _journal(self, record: Record) -> None:
+        fact = Fact(
+            id=str(len(self.facts)),
+            centre="c",
+            call=record.call,
+            kind=record.kind,
+            at=self.wall if record.at is None else record.at,
+            ms=None,
+            data=record.data,
+        )
+        if (differs := fields_differ(fact)) is not None:
+            raise Broken(f"a fact {record.kind} is not as it should be: {differs}")
+        self.facts.append(fact)
+        self.watch.recorded(fact)
+
+    @property
+    def timers(self) -> list[TimerId]:
+        """Those that are armed."""
+        return list(self._timers)
+
+    # the end
+
+    def _close(self) -> None:
+        """Everybody hangs up, nobody is called back, and time goes by: nothing may be left."""
+        if not self.closing:
+            self.tell("everybody hangs up")
+        self.closing = True
+        self.line.closes()
+        if self.alive:
+            for leg in list(self.line.asterisk.channels):
+                if leg in self.line.asterisk.channels:
+                    self.line.act(self.line.asterisk.hangs_up, leg, NORMAL)
+            for task in list(self.core.call_backs.open):
+                self.hear(CloseCallBack(SUPERVISOR, task, "tutup"))
+        if self.now < self.story.seconds + CLOSING_SECONDS:
+            self.later(CLOSING_SECONDS / 5, self._close)

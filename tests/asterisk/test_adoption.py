@@ -1,0 +1,271 @@
+"""The engine is killed at any point of a call, and the next one goes on: nobody notices."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from ess_pbx.asterisk.free_ports import free_port
+from ess_pbx.demo.stage import operator_tone
+from ess_pbx.domain.facts import FactKind
+from ess_pbx.phones.softphone import Answer
+
+from .killable import KillableStory
+from .story import AGENCY_TONE, CALLER_TONE, SOON, GivenCentre, until
+
+pytestmark = pytest.mark.asterisk
+
+ADOPTED_WITHIN = 3.0
+LONGEST_SILENCE = 3.0
+
+
+async def given_killable(given_centre: GivenCentre, **options: Any) -> KillableStory:
+    """With two trunks, so that two can call."""
+    story = await given_centre(kind=KillableStory, started=False, on_duty=("1001",), **options)
+    assert isinstance(story, KillableStory)
+    (trunk,) = story.settings.trunks
+    another = replace(trunk, id="telco-b", port=free_port(socket.SOCK_DGRAM))
+    story.settings = replace(story.settings, trunks=(trunk, another))
+    await story.given_it_runs()
+    return story
+
+
+async def when_the_engine_dies_and_another_comes(story: KillableStory, phase: str) -> None:
+    """Kill it, start the next; adopted in that phase, in time, counted from its first fact."""
+    await story.when_the_engine_is_killed()
+    story.read_facts()
+    since = len(story.facts)
+    began = time.monotonic()
+    await story.when_the_engine_is_back()
+    before = sum(fact.kind == FactKind.CALL_ADOPTED for fact in story.facts[:since])
+    await until(lambda: len(story.told_of(FactKind.CALL_ADOPTED)) > before, "adopted")
+    adopted = story.told_of(FactKind.CALL_ADOPTED)[-1]
+    assert adopted.data["phase"] == phase
+    first = story.facts[since]
+    assert first.kind == FactKind.CHECKPOINT
+    print(
+        f"{phase}: {1000 * (adopted.at - first.at):.0f} ms from the journal read, "
+        f"{time.monotonic() - began:.2f} s from the process's start"
+    )
+    assert time.monotonic() - began < ADOPTED_WITHIN + 2  # Python's imports among it
+    assert adopted.at - first.at < ADOPTED_WITHIN
+
+
+async def test_who_is_in_the_menu_hears_it_again_and_can_choose(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_killable(given_centre)
+    await story.given_operators("1001", behaviour=Answer(0.1))
+    caller = await story.when_caller_dials()
+    await caller.hears_the_centre()
+
+    await when_the_engine_dies_and_another_comes(story, "ivr")
+    await caller.rtp.press("1")
+    operator = await story.phones.incoming("1001", SOON)
+    await story.assert_they_talk(caller, operator)
+
+    await caller.call.hang_up()
+    record = await story.assert_whole_record(caller)
+    assert record.call["category"] == "medis"
+    assert len(story.told_of(FactKind.CALL_ARRIVED)) == 1
+
+
+async def test_who_waits_keeps_the_place_and_is_never_in_silence(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_killable(given_centre, first_menu=None)
+    first = await story.when_caller_dials(number="+6281234567891")
+    await first.hears_the_centre()
+    await story.assert_fact(FactKind.QUEUED)
+    await story.when_the_engine_is_killed()
+    await story.when_the_engine_is_back()
+    await story.assert_fact(FactKind.CALL_ADOPTED, phase="waiting")
+    second = await story.when_caller_dials(
+        number="+6281234567892", from_port=story.settings.trunks[1].port
+    )
+    await second.hears_the_centre()
+
+    await story.given_operators("1001", behaviour=Answer(0.1))
+    operator = await story.phones.incoming("1001", SOON)
+    await first.rtp.heard_tone(operator_tone("1001"), SOON)
+    assert first.rtp.longest_silence(since=first.call.at["answered"]) < LONGEST_SILENCE
+    await operator.heard_tone(CALLER_TONE, SOON)
+    await first.call.hang_up()
+    await story.phones.incoming("1001", SOON)
+    await second.call.hang_up()
+    await story.assert_whole_record(first)
+
+
+async def test_a_phone_that_rings_goes_on_ringing_and_its_answer_connects(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_killable(given_centre, first_menu=None)
+    await story.given_operators("1001")
+    caller = await story.when_caller_dials()
+    operator = await story.phones.incoming("1001", SOON)
+    await story.assert_fact(FactKind.OPERATOR_RUNG)
+
+    await when_the_engine_dies_and_another_comes(story, "waiting")
+    await operator.answer()
+    await story.assert_they_talk(caller, operator)
+
+    assert len(story.told_of(FactKind.OFFERED)) == 1
+    await caller.call.hang_up()
+    await story.assert_whole_record(caller)
+
+
+async def test_who_talks_goes_on_talking(given_centre: GivenCentre) -> None:
+    story = await given_killable(given_centre)
+    caller, operator = await story.given_talking()
+    began = time.monotonic()
+
+    await when_the_engine_dies_and_another_comes(story, "talking")
+
+    assert caller.rtp.longest_silence(since=began) < 0.2
+    (state,) = story.told_of(FactKind.AGENT_STATE, state="talking")[-1:]
+    assert state.data["agent"] == "1001"
+    await story.assert_they_talk(caller, operator)
+    await operator.hang_up()
+    assert await caller.call.ended(SOON)
+    record = await story.assert_whole_record(caller)
+    assert (record.call["result"], record.call["ended_by"]) == ("success", "operator")
+    await story.assert_fact(FactKind.AGENT_STATE, state="wrap-up", agent="1001")
+
+
+async def test_one_call_survives_five_crashes(given_centre: GivenCentre) -> None:
+    story = await given_killable(given_centre)
+    caller, operator = await story.given_talking()
+    began = time.monotonic()
+    for _ in range(5):
+        await when_the_engine_dies_and_another_comes(story, "talking")
+        await story.assert_they_talk(caller, operator)
+    assert caller.rtp.longest_silence(since=began) < 0.2
+
+    await caller.call.hang_up()
+    await story.assert_whole_record(caller)
+    assert len(story.told_of(FactKind.OPERATOR_ANSWERED)) == 1
+
+
+async def test_a_consult_and_a_conference_go_on(given_centre: GivenCentre) -> None:
+    story = await given_killable(given_centre)
+    agency = await story.given_agency()
+    caller, operator = await story.given_talking()
+    await operator.press("*119#")
+    await (await agency.invited(SOON)).answered(SOON)
+    await operator.heard_tone(AGENCY_TONE, SOON)
+    await story.assert_fact(FactKind.AGENCY_ANSWERED)
+
+    await when_the_engine_dies_and_another_comes(story, "consult")
+    await operator.press("*3#")
+    await story.assert_hears(caller.rtp, operator_tone("1001"), AGENCY_TONE)
+
+    await story.when_the_engine_is_killed()
+    await story.when_the_engine_is_back()
+    await story.assert_fact(FactKind.CALL_ADOPTED, phase="conference")
+    await operator.press("*4#")
+    await story.assert_fact(FactKind.OPERATOR_LEFT)
+    await story.assert_hears(caller.rtp, AGENCY_TONE)
+    await caller.call.hang_up()
+    record = await story.assert_whole_record(caller)
+    assert record.call["agency"] == "psc-119"
+
+
+async def test_who_hangs_up_while_no_engine_is_there_is_on_record_and_orphans_are_hung_up(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_killable(given_centre)
+    caller, operator = await story.given_talking()
+    await story.when_the_engine_is_killed()
+    await caller.call.hang_up()
+    left = time.time()
+    await asyncio.sleep(1.0)  # so that the end and the return can be told apart
+
+    await story.when_the_engine_is_back()
+    back = time.monotonic()
+    assert await operator.ended(SOON) == "far"
+    assert time.monotonic() - back < 5.0
+    record = await story.assert_whole_record(caller)
+    assert (record.call["result"], record.call["reason"]) == ("success", "completed")
+    (ended,) = story.told_of(FactKind.CALL_ENDED)
+    assert abs(ended.at - left) < 0.5
+
+
+@pytest.mark.parametrize("back", ["during the call", "after it"])
+async def test_a_call_that_the_dialplan_served_is_brought_on_record(
+    given_centre: GivenCentre, back: str
+) -> None:
+    story = await given_killable(given_centre)
+    await story.given_operators("1001", behaviour=Answer(0.1))
+    await story.when_the_engine_is_killed()
+    caller = await story.when_caller_dials()
+    operator = await story.phones.incoming("1001", SOON)
+    assert operator.at["incoming"] - caller.call.at["invited"] < 1.0
+    await story.assert_they_talk(caller, operator)
+    if back == "during the call":
+        await story.when_the_engine_is_back()
+        await story.assert_fact(FactKind.AGENT_STATE, agent="1001", state="talking")
+        await story.assert_they_talk(caller, operator)
+    await caller.call.hang_up()
+    if back == "after it":
+        assert await operator.ended(SOON)
+        await story.when_the_engine_is_back()
+
+    record = await story.assert_whole_record(caller)
+    assert (record.call["operator"], record.call["result"]) == ("1001", "success")
+    (arrived,) = story.told_of(FactKind.CALL_ARRIVED)
+    (answered,) = story.told_of(FactKind.OPERATOR_ANSWERED)
+    (ended,) = story.told_of(FactKind.CALL_ENDED)
+    assert arrived.data["trunk"] == story.settings.trunks[0].id
+    assert 0 < (answered.ms or 0) < (ended.ms or 0)
+
+    await story.when_the_engine_is_killed()
+    await story.when_the_engine_is_back()
+    await story.assert_reachable("1001")
+    assert len(story.told_of(FactKind.CALL_IMPORTED)) == 1
+
+
+async def test_a_planned_restart_is_noticed_by_nobody(given_centre: GivenCentre) -> None:
+    story = await given_killable(given_centre)
+    caller, operator = await story.given_talking()
+    began, asterisk = time.monotonic(), story.asterisk_pid
+
+    await story.when_the_engine_is_restarted()
+    await story.assert_fact(FactKind.CALL_ADOPTED, phase="talking")
+
+    assert story.asterisk_pid == asterisk
+    assert caller.rtp.longest_silence(since=began) < 0.2
+    await story.assert_they_talk(caller, operator)
+    await caller.call.hang_up()
+    await story.assert_whole_record(caller)
+
+
+async def test_when_asterisk_dies_its_calls_are_closed_and_the_next_is_taken(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_killable(given_centre)
+    caller, _ = await story.given_talking()
+    await asyncio.sleep(2.5)  # Asterisk writes a recording when it has gathered a second of it
+    killed = time.monotonic()
+
+    story.when_asterisk_is_killed()
+
+    ended = await story.assert_fact(FactKind.CALL_ENDED, within=10.0)
+    print(f"closed {time.monotonic() - killed:.2f} s after the kill")
+    assert (ended.data["result"], ended.data["reason"]) == ("server", "asterisk-lost")
+    await story.assert_fact(FactKind.RECORDING_FINISHED, recording=ended.call)
+    await story.assert_fact(FactKind.AGENT_STATE, within=10.0, agent="1001", state="wrap-up")
+    await story.assert_reachable("1001")
+    print(f"usable {time.monotonic() - killed:.2f} s after the kill")
+    assert time.monotonic() - killed < 10.0
+    assert caller.number
+    again = await story.when_caller_dials(
+        number="+6281234567893", from_port=story.settings.trunks[1].port
+    )
+    await again.chooses("1")
+    assert await story.phones.incoming("1001", SOON)
+    await again.call.hang_up()

@@ -1,0 +1,86 @@
+"""Short forms of faults, judged as ``ess-pbx chaos`` judges them, under a small load."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ess_pbx.chaos.catalogue import FAULTS, Fault
+from ess_pbx.chaos.run import run_faults
+from ess_pbx.chaos.stage import SHORT
+from ess_pbx.settings.model import CHECKOUT
+
+SLACK = 4.0
+"""Times are allowed so much more: other tests run beside. ``ess-pbx chaos`` gives none."""
+# One after another on one worker: each has a crowd and is timed.
+pytestmark = [pytest.mark.asterisk, pytest.mark.database, pytest.mark.xdist_group("chaos")]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a short path, removed afterwards."""
+    path = Path(tempfile.mkdtemp(prefix="ess-"))
+    # The database's server may run as nobody.
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.mark.parametrize("fault", [each for each in FAULTS if each.short], ids=lambda each: each.id)
+async def test_the_fault_costs_no_more_than_it_may(fault: Fault, folder: Path) -> None:
+    told: list[str] = []
+
+    (verdict,) = await run_faults([fault], SHORT, folder, told.append, SLACK)
+
+    print(verdict.measured)
+    assert verdict.passed, "\n".join([verdict.measured, *told])
+    assert processes_of(folder) == {}
+
+
+async def test_ctrl_c_in_the_middle_of_a_fault_leaves_no_process() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ess_pbx.cli", "chaos", "engine-frozen", "--seconds", "30"),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+        # A shell that runs the tests in the background has them ignore Ctrl-C, and all they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not (found := list((CHECKOUT / "var" / "chaos").glob(f"*-{process.pid}"))):
+            assert time.monotonic() < deadline, "the run has begun"
+            await asyncio.sleep(0.1)
+        (folder,) = found
+        while b"T" not in processes_of(folder).values():
+            assert time.monotonic() < deadline, "the engine is frozen"
+            await asyncio.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), 60) == 130
+        assert processes_of(folder) == {}
+        shutil.rmtree(folder)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+
+
+def processes_of(folder: Path) -> dict[str, bytes]:
+    """The state of each process that has anything of this run in its command line, by its words."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes()
+            state = (process / "stat").read_bytes().rpartition(b")")[2].split()[0]
+        except OSError:  # it ended just now
+            continue
+        if str(folder).encode() in words:
+            found[words.replace(b"\0", b" ").decode()] = state
+    return found

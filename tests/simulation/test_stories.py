@@ -1,0 +1,110 @@
+"""A thousand histories, and those that once failed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from ess_pbx.domain import parties, silence, transfer, waiting
+from ess_pbx.domain.call import Turn
+from ess_pbx.domain.effects import ReleaseAgent
+from ess_pbx.domain.ids import LegId
+from ess_pbx.simulation.authors import story_of
+from ess_pbx.simulation.run import explain, simulate
+from ess_pbx.simulation.story import Calls, Setting, Story, load, save
+from ess_pbx.simulation.world import World
+
+SEEDS = 1000
+CHUNK = 50
+KEPT = sorted((Path(__file__).parent / "stories").glob("*.json"))
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
+def test_whatever_people_phones_and_faults_do_it_holds(first: int) -> None:
+    tally = simulate(range(first, first + CHUNK))
+
+    assert tally.seeds == CHUNK
+    shown = [
+        "\n".join([f"seed {each.seed}: {each.broken}", *map(str, each.story.steps), *each.told])
+        for each in tally.failures
+    ]
+    assert not shown, "\n\n".join(shown)
+
+
+@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
+def test_what_failed_once_holds(path: Path) -> None:
+    outcome = World(load(path), tells=True).run()
+
+    assert outcome.broken is None, "\n".join(outcome.told)
+
+
+@pytest.mark.parametrize("seed", range(0, 40))
+def test_one_seed_is_one_history(seed: int) -> None:
+    one, other = (World(story_of(seed), tells=True).run() for _ in range(2))
+
+    assert one.told == other.told
+    assert one == other
+
+
+def test_a_story_that_says_all_is_the_history_of_its_seed(tmp_path: Path) -> None:
+    of_seed = World(story_of(3), tells=True).run()
+    save(replace(story_of(3), reactions=of_seed.reactions), tmp_path / "story.json")
+
+    told = World(load(tmp_path / "story.json"), tells=True).run()
+
+    assert told.told == of_seed.told
+
+
+def test_the_seeds_meet_what_they_should() -> None:
+    """Or else nothing would fail because nothing happens."""
+    kinds: set[str] = set()
+    for seed in range(120):
+        world = World(story_of(seed))
+        world.run()
+        kinds |= {str(fact.kind) for fact in world.facts}
+    assert kinds >= {
+        *("call_ended", "operator_answered", "offer_missed", "ladder_step", "silent_caller"),
+        *("consult_started", "conference", "operator_left", "consult_failed", "back_to_caller"),
+        *("overflow_started", "call_back_dialled", "redial", "no_operator", "agent_status"),
+    }
+
+
+def release_first(turn: Turn) -> None:
+    """As it was once: whoever is freed has the next call before this one waits again."""
+    operator = turn.call.operator
+    if operator is not None:
+        turn.do(ReleaseAgent(turn.call.id, operator.agent))
+    silence.leave(turn)
+    turn.part(turn.call.caller)
+    for party in turn.call.parties:
+        parties.drop(turn, party, "the operator left")
+    waiting.requeue(turn)
+
+
+def test_a_bug_that_was_there_once_is_found_and_its_story_shortened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transfer, "requeue", release_first)
+    outcomes = (World(story_of(seed)).run() for seed in range(2000))
+    failing = next(each for each in outcomes if "is before it" in str(each.broken))
+
+    failure = explain(failing)
+
+    assert "is before it" in failure.broken
+    assert len(failure.story.steps) < len(failing.story.steps)
+    assert all(isinstance(step, Calls) for step in failure.story.steps)
+
+
+def test_whoever_is_left_in_silence_is_noticed() -> None:
+    story = Story(0, 30.0, Setting(), (Calls(at=1.0, number=1, patience=20.0, talk=1.0),))
+    world = World(story)
+
+    def music_stops() -> None:
+        world.line.asterisk.channels[LegId("n-1")].music = False
+        world.watch.listens()
+
+    world.later(8.0, music_stops)
+
+    assert str(world.run().broken).startswith("n-1 has heard nothing for")
