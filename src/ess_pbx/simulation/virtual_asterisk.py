@@ -304,7 +304,7 @@ class VirtualAsterisk:
             return
         if place in self.channels:
             channel = self.channels[LegId(place)]
-            alone = channel.bridge is None or channel.role is Role.OPERATOR
+            alone = channel.bridge is None or channel.role in (Role.OPERATOR, Role.COLLEAGUE)
             _must(alone, "a prompt to a caller in a bridge, who then hears nobody")
         queue = self.playing.setdefault(place, [])
         queue.append(playback)
