@@ -517,6 +517,10 @@ class CallCentreMachine(RuleBasedStateMachine):
             for call in before.values()
             if call.phase in CALLED_BACK and call.operator
         }
+        for call in before.values():
+            rung = (*call.overflows, *call.standing(Standing.RINGING, Standing.CALLED))
+            in_vain |= {party.seat for party in rung}
+            in_vain |= {party.seat for party in call.parties if party.agency is not None}
         for effect in effects:
             match effect:
                 case Record(call, kind, data):

@@ -224,9 +224,10 @@ def _settle(turn: Turn) -> None:
 def _let_operator_go(turn: Turn, operator: OperatorSide) -> None:
     if operator.leg in turn.call.legs:
         turn.hang_up(operator.leg)
+    # On record before the operator is in wrap-up, lest a crash leave a call that has them still.
+    turn.record(FactKind.OPERATOR_LEFT, agent=operator.agent)
     turn.do(ReleaseAgent(turn.call.id, operator.agent))
     turn.set(operator=None, dialled="", telling=())
-    turn.record(FactKind.OPERATOR_LEFT, agent=operator.agent)
 
 
 def _operator_gone(turn: Turn, cause: int) -> None:
