@@ -517,10 +517,9 @@ class CallCentreMachine(RuleBasedStateMachine):
             for call in before.values()
             if call.phase in CALLED_BACK and call.operator
         }
-        for call in before.values():
-            rung = (*call.overflows, *call.standing(Standing.RINGING, Standing.CALLED))
-            in_vain |= {party.seat for party in rung}
-            in_vain |= {party.seat for party in call.parties if party.agency is not None}
+        for each in before.values():
+            borrowed = (*each.overflows, *each.parties)
+            in_vain |= {party.seat for party in borrowed if not party.has_spoken}
         for effect in effects:
             match effect:
                 case Record(call, kind, data):

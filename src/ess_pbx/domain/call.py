@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from ess_pbx.domain import ids
 from ess_pbx.domain.config import Agency, Centre
-from ess_pbx.domain.effects import Effect, HangUp, Join, Part, Reach, Record, Role
+from ess_pbx.domain.effects import Effect, HangUp, Join, Part, Reach, Record, ReleaseAgent, Role
 from ess_pbx.domain.facts import JSON, FactKind
 from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId
 
@@ -133,6 +133,12 @@ class Party:
     standing: Standing = Standing.RINGING
     since: float = 0.0
     """When they came to the caller, or were left alone with them (monotonic seconds)."""
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether they are a colleague who spoke in the call, and may have to write of it."""
+        rings = self.standing in (Standing.RINGING, Standing.CALLED)
+        return self.agency is None and not rings
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +337,8 @@ class Turn:
         """The ladder comes so many times as early; 1 as the policy says."""
         self.district = district
         """The kecamatan in the report of this call; empty when there is none."""
-        self.effects: list[Effect] = []
+        self._effects: list[Effect] = []
+        self._given_back: list[Effect] = []
 
     def set(self, **changes: Any) -> None:
         """Replace fields of the call."""
@@ -339,7 +346,20 @@ class Turn:
 
     def do(self, *effects: Effect) -> None:
         """Add effects, carried out in this order."""
-        self.effects.extend(effects)
+        self._effects.extend(effects)
+
+    def give_back(self, party: Party) -> None:
+        """The queue may ring a borrowed phone again, when all else of this turn is done.
+
+        Whoever waits because of it is in the queue by then, and what rang there has stopped.
+        """
+        if party.seat:
+            self._given_back.append(ReleaseAgent(self.call.id, party.seat, party.has_spoken))
+
+    @property
+    def effects(self) -> list[Effect]:
+        """All that is to be done."""
+        return [*self._effects, *self._given_back]
 
     def record(self, kind: FactKind, **data: JSON) -> None:
         """Write a fact of this call into the journal."""

@@ -63,8 +63,7 @@ def end(turn: Turn, result: Result, reason: str, ended_by: Role | None, cause: i
         turn.do(HangUp(leg))
     turn.do(LeaveQueue(call.id))
     for party in (*call.parties, *call.overflows):
-        if party.seat:
-            turn.do(ReleaseAgent(call.id, party.seat, wrap_up=False))
+        turn.give_back(party)
     if call.operator is not None:
         spoke = call.phase not in _NOTHING_TO_REPORT
         turn.do(ReleaseAgent(call.id, call.operator.agent, wrap_up=spoke))

@@ -17,7 +17,6 @@ from ess_pbx.domain.effects import (
     CreateBridge,
     HangUp,
     LeaveQueue,
-    ReleaseAgent,
 )
 from ess_pbx.domain.ending import cancel_timers
 from ess_pbx.domain.events import TimerId
@@ -67,8 +66,8 @@ def answered(turn: Turn, side: Party) -> None:
         turn.do(CreateBridge(call.bridge))
     turn.join(call.bridge, call.caller, side.leg)
     stop_ringing(turn)
-    turn.do(LeaveQueue(call.id))
     give_up(turn, "answered elsewhere", but=side)
+    turn.do(LeaveQueue(call.id))
     party = replace(side, standing=Standing.JOINED, since=turn.now)
     turn.set(phase=Phase.HANDED_OVER, bridged=True, parties=(party,), dialled="")
     turn.record(FactKind.AGENCY_ANSWERED, agency=side.name, leg=side.leg)
@@ -86,8 +85,7 @@ def _forget(turn: Turn, side: Party, reason: str) -> None:
     turn.do(CancelTimer(overflow_timer(turn.call.id, side.leg)))
     turn.set(overflows=tuple(each for each in turn.call.overflows if each != side))
     turn.record(FactKind.OVERFLOW_FAILED, agency=side.name, leg=side.leg, reason=reason)
-    if side.seat:
-        turn.do(ReleaseAgent(turn.call.id, side.seat, wrap_up=False))
+    turn.give_back(side)
 
 
 def not_answered(turn: Turn, timer: TimerId) -> None:

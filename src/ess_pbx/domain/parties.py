@@ -14,7 +14,6 @@ from ess_pbx.domain.call import Call, Party, Phase, Standing, Turn
 from ess_pbx.domain.effects import (
     CancelTimer,
     CreateBridge,
-    ReleaseAgent,
     StartMusic,
     StopMusic,
     StopPlayback,
@@ -126,9 +125,7 @@ def forget(turn: Turn, party: Party, reason: str) -> None:
         turn.record(FactKind.COLLEAGUE_FAILED, party=name, leg=leg, reason=reason)
     else:
         turn.record(FactKind.CONSULT_FAILED, agency=name, leg=leg, reason=reason)
-    if party.seat:
-        spoke = party.standing not in (Standing.RINGING, Standing.CALLED)
-        turn.do(ReleaseAgent(call.id, party.seat, wrap_up=spoke and party.agency is None))
+    turn.give_back(party)
 
 
 def _replace(turn: Turn, party: Party) -> None:

@@ -30,6 +30,8 @@ from ess_pbx.domain.found import AsteriskFound
 from ess_pbx.domain.ids import CallId, LegId
 from ess_pbx.domain.party_memory import KeptParty
 
+MOST_TORN_OFF = 100
+"""Legs and playbacks of a call whose facts a crash may have torn off, where clocks went back."""
 HUMANS = parties.WITH_CALLER | parties.ASIDE | {Phase.BLIND_RINGING, Phase.HANDED_OVER}
 """Where a caller has or had a human."""
 
@@ -68,7 +70,8 @@ def first_never_made(kept: KeptCall, wall: float) -> int:
     The last facts of a crash are torn off, so that the journal cannot say what was made; but so
     many things as that no engine has made.
     """
-    return max(kept.made_legs, kept.made_playbacks, round((wall - kept.arrived) * 1000))
+    made = max(kept.made_legs, kept.made_playbacks) + MOST_TORN_OFF
+    return max(made, round((wall - kept.arrived) * 1000))
 
 
 def restore(kept: KeptCall, found: AsteriskFound, centre: Centre, now: float) -> Call:

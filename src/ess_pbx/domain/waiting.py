@@ -79,9 +79,8 @@ def _connect(turn: Turn, operator: OperatorSide) -> None:
         turn.do(CreateBridge(call.bridge))
     turn.join(call.bridge, call.caller, operator.leg)
     ringing.stop_ringing(turn, but=operator.leg)
-    turn.do(OfferTaken(call.id, operator.agent))
-    # After the queue is told: whose own phone is given back is not offered this call.
     overflow.give_up(turn, "answered elsewhere")
+    turn.do(OfferTaken(call.id, operator.agent))
     turn.set(phase=Phase.TALKING, bridged=True, operator=operator, dialled="")
     turn.record(FactKind.OPERATOR_ANSWERED, agent=operator.agent, leg=operator.leg)
     silence.connected(turn)

@@ -247,7 +247,7 @@ class Line:
                 world.later(0.0, self._fails, effect, self._connection)
 
     def _comes_back(self) -> None:
-        if self.is_up:
+        if self.is_up or not self._world.alive:
             return
         self.is_up = True
         self._connection += 1
