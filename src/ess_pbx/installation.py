@@ -24,6 +24,7 @@ from ess_pbx.domain import (
     ivr,
     pranks,
     silence,
+    supervising,
     surge_centre,
     transfer_codes,
     waiting,
@@ -228,6 +229,7 @@ def spoken_prompts(centre: Centre) -> Iterator[str]:
     yield from (*transfer_codes.PROMPTS, FALLBACK_PROMPT)
     yield from introduction.spoken(centre)
     yield from (*desks.PROMPTS, desks.APOLOGY_PROMPT)
+    yield from supervising.PROMPTS
     yield from (each.prompt for each in centre.policy.break_reasons if each.prompt)
     yield pranks.MARKED_PROMPT
     if centre.policy.silent_after > 0:

@@ -25,6 +25,7 @@ from ess_pbx.domain import (
     restoring,
     ringing,
     silence,
+    supervision_adoption,
     transfer,
     waiting,
 )
@@ -137,6 +138,7 @@ def resume(
             calling_back.give_up(turn, None)
         case Phase.ENDED:
             turn.do(ArmTimer(timer(call.id, "release"), RELEASE_CHECK))
+    supervision_adoption.resume(turn)
 
 
 def _with_humans(turn: Turn, kept: KeptCall, going_on: frozenset[PlaybackId]) -> None:
@@ -275,6 +277,7 @@ def missed(call: Call, kept: KeptCall | None, found: AsteriskFound) -> Iterator[
     for leg in rung:
         if found.is_up(leg):
             yield LegAnswered(call.id, leg)
+    yield from supervision_adoption.missed(call, found)
     if kept is None:
         return
     # One asked for in this very turn cannot have been looked for.
@@ -312,7 +315,7 @@ def repairs(call: Call, found: AsteriskFound) -> Iterator[AsteriskEffect]:
         if missing and bridge not in found.bridges:
             yield CreateBridge(bridge)
         for leg in missing:
-            if leg not in are_in:
+            if leg not in are_in and (leg == call.caller or call.party_on(leg) is not None):
                 # Who waited before, or was on hold.
                 yield StopMusic(leg)
             # One by one: Asterisk joins none of several of whom one has just hung up.
@@ -324,7 +327,8 @@ def wanted_by(call: Call) -> frozenset[LegId]:
     if call.phase is Phase.ENDED:
         return frozenset()
     sides = (*call.offers, call.operator, *call.parties, *call.overflows)
-    return frozenset({call.caller, *(side.leg for side in sides if side is not None)})
+    legs = {call.caller, *(side.leg for side in sides if side is not None)}
+    return supervision_adoption.parties(call) | legs
 
 
 def kept_busy(call: Call) -> frozenset[str]:
@@ -335,7 +339,8 @@ def kept_busy(call: Call) -> frozenset[str]:
 
 def _sounds(call: Call) -> list[PlaybackId]:
     """What is being said or played, as far as somebody waits for its end."""
-    heard = (call.playing, call.operator_hears, *call.telling, *call.introducing)
+    told = (each.told for each in call.relieved)
+    heard = (call.playing, call.operator_hears, *call.telling, *call.introducing, *told)
     return [each for each in heard if each is not None]
 
 

@@ -17,6 +17,7 @@ from ess_pbx.domain.config import Agency, Centre
 from ess_pbx.domain.effects import Effect, HangUp, Join, Part, Reach, Record, ReleaseAgent, Role
 from ess_pbx.domain.facts import JSON, FactKind
 from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId
+from ess_pbx.domain.supervision import Relieved, Supervision
 
 
 class Phase(StrEnum):
@@ -225,6 +226,12 @@ class Call:
     """What is still being said to an agency that answered."""
     aside_made: bool = False
     """Whether the bridge for consults exists."""
+    supervision: Supervision | None = None
+    """The supervisor who is with the call."""
+    relieved: tuple[Relieved, ...] = ()
+    """Operators whose call was taken over, and who are being told."""
+    side_bridge: bool = False
+    """Whether the bridge for listening exists; it goes with the call."""
     overflows: tuple[Party, ...] = ()
     """Agencies whose phones ring for a caller who waits for operators too."""
     announcements: tuple[str, ...] = ()
@@ -380,8 +387,12 @@ class Turn:
 
     def hang_up(self, leg: LegId) -> None:
         """End a leg, which leaves its bridge by that."""
-        rooms = {each: room for each, room in self.call.rooms.items() if each != leg}
         self.do(HangUp(leg))
+        self.leaves(leg)
+
+    def leaves(self, leg: LegId) -> None:
+        """A leg is in no bridge of the call any more, by what was done already."""
+        rooms = {each: room for each, room in self.call.rooms.items() if each != leg}
         self.set(rooms=rooms, on_music=self.call.on_music - {leg})
 
     def add_leg(self, leg: LegId, role: Role, party: str) -> None:
@@ -395,6 +406,7 @@ class Turn:
         if gone is not None:
             rooms = {each: room for each, room in self.call.rooms.items() if each != leg}
             self.set(legs=legs, rooms=rooms, on_music=self.call.on_music - {leg})
+        if gone is not None and gone.role is not Role.SNOOP:
             self.record(FactKind.LEG_ENDED, leg=leg, role=gone.role, party=gone.party, cause=cause)
 
     def new_playback(

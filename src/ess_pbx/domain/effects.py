@@ -24,6 +24,9 @@ class Role(StrEnum):
     AGENCY = "agency"
     COLLEAGUE = "colleague"
     """Another operator, or a supervisor, whom the operator of the call brings in."""
+    SUPERVISOR = "supervisor"
+    SNOOP = "snoop"
+    """Nobody: the channel by which a supervisor hears an operator's."""
     STAFF = "staff"
     """An operator on their own phone, who is called in."""
 
@@ -103,6 +106,17 @@ class DestroyBridge:
     """Delete a bridge that is empty."""
 
     bridge: BridgeId
+
+
+@dataclass(frozen=True, slots=True)
+class Snoop:
+    """Make a channel that hears both directions of another, and with ``whisper`` speaks to its
+    phone alone.
+    """
+
+    target: LegId
+    snoop: LegId
+    whisper: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +315,16 @@ class Borrow:
 
 
 @dataclass(frozen=True, slots=True)
+class Attend:
+    """A supervisor is with the call, and is offered none; ``OfferTaken`` when they take it over,
+    ``ReleaseAgent`` when they leave it.
+    """
+
+    call: CallId
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """What an operator asks of the centre on the keys of their phone; it never leaves the core."""
 
@@ -316,6 +340,7 @@ AsteriskEffect: TypeAlias = (
     | Join
     | Part
     | DestroyBridge
+    | Snoop
     | PlayPrompt
     | PlaySpeech
     | PlayTone
@@ -323,7 +348,9 @@ AsteriskEffect: TypeAlias = (
     | StartMusic
     | StopMusic
 )
-QueueEffect: TypeAlias = JoinQueue | LeaveQueue | OfferTaken | OfferMissed | ReleaseAgent | Borrow
+QueueEffect: TypeAlias = (
+    JoinQueue | LeaveQueue | OfferTaken | OfferMissed | ReleaseAgent | Borrow | Attend
+)
 EngineEffect: TypeAlias = (
     AsteriskEffect
     | ArmTimer

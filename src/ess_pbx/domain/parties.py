@@ -137,6 +137,16 @@ def rooms_of(call: Call) -> dict[LegId, BridgeId]:
     """Where everybody is to be; who is in no bridge is alone."""
     if call.phase in (Phase.ENDED, Phase.WAITING, Phase.IVR):
         return {}
+    rooms = _of_the_call(call)
+    supervisor = call.supervision.in_call if call.supervision else None
+    if supervisor is not None:
+        # Who has barged in is where the operator is, or stays with the caller.
+        beside = call.caller if call.operator is None else call.operator.leg
+        rooms[supervisor] = rooms.get(beside, call.bridge)
+    return rooms
+
+
+def _of_the_call(call: Call) -> dict[LegId, BridgeId]:
     joined = [party.leg for party in call.standing(Standing.JOINED)]
     operator = [] if call.operator is None else [call.operator.leg]
     if call.phase in (Phase.CALLING_BACK, Phase.CALL_BACK_FAILED):

@@ -81,10 +81,6 @@ def fold(kept: Kept, kind: str, data: Mapping[str, JSON], at: float) -> None:
             kept.phase = Phase.BLIND_RINGING
         case FactKind.OPERATOR_LEFT:
             _left_alone(kept, at)
-        case FactKind.TAKEN_OVER:
-            kept.operator, kept.operator_leg = str(data.get("agent")), leg
-            kept.parties = [each for each in kept.parties if each.leg != leg]
-            kept.phase = Phase.TALKING
 
 
 def _rung(kept: Kept, party: KeptParty) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from ess_pbx.domain import calling_back, ids, ladder, parties, priority
+from ess_pbx.domain import calling_back, ids, ladder, parties, priority, supervision_adoption
 from ess_pbx.domain.agent import AgentState, Seat
 from ess_pbx.domain.call import (
     ON_THE_LINE,
@@ -121,6 +121,7 @@ def restore(kept: KeptCall, found: AsteriskFound, centre: Centre, now: float) ->
         made_playbacks=never_made,
     )
     call = _as_urgent(_as_far_up(call, kept, centre), kept)
+    call = supervision_adoption.restored(call, kept, found)
     if call.phase in (Phase.IVR, Phase.WAITING):
         call = _waiting(call, kept, found, centre)
     elif call.phase in calling_back.PHASES:
@@ -190,25 +191,32 @@ def _with_humans(call: Call, kept: KeptCall, found: AsteriskFound, centre: Centr
 def _with_strangers(call: Call, kept: KeptCall, found: AsteriskFound, centre: Centre) -> Call:
     """Those too who are in a bridge of the call, and of whom no fact is left."""
     members = found.members(call.id) | found.aside(call.id)
-    for leg, there in sorted(found.made_for(call.id)):
-        if leg not in members or leg in kept.legs or call.party_on(leg) is not None:
-            continue
-        if call.operator is not None and call.operator.leg == leg:
-            continue
+    known = {call.caller, *kept.legs, *(each.leg for each in call.parties)}
+    known |= {side.leg for side in (call.operator, call.supervision) if side is not None}
+    for leg in sorted(members - known, key=_likely_operator):
+        there = found.legs[leg]
         gone_on = call.phase in (Phase.HANDED_OVER, Phase.BLIND_RINGING)
-        if ids.is_operator(leg) and call.operator is None and not gone_on:
+        if not ids.is_agency(leg) and call.operator is None and not gone_on:
+            # A supervisor of whom no fact is left may be the only human whom the caller has.
             call = replace(call, operator=OperatorSide(there.party, leg))
             role, name = Role.OPERATOR, there.party
         elif ids.is_operator(leg):
             party = Party(there.party, leg, seat=there.party, standing=Standing.CONSULTED)
             call = replace(call, parties=(*call.parties, party))
             role, name = Role.COLLEAGUE, there.party
+        elif not ids.is_agency(leg):
+            continue
         else:
             party = _agency_at(there.party, leg, centre)
             call = replace(call, parties=(*call.parties, party))
             role, name = Role.AGENCY, party.name
         call = replace(call, legs={**call.legs, leg: Leg(role, name)})
     return call
+
+
+def _likely_operator(leg: LegId) -> tuple[bool, bool, LegId]:
+    """Sorts who talks with a caller: operators first, agencies last."""
+    return ids.is_agency(leg), not ids.is_operator(leg), leg
 
 
 def _as_they_stand(call: Call, found: AsteriskFound) -> Call:
@@ -246,6 +254,9 @@ def _without_operator(call: Call, found: AsteriskFound) -> Call:
     heir = next((each for each in on_the_line if each.agency is None), None)
     if not on_the_line:
         ringing = call.standing(Standing.RINGING)
+        if (one := call.supervision) is not None and one.in_call is not None:
+            side = OperatorSide(one.supervisor, one.leg)
+            return replace(call, phase=Phase.TALKING, operator=side, supervision=None)
         return replace(call, phase=Phase.BLIND_RINGING if ringing else Phase.HANDED_OVER)
     call = _all(_all(call, Standing.CONSULTED, Standing.JOINED), Standing.HELD, Standing.JOINED)
     if heir is None or not found.is_up(heir.leg):
@@ -285,6 +296,7 @@ def one_call_each(adopted: Iterable[Call], seats: Mapping[str, Seat]) -> Iterato
     """
     calls = list(adopted)
     busy = {call.operator.agent for call in calls if call.operator is not None}
+    busy |= {call.supervision.supervisor for call in calls if call.supervision is not None}
 
     def borrowed(party: Party, call: CallId) -> Party:
         seat = seats.get(party.seat)

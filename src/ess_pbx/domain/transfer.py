@@ -28,6 +28,7 @@ from ess_pbx.domain.ending import end, hang_up_stranger, stop_operator_sound, ti
 from ess_pbx.domain.events import LegAnswered, LegGone, LegRang, PlaybackEnded, TimerFired
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import LegId
+from ess_pbx.domain.supervision import SYSTEM
 
 HOLD_PROMPT = "hubungkan-instansi"
 NEXT_PROMPT = "instansi-kontak-berikut"
@@ -186,7 +187,8 @@ def leave(turn: Turn) -> None:
     rest = tuple(each for each in turn.call.parties if each != heir)
     turn.set(parties=rest, operator=OperatorSide(heir.name, heir.leg))
     parties.talk(turn)
-    turn.record(FactKind.TAKEN_OVER, agent=heir.name, leg=heir.leg)
+    former = call.operator.agent
+    turn.record(FactKind.TAKEN_OVER, agent=heir.name, former=former, leg=heir.leg, **SYSTEM)
 
 
 def requeue(turn: Turn) -> None:

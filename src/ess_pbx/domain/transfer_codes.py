@@ -64,7 +64,9 @@ def _consult(turn: Turn, agency: Agency) -> str | None:
 
 
 def _blind(turn: Turn, agency: Agency) -> str | None:
-    if turn.call.phase is not Phase.TALKING or turn.call.parties:
+    supervision = turn.call.supervision
+    accompanied = supervision is not None and supervision.in_call is not None
+    if turn.call.phase is not Phase.TALKING or turn.call.parties or accompanied:
         return NOT_NOW_PROMPT
     reason = transfer.blind(turn, agency)
     return None if reason is None else contacts.prompt_for(reason)

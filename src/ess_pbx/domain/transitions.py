@@ -18,6 +18,7 @@ from ess_pbx.domain import (
     ladder,
     ringing,
     silence,
+    supervising,
     talking,
     transfer,
     transfer_codes,
@@ -46,6 +47,9 @@ from ess_pbx.domain.events import (
     SpeechBegan,
     SpeechEnded,
     Stopping,
+    StreamRestarted,
+    SupervisionAsked,
+    SupervisionStopped,
     TimerFired,
 )
 
@@ -98,6 +102,9 @@ _HUMANS = rules(
     on(Stopping, ending.stopped),
     on(CallBackDue, illegal),
     on(CallBackWithdrawn, ignored),
+    on(SupervisionAsked, supervising.asked),
+    on(SupervisionStopped, supervising.stopped),
+    on(StreamRestarted, supervising.restarted),
 )
 """What holds where humans talk, unless a phase says otherwise."""
 
@@ -105,6 +112,7 @@ _CALLING_BACK = _HUMANS | rules(
     on(LegRang, waiting.rang),
     on(OfferMade, illegal),
     on(CallBackWithdrawn, calling_back.withdrawn),
+    on(SupervisionAsked, illegal),
 )
 """What holds until whoever is called back has answered."""
 
@@ -146,6 +154,9 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
         on(Stopping, ending.stopped),
         on(CallBackDue, illegal),
         on(CallBackWithdrawn, ignored),
+        on(SupervisionAsked, illegal),
+        on(SupervisionStopped, ignored),
+        on(StreamRestarted, ignored),
     ),
     Phase.WAITING: rules(
         on(Arrived, illegal),
@@ -167,6 +178,9 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
         on(Stopping, ending.stopped),
         on(CallBackDue, illegal),
         on(CallBackWithdrawn, ignored),
+        on(SupervisionAsked, illegal),
+        on(SupervisionStopped, ignored),
+        on(StreamRestarted, ignored),
     ),
     Phase.TALKING: _TRANSFER | rules(on(KeyPressed, talking.key)),
     Phase.CONSULT_RINGING: _TRANSFER,
@@ -200,6 +214,7 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
     | rules(
         on(Arrived, illegal),
         on(CallBackDue, illegal),
+        on(SupervisionAsked, illegal),
         on(LegAnswered, ending.answered_too_late),
         on(LegGone, ending.leg_gone),
         on(TimerFired, ending.release_overdue),
@@ -212,4 +227,6 @@ def decide(turn: Turn, event: CallEvent) -> None:
     """What becomes of a call by an event, and what is to be done."""
     if isinstance(event, PlaybackEnded):
         turn.set(unended=turn.call.unended - {event.playback})
-    TABLE[turn.call.phase][type(event)](turn, event)
+    if not supervising.handled(turn, event):
+        TABLE[turn.call.phase][type(event)](turn, event)
+    supervising.follow(turn)

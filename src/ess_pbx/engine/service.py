@@ -166,7 +166,9 @@ class Engine:
         ]
         for duty in self._duties:
             await self._read_duty(duty)
-        self.streams = StreamWatch(self.ari, lambda: list(self.centres.calls.values()))
+        self.streams = StreamWatch(
+            self.ari, lambda: list(self.centres.calls.values()), self.dispatcher.feed
+        )
         self._watches = [
             asyncio.create_task(self.streams.run(), name="streams"),
             asyncio.create_task(self.recorder.run(), name="recorder"),
