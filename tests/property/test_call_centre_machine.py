@@ -902,7 +902,8 @@ class CallCentreMachine(RuleBasedStateMachine):
             match supervision.mode:
                 case Mode.BARGE:
                     assert by_snoop == set()
-                    assert spoken_to == talkers(call) - {supervision.leg}
+                    together = aside(call) if call.phase in ASIDE else talkers(call)
+                    assert spoken_to == together - {supervision.leg}
                 case Mode.LISTEN if supervision.coming is None:
                     assert (by_snoop, spoken_to) == (operator, set())
                 case Mode.WHISPER if supervision.coming is None:
