@@ -208,6 +208,7 @@ def _menu_again(turn: Turn, kept: KeptCall) -> None:
     menu = kept.menus[-1] if kept.menus else turn.centre.first_menu
     if menu is None or menu not in turn.centre.menus:
         turn.set(phase=Phase.WAITING)
+        queueing.record(turn)  # or the next engine may ask them what a menu of now asks
         _wait_again(turn)
         waiting.wait(turn, waiting.WAIT_PROMPT)
         return
@@ -264,7 +265,7 @@ def missed(call: Call, kept: KeptCall | None, found: AsteriskFound) -> Iterator[
     if caller in call.legs and found.is_gone(caller):
         if kept is not None and kept.arrived < found.started:
             yield Stopping(call.id, ASTERISK_LOST)
-        yield LegGone(call.id, caller, UNKNOWN_CAUSE)
+        yield LegGone(call.id, caller, found.causes.get(call.id, UNKNOWN_CAUSE))
     elif kept is not None and not kept.answered and _has_answered(caller, found):
         yield LegAnswered(call.id, caller)
     for leg in call.legs:

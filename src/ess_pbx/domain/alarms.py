@@ -25,6 +25,7 @@ WATCHED_ANEW = frozenset(
         "roster",
         "web",
         "recording-not-sealed",
+        "disk",
         "recording-failed",
     }
 )

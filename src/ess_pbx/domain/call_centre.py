@@ -295,9 +295,9 @@ class CallCentre:
         meanwhile goes before others. What one call has wrong costs that call its adoption alone:
         its caller is offered again.
         """
-        with self.acd.taken_over():
+        with self.acd.holding():
             self._take_over(found, now, effects)
-        self._follow(self.acd.serve(), now, effects)
+        self._follow(self.acd.serve(now), now, effects)
         self._remember(effects, now)
         effects += self._desk.clock(self.calls, self.kept.live, found.wall)
 
@@ -457,7 +457,7 @@ class CallCentre:
         talks = {(call.id, agent) for call in calls for agent in adoption.kept_busy(call)}
         if not self._taken_over:
             self._taken_over = True
-            self.call_backs.skip_torn_off()
+            self.call_backs.skip_torn_off(found.wall)
             talking = [seat for seat in self.acd.seats.values() if seat.state is AgentState.TALKING]
             for seat in talking:
                 call = seat.call
@@ -498,7 +498,7 @@ class CallCentre:
             # One that was asked for on a line that broke may never have been made.
             made |= found.bridges.keys()
             bridged, aside_made = call.bridge in made, call.aside in made
-            call = self.calls[name] = replace(call, bridged=bridged, aside_made=aside_made)
+            call = self.calls[name] = structs.replace(call, bridged=bridged, aside_made=aside_made)
             done += wanted
             for event in events:
                 if name in self.calls:

@@ -284,7 +284,8 @@ def _fold(kept: KeptCall, kind: str, data: Mapping[str, JSON], at: float) -> Non
             if data.get("to") == Role.OPERATOR:
                 if data.get("prompt") == RING_TONE or kept.phase is Phase.RETURNING:
                     kept.operator_hears = playback
-            elif data.get("to") == Role.CALLER:
+            elif data.get("to") == Role.CALLER and kept.phase is not Phase.TALKING:
+                # Else it is said into the bridge: a caller taken out of it would hear nothing.
                 kept.playing = playback
         case FactKind.OFFERED:
             _add_leg(kept, leg, Role.OPERATOR, str(data.get("agent")))

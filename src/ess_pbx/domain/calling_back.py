@@ -110,8 +110,9 @@ def operator_answered(turn: Turn, event: LegAnswered) -> None:
         ),
         CancelTimer(ringing.ring_timer(call.id, offered.leg)),
         ArmTimer(timer(call.id, TIMER), ring),
-        CreateBridge(call.bridge),
     )
+    if not call.bridged:
+        turn.do(CreateBridge(call.bridge))
     turn.join(call.bridge, offered.leg)
     hearing.ring_back(turn, call.bridge)
     turn.do(OfferTaken(call.id, offered.agent))

@@ -324,6 +324,10 @@ class Policy(Shape, frozen=True, kw_only=True):
     recording_days: Annotated[int, Meta(ge=1)] = 365
     """How long recordings are kept before they are destroyed, unless held for legal proceedings
     (UU PDP 27/2022)."""
+    phone_silence: Annotated[float, Meta(ge=0, le=60)] = 0.3
+    """When so long nothing comes from the phone of an operator in a call, it is asked whether it is
+    there; one that is not loses the call, whose caller goes to the head of the queue. 0 is never,
+    and leaves such a caller in silence until somebody hangs up."""
     recording_pause: Annotated[float, Meta(ge=0, le=900)] = 0.0
     """Seconds for which an operator may pause a recording; 0 for not at all."""
     silent_after: Annotated[float, Meta(ge=0, le=3600)] = 10.0

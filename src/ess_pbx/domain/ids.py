@@ -84,8 +84,8 @@ def playback(call: CallId, number: int) -> PlaybackId:
 
 
 def call_back(task: str, number: int) -> CallId:
-    """A call that the centre makes for a task, named by the call that it came of; ``number``
-    counts the calls that the centre made.
+    """A call that the centre makes for a task, named by the call that it came of; no two calls
+    that the centre made have one ``number``.
     """
     node, _, came = task.rpartition("-")
     return CallId(f"{node}{_CALL_BACK}{came.removeprefix('cb')}.{number}")

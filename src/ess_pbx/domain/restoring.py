@@ -7,8 +7,10 @@ becomes the nearest that does, so that nobody is left where ``domain.parties`` n
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from ess_pbx.domain import calling_back, ids, ladder, parties, priority, supervision_adoption
 from ess_pbx.domain.agent import AgentState, Seat
@@ -31,7 +33,7 @@ from ess_pbx.domain.ids import CallId, LegId
 from ess_pbx.domain.party_memory import KeptParty
 
 MOST_TORN_OFF = 100
-"""Legs and playbacks of a call whose facts a crash may have torn off, where clocks went back."""
+"""More legs or playbacks of a call than are made in the milliseconds that a crash forgets."""
 HUMANS = parties.WITH_CALLER | parties.ASIDE | {Phase.BLIND_RINGING, Phase.HANDED_OVER}
 """Where a caller has or had a human."""
 
@@ -65,13 +67,13 @@ def is_talking(call: CallId, found: AsteriskFound) -> bool:
 
 
 def first_never_made(kept: KeptCall, wall: float) -> int:
-    """A number that no leg or playback of the call has: the milliseconds since it arrived.
+    """A number that no leg or playback of the call has: the milliseconds of the wall clock.
 
-    The last facts of a crash are torn off, so that the journal cannot say what was made; but so
-    many things as that no engine has made.
+    The last facts of a crash are torn off, so that the journal cannot say what was made; and where
+    the clock was set back they may even say more than it.
     """
-    made = max(kept.made_legs, kept.made_playbacks) + MOST_TORN_OFF
-    return max(made, round((wall - kept.arrived) * 1000))
+    known = max(kept.made_legs, kept.made_playbacks)
+    return max(known + MOST_TORN_OFF, round(wall * 1000))
 
 
 def restore(kept: KeptCall, found: AsteriskFound, centre: Centre, now: float) -> Call:
@@ -91,12 +93,15 @@ def restore(kept: KeptCall, found: AsteriskFound, centre: Centre, now: float) ->
     known = {queue.id for queue in centre.queues}
     never_made = first_never_made(kept, found.wall)
 
+    # Where the clock was set back it is later than it says: who waits is not yet to come.
+    wall = max(found.wall, kept.last)
+
     def ago(at: float | None) -> float | None:
-        return None if at is None else now - (found.wall - at)
+        return None if at is None else now - (wall - at)
 
     call = Call(
         kept.id,
-        now - (found.wall - kept.arrived),
+        now - (wall - kept.arrived),
         phase=kept.phase,
         number=kept.number,
         display=kept.display,
@@ -117,6 +122,7 @@ def restore(kept: KeptCall, found: AsteriskFound, centre: Centre, now: float) ->
         bridged=ids.bridge_of(kept.id) in found.bridges,
         aside_made=ids.aside_of(kept.id) in found.bridges,
         greeted=kept.greeted,
+        unended=frozenset(found.heard_in(kept.id)),
         made_legs=never_made,
         made_playbacks=never_made,
     )
@@ -272,7 +278,7 @@ def _all(call: Call, before: Standing, after: Standing) -> Call:
 
 
 def _stands(party: Party, standing: Standing) -> Party:
-    return party if party.standing is standing else replace(party, standing=standing)
+    return party if party.standing is standing else dataclasses.replace(party, standing=standing)
 
 
 def _calling_back(call: Call, kept: KeptCall, found: AsteriskFound) -> Call:
@@ -301,12 +307,12 @@ def one_call_each(adopted: Iterable[Call], seats: Mapping[str, Seat]) -> Iterato
     def borrowed(party: Party, call: CallId) -> Party:
         seat = seats.get(party.seat)
         if seat is None or seat.extension in busy:
-            return replace(party, seat="")
+            return dataclasses.replace(party, seat="")
         if seat.state is not AgentState.IDLE and (seat.state, seat.call) != (
             AgentState.TALKING,
             call,
         ):
-            return replace(party, seat="")
+            return dataclasses.replace(party, seat="")
         busy.add(seat.extension)
         return party
 
