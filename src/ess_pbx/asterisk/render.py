@@ -14,7 +14,7 @@ from ess_pbx.errors import SettingsError
 from ess_pbx.runtime import Runtime
 from ess_pbx.settings.credentials import Credentials
 from ess_pbx.settings.entry import home, numbers_of, rings
-from ess_pbx.settings.model import Settings
+from ess_pbx.settings.model import Settings, trunks_of_neighbours
 
 CLAIM_MS = 200
 """How long the dialplan waits for an engine before it rings the operators itself."""
@@ -145,6 +145,7 @@ def render(settings: Settings, credentials: Credentials, folders: AsteriskFolder
         },
         "numbers": {centre.id: numbers_of(settings, centre.id) for centre in settings.centres},
         "languages": {centre.id: centre.language for centre in settings.centres},
+        "neighbours": trunks_of_neighbours(settings),
         "credentials": credentials,
         "folders": folders,
         "modules": MODULES,

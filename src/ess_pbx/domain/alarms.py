@@ -24,6 +24,7 @@ WATCHED_ANEW = frozenset(
         "shift-short",
         "roster",
         "web",
+        "neighbour",
         "recording-not-sealed",
         "disk",
         "recording-failed",

@@ -48,6 +48,11 @@ def staff_leg(call: CallId) -> LegId:
     return LegId(f"{call}{_MARK}st")
 
 
+def outside_leg(call: CallId) -> LegId:
+    """The channel to somebody whom an operator calls by themselves."""
+    return LegId(f"{call}{_MARK}out")
+
+
 def bridge_of(call: CallId) -> BridgeId:
     """Where a caller speaks with people; who is not to be heard is taken out of it."""
     return BridgeId(f"{call}{_MARK}br")

@@ -27,6 +27,7 @@ from ess_pbx.domain.effects import (
     PlayPrompt,
     PlaySpeech,
     PlayTone,
+    Refuse,
     Role,
     Snoop,
     StartMusic,
@@ -37,6 +38,7 @@ from ess_pbx.domain.effects import (
 from ess_pbx.domain.events import CallEvent, LegGone, PlaybackEnded
 from ess_pbx.domain.ids import CallId, PlaybackId, call_of, is_call_back
 from ess_pbx.errors import AriRefusedError, AriTimeoutError, PromptError, RuntimeMissingError
+from ess_pbx.sip.call_info import call_info
 
 APP = "ess-pbx"
 """The Stasis application; the dialplan offers calls to it by this name."""
@@ -63,6 +65,9 @@ AUTO_ANSWER = {
 }
 """How phones are asked to pick up by themselves. There is no standard for it: some obey
 ``answer-after``, others ``info=alert-autoanswer``."""
+CALL_INFO = "PJSIP_HEADER(add,Call-Info)"
+"""By this header a neighbouring centre knows which call and report of ours it is (RFC 3261 §20.9,
+NENA-STA-010.3: ``emergency-CallId`` and ``emergency-IncidentId``)."""
 
 CALL_VARIABLE = "ESS_CALL"
 """Channel variable by which the dialplan names the recording of who is called back."""
@@ -134,6 +139,9 @@ class Executor:
             body = {"variables": dict(AUTO_ANSWER)}
         elif isinstance(effect, StopPlayback) and effect.playback in self._speaking:
             self._speaking.pop(effect.playback).cancel()
+        elif isinstance(effect, Originate) and effect.reference is not None:
+            known = effect.reference
+            body = {"variables": {CALL_INFO: call_info(known.centre, known.call, known.report)}}
         future = self._sender.send(method, uri, query=query, body=body)
         future.add_done_callback(partial(self._done, effect))
 
@@ -162,6 +170,8 @@ class Executor:
                 return "POST", f"channels/{leg}/answer", {}
             case HangUp(leg):
                 return "DELETE", f"channels/{leg}", {"reason": "normal"}
+            case Refuse(leg):
+                return "DELETE", f"channels/{leg}", {"reason": "unallocated"}
             case Originate():
                 return "POST", f"channels/{effect.leg}", self._originate(effect)
             case ToDialplan(leg):
@@ -203,7 +213,7 @@ class Executor:
                 shown = self._identities.get(effect.trunk, NO_NUMBER)
             case Role.AGENCY if effect.address.startswith("sip:"):
                 endpoint = f"PJSIP/{AGENCY_ENDPOINT}/{effect.address}"
-            case Role.CALLER | Role.STAFF:
+            case Role.CALLER | Role.STAFF | Role.OUTSIDE:
                 # A trunk that is no more: any other is better than not to call back.
                 trunks = [*(t for t in self._identities if t == effect.trunk), *self._identities]
                 trunk = next(iter(trunks), effect.trunk)
@@ -245,7 +255,7 @@ class Executor:
                 self._feed(LegGone(call, leg, DEAD_LEG_CAUSE))
             case Snoop(_, snoop) if not isinstance(error, AriTimeoutError):
                 self._feed(LegGone(call_of(snoop), snoop, DEAD_LEG_CAUSE))
-            case HangUp(leg) if gone:
+            case HangUp(leg) | Refuse(leg) if gone:
                 self._feed(LegGone(call_of(leg), leg, DEAD_LEG_CAUSE))
             case PlayPrompt() | PlaySpeech() | PlayTone():
                 self._feed(PlaybackEnded(call_of(effect.playback), effect.playback))

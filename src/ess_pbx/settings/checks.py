@@ -26,6 +26,7 @@ from ess_pbx.settings.ladder_checks import check_ladder
 from ess_pbx.settings.menu_checks import Targets, check_menus
 from ess_pbx.settings.menus import MenuFile, read_menus
 from ess_pbx.settings.model import CentreTable
+from ess_pbx.settings.neighbour_checks import check_neighbours
 from ess_pbx.settings.reading import INVALID, Problems, holds_invalid, shown
 from ess_pbx.settings.report_form import read_report_form
 from ess_pbx.settings.surge_checks import check_surge
@@ -115,6 +116,7 @@ class CentreChecks:
         self.file.unique("agencies", "code")
         self._references()
         check_agencies(self._each, self._names("operators", "extension"), self.problems)
+        check_neighbours(self._each, self.id, self.problems, self.warnings)
         self._shifts()
         if self.values["policy"] is not INVALID:
             self._call_backs(self.values["policy"])

@@ -13,8 +13,11 @@ from ess_pbx.domain.config import (
     EarthquakeFeed,
     Hours,
     Menu,
+    Neighbour,
     OpenPeriod,
     Operator,
+    Outbound,
+    OutboundRole,
     Policy,
     Queue,
     QueueKey,
@@ -69,6 +72,11 @@ def a_centre(
             ask_own_need="inform" if searches else "wait",
             feed=EarthquakeFeed(region=Region(latitude=-6.0, longitude=106.0)),
         ),
+        outbound=Outbound(
+            trunk="telco",
+            operator=OutboundRole(allow=("108",), per_day=3),
+            supervisor=OutboundRole(allow=("+62254*",), per_day=2),
+        ),
         queues=(
             Queue(id="umum", name="Umum", strategy="ring-all" if rings_all else "longest-idle"),
             Queue(id="medis", name="Medis", operators=("2001", "2004")),
@@ -97,7 +105,12 @@ def a_centre(
                 ),
             ),
             Agency(
-                id="polres", name="P", code="110", contact="sip:110@127.0.0.1", introduction=True
+                id="polres",
+                name="P",
+                code="110",
+                contact="sip:110@127.0.0.1",
+                introduction=True,
+                neighbour=Neighbour(centre="d", url="https://d"),
             ),
         ),
         menus={

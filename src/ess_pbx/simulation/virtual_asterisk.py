@@ -25,6 +25,7 @@ from ess_pbx.domain.effects import (
     PlayPrompt,
     PlaySpeech,
     PlayTone,
+    Refuse,
     Role,
     Snoop,
     StartMusic,
@@ -131,7 +132,7 @@ class VirtualAsterisk:
             case Answer(leg) if leg in self.channels:
                 self.channels[leg].up = True
                 self._tell(LegAnswered(call_of(leg), leg))
-            case HangUp(leg):
+            case HangUp(leg) | Refuse(leg):
                 cause = HUNG_UP if leg == caller_leg(call_of(leg)) else NORMAL
                 self._end(leg, cause if leg in self.channels else DEAD)
             case Originate() as wanted:
