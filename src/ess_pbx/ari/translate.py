@@ -72,6 +72,9 @@ DESK, DESK_CONTEXT = "desk", "desk"
 OUTBOUND, OUTBOUND_CONTEXT = "outbound", "outbound"
 """The same for one who dialled some other number."""
 
+LONGEST_SHORT_NUMBER = 8
+"""Digits of a number that a trunk may know as it is dialled."""
+
 RECORDED = "recorded"
 """What the dialplan says of a channel that comes back to the engine from ``[call-back]``."""
 
@@ -167,8 +170,8 @@ class Translator:
         home = self._centres[rung]
         number = parse_caller(dialled, country=home.country, area_code=home.area_code).e164
         digits = normalise_called(dialled)
-        short = digits if digits.isdecimal() and digits.isascii() else ""
-        return OutboundDialled(CallId(channel.id), agent, number or short)
+        few = digits.isdecimal() and digits.isascii() and len(digits) <= LONGEST_SHORT_NUMBER
+        return OutboundDialled(CallId(channel.id), agent, number or "", digits if few else "")
 
     def phone(self, device: models.DeviceState) -> list[CentreEvent]:
         """What a device's state says about an operator's phone, if it is one."""

@@ -10,7 +10,7 @@ the last two for its own calls. docs/decisions/0011 has the reasons.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 
 from ess_pbx.domain import (
     calling_back,
@@ -288,6 +288,19 @@ def missed(call: Call, kept: KeptCall | None, found: AsteriskFound) -> Iterator[
             yield PlaybackEnded(call.id, playback)
 
 
+def answers(calls: Iterable[Call], found: AsteriskFound) -> Iterator[AsteriskEffect]:
+    """Those whom an engine before this one claimed and had no time to answer.
+
+    To be asked for before anything is played to them: Asterisk would answer when that has ended,
+    and would take no other request until then.
+    """
+    for call in calls:
+        leg = found.legs.get(call.caller)
+        waiting = call.phase is not Phase.ENDED and call.phase not in calling_back.PHASES
+        if waiting and leg is not None and not leg.up:
+            yield Answer(call.caller)
+
+
 def repairs(call: Call, found: AsteriskFound) -> Iterator[AsteriskEffect]:
     """What Asterisk does not have as the call has it: requests were lost on the way."""
     calling = call.phase in calling_back.PHASES
@@ -298,8 +311,6 @@ def repairs(call: Call, found: AsteriskFound) -> Iterator[AsteriskEffect]:
             yield StopPlayback(playback)
     if call.phase is Phase.ENDED:
         return
-    if not calling and not found.legs[call.caller].up:
-        yield Answer(call.caller)
     bridges = call.bridge, call.aside
     are_in = {leg: bridge for bridge in bridges for leg in found.bridges.get(bridge, ())}
     belong_in = {leg: bridge for leg, bridge in call.rooms.items() if leg in found.legs}

@@ -346,6 +346,7 @@ class CallCentre:
             CallId(each.leg) for each in unwanted if isinstance(each, ToDialplan)
         }
         effects += unwanted
+        effects += adoption.answers(self.calls.values(), found)
         self._take_seats(found, now, effects)
         for agent, reachable in found.phones.items():
             self._follow(self.acd.set_reachable(agent, reachable, now), now, effects)

@@ -317,7 +317,9 @@ class OutboundDialled(CentreEvent):
     agent: str
     """Whose registration the call came with."""
     number: str
-    """E.164, or the digits of a short number; empty when it is neither."""
+    """E.164; empty when it is no such number."""
+    short: str = ""
+    """The digits as dialled, when they are few: 14045 is the trunk's own, or a local number."""
 
 
 @dataclass(frozen=True, slots=True)
