@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from msgspec.structs import replace
 from rich.console import Console
@@ -16,10 +14,10 @@ from rich.table import Table
 from ess_pbx.asterisk.free_ports import free_port
 from ess_pbx.demo.stage import HOST, loopback, sample
 from ess_pbx.demo.traffic import make_traffic, traffic_trunks
-from ess_pbx.errors import RuntimeMissingError
 from ess_pbx.installation import Installation
 from ess_pbx.phones.rtp import RtpParty, tone
 from ess_pbx.phones.sipp import SippAgency
+from ess_pbx.serving import stop_signals, until_stopped
 from ess_pbx.settings.credentials import Credentials
 from ess_pbx.settings.model import Recordings, Settings
 from ess_pbx.settings.pins import make_pins
@@ -76,35 +74,6 @@ async def keep_up(
             await asyncio.gather(*background, return_exceptions=True)
             await installation.stop()
             say("stopped")
-
-
-def stop_signals() -> asyncio.Event:
-    """An event that SIGINT and SIGTERM set, from now on, instead of ending the program."""
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    return stopped
-
-
-async def until_stopped(installation: Installation, stopped: asyncio.Event) -> None:
-    """Wait until ``stopped`` is set.
-
-    Raises RuntimeMissingError when another engine takes over.
-    """
-    told = asyncio.create_task(stopped.wait())
-    replaced = asyncio.Event() if installation.engine is None else installation.engine.replaced
-    displaced = asyncio.create_task(replaced.wait())
-    waits: list[asyncio.Task[Any]] = [told, displaced]
-    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    ended = {task for task in waits if task.done()}
-    for task in waits:
-        task.cancel()
-    await asyncio.gather(*waits, return_exceptions=True)
-    if displaced in ended and told not in ended:
-        raise RuntimeMissingError(
-            "another engine has taken over this Asterisk; stop that one, or leave it to it"
-        )
 
 
 def _sip_port(host: str, settings: Settings) -> int:

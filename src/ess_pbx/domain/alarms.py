@@ -25,6 +25,7 @@ WATCHED_ANEW = frozenset(
         "roster",
         "web",
         "recording-not-sealed",
+        "standby-missing",
     }
 )
 """Kinds of alarm (what stands before the colon) that each engine finds out for itself."""

@@ -58,6 +58,8 @@ from ess_pbx.settings.model import Settings
 CLOCK_SECONDS = 5.0
 """How often the wall clock is read: shifts change, and the clock may be set."""
 DRAIN_SECONDS = 10.0
+HAND_OVER_SECONDS = 0.5
+"""While an engine finishes what the next one would do as well, callers may have none."""
 LOOK_AGAIN_SECONDS = 1.0
 """How long until Asterisk is asked again for what it did not tell after a connect."""
 
@@ -169,23 +171,32 @@ class Engine:
         await self.ari.start()
         await self.ari.wait_connected(timeout)
 
-    async def stop(self) -> None:
-        """Stop all. Calls in Asterisk go on; what was decided is in the journal and database."""
+    async def stop(self, *, hand_over: bool = False) -> None:
+        """Stop all. Calls in Asterisk go on; what was decided is in the journal and database.
+
+        ``hand_over``: to the next engine, which finishes recordings and the database's share too.
+        """
         if self._stopped:
             return
         self._stopped = True
+        if hand_over and self._tasks:
+            await asyncio.wait(self._tasks, timeout=HAND_OVER_SECONDS)
         await self.ari.close()
         for watch in self._watches:
             watch.cancel()
         if not hasattr(self, "dispatcher"):
             return
         self.dispatcher.timers.cancel_all()
+        if hand_over:
+            for task in self._tasks:
+                task.cancel()
         await self.settled()
         self.dispatcher.write_log()
         await self.journal.close()
         if self._projector_task is not None:
             # A closed journal lets the projector finish; a database that is away does not.
-            done, _ = await asyncio.wait([self._projector_task], timeout=DRAIN_SECONDS)
+            patience = HAND_OVER_SECONDS if hand_over else DRAIN_SECONDS
+            done, _ = await asyncio.wait([self._projector_task], timeout=patience)
             if not done:
                 self._log.warning("database.behind", facts=self.projector.lag)
                 self._projector_task.cancel()

@@ -1,0 +1,100 @@
+"""Two engine processes: one leads, the other stands by, and takes over whatever becomes of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from ess_pbx.domain.facts import FactKind
+from ess_pbx.phones.softphone import Answer
+from ess_pbx.phones.softphone_call import SoftCall
+from ess_pbx.settings.model import Standby
+
+from .killable import KillableStory
+from .story import SOON, Caller, GivenCentre, until
+
+pytestmark = pytest.mark.asterisk
+
+ADOPTED_WITHIN, ADOPTED_WITHIN_FROZEN = 1.5, 3.0
+RINGS_WITHIN = 1.0
+LONGEST_GAP, LONGEST_SILENCE = 0.2, 3.0
+
+
+async def given_pair(given_centre: GivenCentre, **options: Any) -> KillableStory:
+    """A leader and a standby, with three trunks so that three can call."""
+    story = await given_centre(kind=KillableStory, started=False, **options)
+    assert isinstance(story, KillableStory)
+    story.settings = replace(story.settings, standby=Standby(wanted=True))
+    story.given_trunks(3)
+    await story.given_it_runs()
+    await story.when_a_standby_joins()
+    return story
+
+
+async def given_calls(story: KillableStory) -> tuple[Caller, SoftCall, Caller, SoftCall, Caller]:
+    """One who talks to 1001, one for whom 1002 rings, and one who waits behind."""
+    await story.given_operators("1001", behaviour=Answer(0.1))
+    talking = await story.when_caller_dials(number="+6281234567891")
+    operator = await story.phones.incoming("1001", SOON)
+    await story.assert_they_talk(talking, operator)
+    await story.given_operators("1002", desk=1)
+    ports = [trunk.port for trunk in story.settings.trunks]
+    ringing = await story.when_caller_dials(number="+6281234567892", from_port=ports[1])
+    phone = await story.desks[1].incoming("1002", SOON)
+    waiting = await story.when_caller_dials(number="+6281234567893", from_port=ports[2])
+    await waiting.hears_the_centre()
+    await story.assert_fact(FactKind.QUEUED, call=None)
+    await until(lambda: len(story.told_of(FactKind.QUEUED)) >= 2, "both wait")
+    return talking, operator, ringing, phone, waiting
+
+
+async def assert_taken_over(story: KillableStory, since: float, calls: int, within: float) -> float:
+    """That many calls are adopted by then; returns the seconds since, by the wall clock."""
+
+    def adopted() -> list[float]:
+        found = [fact.at for fact in story.told_of(FactKind.CALL_ADOPTED) if fact.at > since]
+        return sorted(found)
+
+    await until(lambda: len(adopted()) >= calls, f"{calls} calls adopted")
+    took = adopted()[-1] - since
+    assert len(adopted()) == calls
+    assert took < within, took
+    return took
+
+
+@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+async def test_every_call_goes_on_with_the_standby(
+    given_centre: GivenCentre, fault: signal.Signals
+) -> None:
+    story = await given_pair(given_centre, first_menu=None)
+    talking, operator, ringing, phone, waiting = await given_calls(story)
+    leader, began = story.engine_pid, time.monotonic()
+
+    since = time.time()
+    os.kill(leader, fault)
+    frozen = fault is signal.SIGSTOP
+    took = await assert_taken_over(
+        story, since, 3, ADOPTED_WITHIN_FROZEN if frozen else ADOPTED_WITHIN
+    )
+    print(f"{fault.name}: three calls adopted {1000 * took:.0f} ms later")
+
+    await story.assert_led_by_the_standby()
+    assert talking.rtp.longest_silence(since=began) < LONGEST_GAP
+    await story.assert_they_talk(talking, operator)
+    await phone.answer()
+    await story.assert_they_talk(ringing, phone)
+    assert len(story.told_of(FactKind.OFFERED, agent="1002")) == 1
+    await talking.call.hang_up()
+    await story.phones.incoming("1001", SOON)
+    assert waiting.rtp.longest_silence(since=waiting.call.at["answered"]) < LONGEST_SILENCE
+    await ringing.call.hang_up()
+    await waiting.call.hang_up()
+    await until(lambda: len(story.told_of(FactKind.CALL_ENDED)) == 3, "three calls ended")
+    for caller in (talking, ringing, waiting):
+        await story.assert_whole_record(caller)
+    assert not story.told_of(FactKind.CALL_BACK_CREATED)
