@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pickle
 import signal
@@ -170,6 +171,17 @@ class KillableStory(Story):
             if answer.status != 200:
                 raise EssPbxError(f"{uri}: {answer.status}")
             return await answer.json()
+
+    async def web(self, path: str) -> Any:
+        """Ask the API of whoever leads; it may be a moment until it is served."""
+        url = f"http://{self.settings.web.host}:{self.settings.web.port}/{path}"
+        deadline = time.monotonic() + SOON
+        while True:
+            with contextlib.suppress(aiohttp.ClientConnectionError):
+                async with aiohttp.ClientSession() as session, session.get(url) as answer:
+                    return await answer.json()
+            assert time.monotonic() < deadline, f"{url} is not served"
+            await asyncio.sleep(0.05)
 
     async def assert_all_released(self) -> None:
         deadline = time.monotonic() + SOON

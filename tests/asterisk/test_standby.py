@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -10,9 +12,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from ess_pbx.ari.connection import AriConnection
 from ess_pbx.domain.facts import FactKind
+from ess_pbx.engine.executor import APP
+from ess_pbx.engine.leader import MISSING_AFTER
+from ess_pbx.errors import EssPbxError
 from ess_pbx.phones.softphone import Answer
 from ess_pbx.phones.softphone_call import SoftCall
+from ess_pbx.serving import until_stopped
 from ess_pbx.settings.model import Standby
 
 from .killable import KillableStory
@@ -98,3 +105,125 @@ async def test_every_call_goes_on_with_the_standby(
     for caller in (talking, ringing, waiting):
         await story.assert_whole_record(caller)
     assert not story.told_of(FactKind.CALL_BACK_CREATED)
+
+
+@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+async def test_who_calls_at_that_moment_rings_an_operator_and_is_on_record(
+    given_centre: GivenCentre, fault: signal.Signals
+) -> None:
+    story = await given_pair(given_centre)
+    await story.given_operators("1001", behaviour=Answer(0.1))
+    since = time.time()
+    os.kill(story.engine_pid, fault)
+
+    caller = await story.when_caller_dials()
+    operator = await story.phones.incoming("1001", SOON)
+    took = operator.at["incoming"] - caller.call.at["invited"]
+    print(f"{fault.name}: rings {1000 * took:.0f} ms after the INVITE")
+    assert took < RINGS_WITHIN
+    await story.assert_they_talk(caller, operator)
+
+    await story.assert_led_by_the_standby()
+    await until(lambda: any(fact.at > since for fact in story.facts), "the standby writes")
+    await story.assert_they_talk(caller, operator)
+    await caller.call.hang_up()
+    record = await story.assert_whole_record(caller)
+    assert (record.call["operator"], record.call["result"]) == ("1001", "success")
+
+
+async def test_a_leader_that_froze_writes_and_does_nothing_more(given_centre: GivenCentre) -> None:
+    story = await given_pair(given_centre)
+    caller, operator = await story.given_talking()
+    leader = story.engine_pid
+    os.kill(leader, signal.SIGSTOP)
+    # What it would hear of when it thaws: its call has ended.
+    await caller.call.hang_up()
+    assert await operator.ended(SOON) == "far"
+
+    await story.assert_led_by_the_standby()
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(leader, signal.SIGCONT)
+    await story.assert_whole_record(caller)
+
+    engines = [fact.id.rpartition("-")[0] for fact in story.facts]
+    assert len(set(engines)) == 2
+    assert engines == sorted(engines, key=engines.index)  # the first writes nothing after the other
+
+
+async def test_it_happens_twice_in_a_row(given_centre: GivenCentre) -> None:
+    story = await given_pair(given_centre)
+    caller, operator = await story.given_talking()
+    began = time.monotonic()
+
+    for fault in (signal.SIGKILL, signal.SIGSTOP):
+        since = time.time()
+        os.kill(story.engine_pid, fault)
+        await assert_taken_over(story, since, 1, ADOPTED_WITHIN_FROZEN)
+        await story.assert_led_by_the_standby()
+        await story.when_a_standby_joins()
+
+    assert caller.rtp.longest_silence(since=began) < LONGEST_GAP
+    await story.assert_they_talk(caller, operator)
+    await caller.call.hang_up()
+    await story.assert_whole_record(caller)
+
+
+@pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGHUP])
+async def test_a_leader_that_is_asked_to_stop_hands_over(
+    given_centre: GivenCentre, asked: signal.Signals
+) -> None:
+    story = await given_pair(given_centre)
+    caller, operator = await story.given_talking()
+    began, asterisk = time.monotonic(), story.asterisk_pid
+
+    since = time.time()
+    os.kill(story.engine_pid, asked)
+    took = await assert_taken_over(story, since, 1, ADOPTED_WITHIN)
+    print(f"{asked.name}: adopted {1000 * took:.0f} ms later")
+    await story.assert_led_by_the_standby()
+
+    assert story.asterisk_pid == asterisk
+    assert caller.rtp.longest_silence(since=began) < LONGEST_GAP
+    await story.assert_they_talk(caller, operator)
+    assert (await story.web("readyz"))["ok"]
+    await caller.call.hang_up()
+    await story.assert_whole_record(caller)
+
+
+async def test_when_the_standby_goes_first_all_ends(given_centre: GivenCentre) -> None:
+    story = await given_pair(given_centre)
+    await story.when_the_centre_is_stopped()
+    assert story.asterisk_pid is None
+
+
+async def test_a_leader_without_a_standby_is_an_alarm_until_one_joins(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_pair(given_centre)
+    assert not story.told_of(FactKind.ALARM_RAISED, alarm="standby-missing")
+
+    os.kill(story.engine_pid, signal.SIGKILL)
+    await story.assert_led_by_the_standby()
+    await story.assert_fact(FactKind.ALARM_RAISED, MISSING_AFTER + SOON, alarm="standby-missing")
+    await story.when_a_standby_joins()
+    await story.assert_fact(FactKind.ALARM_CLEARED, alarm="standby-missing")
+
+
+async def test_an_engine_that_another_displaced_stops_and_leaves_asterisk_to_it(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_centre()
+    installation, asterisk = story.installation, story.settings.asterisk
+    assert installation.credentials is not None
+    served = asyncio.create_task(until_stopped(installation, asyncio.Event()))
+    other = AriConnection(
+        *(asterisk.ari_host, asterisk.ari_port, APP, APP, installation.credentials.ari_password),
+        on_event=lambda _: None,
+    )
+    async with other:
+        await other.wait_connected(SOON)
+        with pytest.raises(EssPbxError, match="another engine has taken over"):
+            await asyncio.wait_for(served, SOON)
+        await installation.stop()
+        assert await other.call("GET", "channels") == []
+    await installation.asterisk.stop()
