@@ -100,6 +100,9 @@ def up(
     traffic: Annotated[float, Parameter(help="Synthetic callers a minute.")] = 0.0,
     host: Annotated[str, Parameter(help="Address for SIP phones.")] = "127.0.0.1",
     folder: Annotated[Path | None, Parameter(help="Where the centre keeps everything.")] = None,
+    standby: Annotated[
+        bool, Parameter(help="A second engine stands by; shows which leads.", negative="")
+    ] = False,
 ) -> int:
     """Keep the sample centre running for real phones until Ctrl-C."""
     from ess_pbx.demo.up import keep_up
@@ -111,7 +114,7 @@ def up(
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / "engine.log").open("a") as log_file:
         log.configure("info", log_file)
-        run(keep_up(folder, host, traffic, Progress(), out))
+        run(keep_up(folder, host, traffic, Progress(), out, standby=standby))
     return 0
 
 

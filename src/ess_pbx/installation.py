@@ -122,12 +122,13 @@ class Installation:
         credentials = self.credentials
         if credentials is None:
             credentials = await asyncio.to_thread(self.prepare)
-        await self.leader.start()
         await self._asterisk_runs()
         self._watches = [asyncio.create_task(self._keep_asterisk(), name="asterisk")]
         self.engine = self.make_engine(credentials, on_fact)
         try:
             await self.engine.start()
+            # Not before: who only begins may be slow, and is not to be taken for frozen.
+            await self.leader.start()
             if self.settings.standby.wanted:
                 watch = self.leader.watch(self._tell_of_standby)
                 self._watches.append(asyncio.create_task(watch, name="standby"))

@@ -445,7 +445,7 @@ class Engine:
 
     async def _read_duty(self, duty: Duty) -> None:
         alarm = await duty.read_roster()
-        duty.read_clock(self._clock.wall(), phones_known=self._phones_known)
+        await duty.read_clock(self._clock.wall(), phones_known=self._phones_known)
         if alarm is not None:
             # Last: before the clock is read no fact has a time.
             self.dispatcher.feed(alarm)
