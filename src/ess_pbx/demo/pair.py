@@ -20,6 +20,7 @@ from ess_pbx.settings.model import Settings, Standby
 
 AGAIN_AFTER = 2.0
 """Seconds until one that ended is started again, as a supervisor would."""
+LAST_WORDS_SECONDS = 0.2
 STOPS_WITHIN = 30.0
 NAMES = ("A", "B")
 # One who is killed leaves no process behind that was started for it.
@@ -82,10 +83,11 @@ class Pair:
                 start_new_session=True,  # Ctrl-C is for us to pass on, in order
             )
             self._say(f"engine {name} (process {process.pid}) starts")
-            assert process.stdout is not None  # noqa: S101 - a pipe
-            async for line in process.stdout:
-                self._told(name, process.pid, line.decode().rstrip())
+            # Its stdout does not end with it: uvloop leaves a copy to its Asterisk.
+            told = asyncio.create_task(self._listen(name, process))
             code = await process.wait()
+            await asyncio.wait([told], timeout=LAST_WORDS_SECONDS)
+            told.cancel()
             if self._stopping:
                 return
             how = f"signal {-code}" if code < 0 else f"exit code {code}"
@@ -94,12 +96,15 @@ class Pair:
                 return
             await asyncio.sleep(AGAIN_AFTER)
 
-    def _told(self, name: str, pid: int, line: str) -> None:
-        self._say(f"engine {name}: {line}")
-        if line == LEADS:
-            self._leader = name
-            self.leads.set()
-            self._say(f"try: kill -9 {pid}, or kill -STOP {pid}")
+    async def _listen(self, name: str, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None  # noqa: S101 - a pipe
+        async for line in process.stdout:
+            words = line.decode().rstrip()
+            self._say(f"engine {name}: {words}")
+            if words == LEADS:
+                self._leader = name
+                self.leads.set()
+                self._say(f"try: kill -9 {process.pid}, or kill -STOP {process.pid}")
 
     async def _stop(self, name: str) -> None:
         process, task = self._processes.get(name), self._tasks.get(name)
