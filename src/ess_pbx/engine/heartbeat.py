@@ -32,14 +32,13 @@ class Heartbeat(asyncio.Protocol):
         on_hand_over: Callable[[], None] | None = None,
     ) -> None:
         """``silent_after`` is in seconds."""
-        self.taking: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        """Whether the other end takes over, once it was asked to; False when it is gone."""
         self._silent_after = silent_after
         self._on_heard = on_heard
         self._on_silent = on_silent
         self._on_closed = on_closed
         self._on_hand_over = on_hand_over
         self._transport: asyncio.Transport | None = None
+        self._taking: asyncio.Future[bool] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
         self._heard = False
@@ -60,6 +59,12 @@ class Heartbeat(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(word)
 
+    def hand_over(self) -> asyncio.Future[bool]:
+        """Ask the other end to take over; whether it will. False when it is gone."""
+        self._taking = asyncio.get_running_loop().create_future()
+        self.say(HAND_OVER)
+        return self._taking
+
     def close(self) -> None:
         """End the line."""
         if self._transport is not None:
@@ -78,18 +83,21 @@ class Heartbeat(asyncio.Protocol):
         self._heard = self._ever_heard = True
         if HAND_OVER in data and self._on_hand_over is not None:
             self._on_hand_over()
-        if TAKING in data and not self.taking.done():
-            self.taking.set_result(True)
+        if TAKING in data:
+            self._answered(taking=True)
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio's
         """For asyncio: the other end is gone, or this one closed the line."""
         self._transport = None
         if self._timer is not None:
             self._timer.cancel()
-        if not self.taking.done():
-            self.taking.set_result(False)
+        self._answered(taking=False)
         if self._on_closed is not None:
             self._on_closed(self)
+
+    def _answered(self, *, taking: bool) -> None:
+        if self._taking is not None and not self._taking.done():
+            self._taking.set_result(taking)
 
     def _beat(self) -> None:
         loop = asyncio.get_running_loop()

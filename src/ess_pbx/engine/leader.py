@@ -14,7 +14,7 @@ from typing import IO
 
 import structlog
 
-from ess_pbx.engine.heartbeat import HAND_OVER, Heartbeat
+from ess_pbx.engine.heartbeat import Heartbeat
 from ess_pbx.errors import InUseError
 from ess_pbx.unix_socket import bound
 
@@ -80,13 +80,11 @@ class Leader:
 
     async def hand_over(self) -> bool:
         """Ask those who stand by to take over when this engine ends; False when nobody will."""
-        asked = [line for line in self._lines if line.alive]
-        for line in asked:
-            line.say(HAND_OVER)
+        asked = [line.hand_over() for line in self._lines if line.alive]
         if not asked:
             return False
-        await asyncio.wait([line.taking for line in asked], timeout=TAKES_WITHIN)
-        taken = any(line.taking.done() and line.taking.result() for line in asked)
+        answered, _ = await asyncio.wait(asked, timeout=TAKES_WITHIN)
+        taken = any(each.result() for each in answered)
         self._log.info("leader.hands_over", taken=taken)
         return taken
 
