@@ -72,6 +72,7 @@ class Installation:
         self.web: WebServer | None = None
         self.leader = Leader(settings.folders.state)
         self._lock: IO[str] | None = None
+        self._leave_asterisk = False
         self._watches: list[asyncio.Task[None]] = []
         self._log = structlog.get_logger(__name__)
 
@@ -117,7 +118,8 @@ class Installation:
     async def start(self, on_fact: Callable[[Fact], None] | None = None) -> Engine:
         """Prepare, unless that was done, then start Asterisk and the engine.
 
-        Raises what ``prepare`` raises, PortTakenError, or AriError; nothing is left running then.
+        Raises what ``prepare`` raises, PortTakenError, or AriError; nothing is left running then
+        but an Asterisk that was found with its calls.
         """
         credentials = self.credentials
         if credentials is None:
@@ -133,6 +135,7 @@ class Installation:
                 watch = self.leader.watch(self._tell_of_standby)
                 self._watches.append(asyncio.create_task(watch, name="standby"))
             await self._start_web(self.engine)
+            self._leave_asterisk = False
         except BaseException:
             await self.stop()
             raise
@@ -172,8 +175,10 @@ class Installation:
         they do when a standby takes over, and when another engine has displaced this one.
         """
         engine = self.engine
+        keep_asterisk |= self._leave_asterisk
         keep_asterisk |= engine is not None and engine.replaced.is_set()
         keep_asterisk |= await self.leader.hand_over()
+        self._leave_asterisk = keep_asterisk
         if self.web is not None:
             await self.web.stop()
         if keep_asterisk:
@@ -196,6 +201,8 @@ class Installation:
         server = self.asterisk
         if server.find():
             if server.same_configuration or await server.calls():
+                # An engine that cannot start must not end the calls that another began.
+                self._leave_asterisk = True
                 await server.attach()
                 self.progress(f"Asterisk still runs (pid {server.pid})")
                 if not server.same_configuration:

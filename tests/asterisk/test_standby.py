@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import time
@@ -207,6 +208,25 @@ async def test_a_leader_without_a_standby_is_an_alarm_until_one_joins(
     await story.assert_fact(FactKind.ALARM_RAISED, MISSING_AFTER + SOON, alarm="standby-missing")
     await story.when_a_standby_joins()
     await story.assert_fact(FactKind.ALARM_CLEARED, alarm="standby-missing")
+
+
+async def test_an_engine_that_cannot_start_leaves_the_calls_that_it_found(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_centre(kind=KillableStory)
+    assert isinstance(story, KillableStory)
+    caller, operator = await story.given_talking()
+    await story.when_the_engine_is_killed()
+    with (story.settings.folders.state / "journal" / "lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(AssertionError, match="in use by another engine"):
+            await story.when_the_engine_is_back()
+    await story.assert_they_talk(caller, operator)
+
+    await story.when_the_engine_is_back()
+    await story.assert_they_talk(caller, operator)
+    await caller.call.hang_up()
+    await story.assert_whole_record(caller)
 
 
 async def test_an_engine_that_another_displaced_stops_and_leaves_asterisk_to_it(
