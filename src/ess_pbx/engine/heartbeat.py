@@ -18,8 +18,8 @@ class Heartbeat(asyncio.Protocol):
     """One end of the line. ``on_heard`` is called once, when the other end first says anything;
     ``on_silent`` once, when it says nothing more.
 
-    Silence is counted in beats that this end said in time. Who was stopped together with the other
-    end (a machine that was paused) must not blame it.
+    Silence is counted in beats of this end's own, not by a clock: who was stopped together with the
+    other end (a machine that was paused) must not blame it.
     """
 
     def __init__(
@@ -40,7 +40,6 @@ class Heartbeat(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._taking: asyncio.Future[bool] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._due = 0.0
         self._heard = False
         self._ever_heard = False
         self._missed = 0
@@ -73,7 +72,6 @@ class Heartbeat(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """For asyncio: the line is there."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by descent
-        self._due = asyncio.get_running_loop().time()
         self._beat()
 
     def data_received(self, data: bytes) -> None:
@@ -100,15 +98,12 @@ class Heartbeat(asyncio.Protocol):
             self._taking.set_result(taking)
 
     def _beat(self) -> None:
-        loop = asyncio.get_running_loop()
-        now = loop.time()
         if self._heard:
             self._missed = 0
-        elif now - self._due < BEAT_SECONDS and not self._is_silent:
+        elif not self._is_silent:
             self._missed += 1
             if self._is_silent and self._on_silent is not None:
                 self._on_silent()
         self._heard = False
-        self._due = now + BEAT_SECONDS
         self.say(BEAT)
-        self._timer = loop.call_at(self._due, self._beat)
+        self._timer = asyncio.get_running_loop().call_later(BEAT_SECONDS, self._beat)

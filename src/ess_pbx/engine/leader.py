@@ -80,7 +80,7 @@ class Leader:
 
     async def hand_over(self) -> bool:
         """Ask those who stand by to take over when this engine ends; False when nobody will."""
-        asked = [line.hand_over() for line in self._lines if line.alive]
+        asked = [line.hand_over() for line in self._lines]
         if not asked:
             return False
         answered, _ = await asyncio.wait(asked, timeout=TAKES_WITHIN)
