@@ -11,6 +11,7 @@ from typing import IO
 import structlog
 
 from ess_pbx.ari.backoff import Backoff
+from ess_pbx.asterisk.console import Console
 from ess_pbx.asterisk.render import AsteriskFolders, prompts_folder, render
 from ess_pbx.asterisk.server import AsteriskServer, require_free_ports
 from ess_pbx.domain import (
@@ -20,6 +21,7 @@ from ess_pbx.domain import (
     ivr,
     pranks,
     silence,
+    supervising,
     surge_centre,
     transfer,
     waiting,
@@ -67,6 +69,7 @@ class Installation:
         self.runtime = Runtime.find()
         self.folders = AsteriskFolders.of(settings, self.runtime)
         self.asterisk = AsteriskServer(self.runtime, self.folders)
+        self.console = Console(self.folders.config_file, self.runtime)
         self.credentials: Credentials | None = None
         self.engine: Engine | None = None
         self.web: WebServer | None = None
@@ -240,6 +243,7 @@ def spoken_prompts(centre: Centre) -> Iterator[str]:
     yield from (rung.prompt for rung in centre.policy.ladder if rung.prompt is not None)
     yield from (transfer.HOLD_PROMPT, transfer.FAILED_PROMPT, FALLBACK_PROMPT)
     yield from (*desks.PROMPTS, desks.APOLOGY_PROMPT)
+    yield from supervising.PROMPTS
     yield from (each.prompt for each in centre.policy.break_reasons if each.prompt)
     yield pranks.MARKED_PROMPT
     if centre.policy.silent_after > 0:

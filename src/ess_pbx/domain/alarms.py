@@ -26,10 +26,11 @@ WATCHED_ANEW = frozenset(
         "web",
         "recording-not-sealed",
         "standby-missing",
+        "recording-failed",
     }
 )
 """Kinds of alarm (what stands before the colon) that each engine finds out for itself."""
-TOLD_ONCE = frozenset({"unknown-number"})
+TOLD_ONCE = frozenset({"unknown-number", "recording-lost"})
 """Kinds that nobody clears: seen is over."""
 SETTLE = 30.0
 """Seconds: six readings of the clock, and time for a phone to register."""

@@ -13,7 +13,15 @@ from functools import partial
 
 from msgspec import structs
 
-from ess_pbx.domain import absence, adoption, pranks
+from ess_pbx.domain import (
+    absence,
+    adoption,
+    moves,
+    pranks,
+    supervision,
+    supervision_adoption,
+    supervision_desk,
+)
 from ess_pbx.domain.absence import DialplanServed
 from ess_pbx.domain.acd import Acd, Decision
 from ess_pbx.domain.agent import AgentState
@@ -38,12 +46,19 @@ from ess_pbx.domain.commands import (
     LogIn,
     LogOut,
     MarkCall,
+    MoveOperator,
+    PauseRecording,
+    PullCall,
+    ResumeRecording,
+    StopSupervising,
+    Supervise,
     TakeBreak,
 )
 from ess_pbx.domain.config import Centre
 from ess_pbx.domain.desks import Desks
 from ess_pbx.domain.effects import (
     Ask,
+    Attend,
     CreateBridge,
     Defect,
     Effect,
@@ -87,7 +102,9 @@ from ess_pbx.domain.ids import CallId, LegId, PlaybackId, call_of, caller_leg
 from ess_pbx.domain.incidents import Incidents, ReportCommand
 from ess_pbx.domain.memory import Memory
 from ess_pbx.domain.presence import Presence, carry_out, unknown_operator
+from ess_pbx.domain.recording_pause import RecordingPauses
 from ess_pbx.domain.roster import Roster, ahead
+from ess_pbx.domain.supervision import ListenByPhone
 from ess_pbx.domain.surge import SurgeMode, SurgeState
 from ess_pbx.domain.surge_centre import in_surge
 from ess_pbx.domain.transitions import decide
@@ -110,10 +127,12 @@ class CallCentre:
         self.incidents = Incidents(config)
         self.desks = Desks(config, self.acd)
         self.presence = Presence()
+        self.moves = moves.Moves()
         self._desk = CallBackDesk(config, self.call_backs, self.acd)
         self.callers = Callers(config.policy)
         self.surge = SurgeMode(config.surge)
         self.call_in = CallIn(config)
+        self.recording_pauses = RecordingPauses()
         self._met = in_surge(config, None)
         """The centre as calls meet it now."""
         self._followed: SurgeState | None = None
@@ -128,12 +147,14 @@ class CallCentre:
         self.memories: tuple[Memory, ...] = (
             self.kept,
             self.presence,
+            self.moves,
             self.desks.wrong_pins,
             self.incidents,
             self.callers,
             self.call_backs,
             self.surge,
             self.alarms,
+            self.recording_pauses,
         )
 
     def decide(self, event: CallEvent | CentreEvent, now: float) -> list[EngineEffect]:
@@ -141,6 +162,9 @@ class CallCentre:
         effects: list[EngineEffect] = []
         self._told = 0
         match event:
+            case CallEvent(call) if call in self.desks.lent:
+                for each in self.desks.passed_on(event):
+                    self._call(each, now, effects)
             case CallEvent(call) | PinChecked(call) if call in self.desks.calls:
                 effects += self.desks.decide(event, partial(self._command, now), self.wall(now))
             case CallEvent(call) if call in self.call_in.calls:
@@ -165,6 +189,7 @@ class CallCentre:
                 if phones_known:
                     effects += self._look_ahead(local)
                 effects += pranks.expire(self.callers, self.wall(now))
+                effects += self.recording_pauses.clock(self.wall(now))
                 effects += self._desk.clock(self.calls, self.kept.live, self.wall(now))
                 effects += self.alarms.clock_read(now, phones_known=phones_known)
             case AsteriskFound():
@@ -258,13 +283,23 @@ class CallCentre:
 
     def beside(self) -> frozenset[LegId]:
         """Legs of no call of a caller: of operators who dialled a code, or are called in."""
-        return frozenset((*map(caller_leg, self.desks.calls), *self.call_in.legs))
+        alone = self.desks.calls.keys() - self.desks.lent.keys()
+        return frozenset((*map(caller_leg, alone), *self.call_in.legs))
 
     def _found(self, found: AsteriskFound, now: float, effects: list[EngineEffect]) -> None:
         """Go on with the calls that Asterisk holds, whoever began them (``domain.adoption``).
 
-        What one call has wrong costs that call its adoption alone: its caller is offered again.
+        Nobody is offered a call before all calls are where they belong: one whose operator left
+        meanwhile goes before others. What one call has wrong costs that call its adoption alone:
+        its caller is offered again.
         """
+        with self.acd.taken_over():
+            self._take_over(found, now, effects)
+        self._follow(self.acd.serve(), now, effects)
+        self._remember(effects, now)
+        effects += self._desk.clock(self.calls, self.kept.live, found.wall)
+
+    def _take_over(self, found: AsteriskFound, now: float, effects: list[EngineEffect]) -> None:
         self._wall_ahead = found.wall - now
         self.call_backs.skip_in_use(map(call_of, found.legs))
         self._recall_seats(now, effects)
@@ -272,8 +307,12 @@ class CallCentre:
         kept = {each.id: structs.replace(each) for each in self.kept.calls.values()}
         unknown = adoption.unknown_talkers({*kept, *self.calls}, found)
         kept |= {call: adoption.kept_of(each, found.wall) for call, each in unknown.items()}
+        for name, own in self.calls.items():
+            self.calls[name] = supervision_adoption.seen(own, found)
         adopted = self._restored_calls(kept, found, now, effects)
         self.calls |= {call.id: call for call in adopted}
+        for call in adopted:
+            self.desks.lend_again(call)
         missed = self._missed(kept, {call.id for call in adopted}, found, effects)
         unwanted = list(adoption.strangers(self.calls, self.beside(), found))
         self._offered_again = {
@@ -291,7 +330,6 @@ class CallCentre:
                 # What rings for who has left is hung up before it rings for others.
                 events = missed.pop(call.id, [])
                 self._catch_up(call.id, kept[call.id], events, found, now, effects)
-        self._follow(self.acd.serve(), now, effects)
         self._remember(effects, now)
         for name, events in missed.items():
             self._catch_up(name, kept.get(name), events, found, now, effects)
@@ -301,8 +339,6 @@ class CallCentre:
         for leg in [each for each in self.call_in.legs if found.is_gone(each)]:
             away = LegGone(call_of(leg), leg, UNKNOWN_CAUSE)
             effects += self.call_in.decide(away, self.wall(now))
-        self._remember(effects, now)
-        effects += self._desk.clock(self.calls, self.kept.live, found.wall)
 
     def _restored_calls(
         self,
@@ -426,6 +462,8 @@ class CallCentre:
                 call = seat.call
                 if call is None or talks.get(call) == seat.extension:
                     continue
+                if call in self.calls and supervision.is_told(self.calls[call], seat.extension):
+                    continue
                 if found.is_served(call):
                     self._served_calls |= {call}
                     continue
@@ -434,6 +472,10 @@ class CallCentre:
                 self._follow(self.acd.apply(over, now), now, effects)
         for name, agent in talks.items():
             effects += self.acd.adopt_talking(agent, name)
+        for each in self.calls.values():
+            if each.supervision is not None:
+                attends = Attend(each.id, each.supervision.supervisor)
+                self._follow(self.acd.apply(attends, now), now, effects)
 
     def _catch_up(
         self,
@@ -499,11 +541,16 @@ class CallCentre:
             case LogIn() | LogOut() | TakeBreak() | EndBreak() | EndWrapUp():
                 done = carry_out(command, self.acd, self.config.policy, now)
                 self._follow(done, now, effects)
+            case MoveOperator():
+                self._follow(moves.move(command, self.acd, self.config), now, effects)
             case CallBackNow(agent=str(agent)) if agent not in self.acd.seats:
                 effects.append(unknown_operator(agent))
             case CallBackNow() | CloseCallBack():
                 follows = self._desk.command(command, self.calls, self.wall(now))
                 self._follow(follows, now, effects)
+            case Supervise() | ListenByPhone() | StopSupervising() | PullCall():
+                asked = supervision_desk.command(command, self.calls, self.acd)
+                self._follow(asked, now, effects)
             case DeclareSurge() | EndSurge():
                 effects += self.surge.command(command, self.wall(now))
             case _ if isinstance(command, ReportCommand):
@@ -512,6 +559,12 @@ class CallCentre:
             case MarkCall(_, call):
                 number, at = self._number_of(call), self.wall(now)
                 effects += pranks.mark(self.callers, self.config.policy, command, number, at)
+            case PauseRecording(_, call):
+                talking = call in self.calls and self.calls[call].phase in adoption.HUMANS
+                policy, at = self.config.policy, self.wall(now)
+                effects.append(self.recording_pauses.pause(command, policy, talking=talking, at=at))
+            case ResumeRecording():
+                effects.append(self.recording_pauses.resume(command))
             case ConfirmPrank():
                 effects += pranks.confirm(self.config.policy, command, self.wall(now))
             case LiftPrank():
@@ -526,7 +579,10 @@ class CallCentre:
 
     def _restored(self, local: datetime, now: float) -> list[Decision]:
         policy, wall = self.config.policy, self.wall(now)
-        return self.presence.restore(self.acd, policy, self.roster, local, wall, now)
+        return [
+            *self.presence.restore(self.acd, policy, self.roster, local, wall, now),
+            *self.moves.restore(self.acd, self.roster, local, wall),
+        ]
 
     def _number_of(self, call: CallId) -> str | None:
         """The number of a call that goes on or is remembered; None for a call unknown."""
@@ -609,7 +665,14 @@ class CallCentre:
         missing: list[Decision] = []
         for effect in wanted:
             match effect:
-                case JoinQueue() | LeaveQueue() | OfferTaken() | OfferMissed() | ReleaseAgent():
+                case (
+                    JoinQueue()
+                    | LeaveQueue()
+                    | OfferTaken()
+                    | OfferMissed()
+                    | ReleaseAgent()
+                    | Attend()
+                ):
                     decisions = self.acd.apply(effect, now)
                     # An offer rings at once. That nobody is there changes what the caller hears,
                     # which this turn may have begun: it is told after it.
@@ -626,7 +689,10 @@ class CallCentre:
         self._follow([*missing, *seen], now, effects)
 
     def _follow(
-        self, decisions: Sequence[Decision | Refused], now: float, effects: list[EngineEffect]
+        self,
+        decisions: Sequence[CallEvent | Decision | Refused],
+        now: float,
+        effects: list[EngineEffect],
     ) -> None:
         for decision in decisions:
             if isinstance(decision, CallEvent):

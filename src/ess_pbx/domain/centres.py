@@ -102,7 +102,7 @@ class Centres:
     @property
     def known(self) -> frozenset[CallId]:
         """Calls that go on, or that an engine before this one left, of all centres."""
-        return frozenset(call for each in self for call in (*each.calls, *each.kept.calls))
+        return frozenset(call for each in self for call in _with_lent(each))
 
     def legs(self) -> frozenset[LegId]:
         """Every leg that a centre knows, or remembers from before."""
@@ -123,7 +123,7 @@ class Centres:
             if there.arrival is not None and there.arrival.centre in self._centres:
                 of_call[there.arrival.call] = there.arrival.centre
         for centre in reversed(list(self)):
-            known = (*centre.kept.calls, *centre.calls, *centre.desks.calls, *centre.call_in.calls)
+            known = (*_with_lent(centre), *centre.desks.calls, *centre.call_in.calls)
             of_call |= dict.fromkeys(known, centre.config.id)
 
         def belongs(identifier: str) -> str:
@@ -208,6 +208,13 @@ class Centres:
         self._over[call] = centre
         if len(self._over) > REMEMBERED_CALLS:
             del self._over[next(iter(self._over))]
+
+
+def _with_lent(centre: CallCentre) -> Iterator[CallId]:
+    """A centre's calls, and those of supervisors who have lent theirs to one of them."""
+    for calls in (centre.kept.calls, centre.calls):
+        yield from calls
+        yield from (ids.call_of(leg) for call in calls.values() for leg in call.legs)
 
 
 def _said(event: CentreEvent, field: str) -> str | None:

@@ -281,6 +281,8 @@ class Policy(Shape, frozen=True, kw_only=True):
     recording_days: Annotated[int, Meta(ge=1)] = 365
     """How long recordings are kept before they are destroyed, unless held for legal proceedings
     (UU PDP 27/2022)."""
+    recording_pause: Annotated[float, Meta(ge=0, le=900)] = 0.0
+    """Seconds for which an operator may pause a recording; 0 for not at all."""
     silent_after: Annotated[float, Meta(ge=0, le=3600)] = 10.0
     """A caller of whom no speech and no key is heard for so long is asked to press 5; 0 is never,
     and then the key means nothing."""
@@ -294,6 +296,8 @@ class Policy(Shape, frozen=True, kw_only=True):
     """At least this for a redial."""
     redial_keeps_age: bool = True
     """A redial waits in the queue from the first of the attempts within ``redial_within``."""
+    show_listening: bool = False
+    """Whether operators are told when a supervisor begins to listen; callers never are."""
     prank_marks: Annotated[int, Meta(ge=0, le=100)] = 0
     """So many calls of a number marked as prank make it a confirmed prankster's; 0 leaves that to
     supervisors."""

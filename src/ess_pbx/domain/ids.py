@@ -23,6 +23,7 @@ BridgeId = NewType("BridgeId", str)
 PlaybackId = NewType("PlaybackId", str)
 
 _MARK = "~"
+_SNOOP = f"{_MARK}sn"
 _CALL_BACK = "-cb"
 _CALL_BACK_ID = re.compile(r"-cb[0-9]+(\.[0-9]+)+(~|$)")
 
@@ -50,6 +51,26 @@ def staff_leg(call: CallId) -> LegId:
 def bridge_of(call: CallId) -> BridgeId:
     """The one bridge of a call; who is not to be heard is taken out of it."""
     return BridgeId(f"{call}{_MARK}br")
+
+
+def supervisor_leg(call: CallId, number: int) -> LegId:
+    """The channel to a supervisor's phone; ``number`` counts the call's legs."""
+    return LegId(f"{call}{_MARK}sv{number}")
+
+
+def snoop(call: CallId, number: int) -> LegId:
+    """A channel that spies on one of the call's; ``number`` counts the call's legs."""
+    return LegId(f"{call}{_SNOOP}{number}")
+
+
+def is_snoop(leg: str) -> bool:
+    """Whether the channel is nobody's phone, but spies on one."""
+    return _SNOOP in leg
+
+
+def side_bridge(call: CallId) -> BridgeId:
+    """Where a supervisor hears what a snoop channel hears, beside the call's bridge."""
+    return BridgeId(f"{call}{_MARK}sb")
 
 
 def playback(call: CallId, number: int) -> PlaybackId:
@@ -107,8 +128,8 @@ def is_agency(leg: str) -> bool:
 
 
 def is_bridge(bridge: str) -> bool:
-    """Whether a bridge is a call's, rather than the dialplan's own."""
-    return bridge.partition(_MARK)[2] == "br"
+    """Whether a bridge is a call's, or beside it, rather than the dialplan's own."""
+    return bridge.partition(_MARK)[2] in ("br", "sb")
 
 
 def number_of(identifier: str) -> int:

@@ -25,6 +25,7 @@ from ess_pbx.domain.effects import (
     PlayPrompt,
     PlayTone,
     Role,
+    Snoop,
     StartMusic,
     StopMusic,
     StopPlayback,
@@ -85,6 +86,9 @@ class Channel:
     up: bool = False
     music: bool = False
     bridge: BridgeId | None = None
+    spied: LegId | None = None
+    """The leg that a snoop channel hears."""
+    whispers: bool = False
 
 
 @dataclass
@@ -102,6 +106,7 @@ class VirtualAsterisk:
     made: set[str] = field(default_factory=set)
     """Every leg and playback that there ever was: no id is used again."""
     refuses_phones: bool = False
+    refuses_snoops: bool = False
     loses_phones: bool = False
     """An originate is neither carried out nor answered, as when the request timed out."""
     plays_nothing: bool = False
@@ -143,6 +148,8 @@ class VirtualAsterisk:
                 self.bridges.discard(bridge)
                 for playback in list(self.playing.get(bridge, ())):
                     self.playback_over(playback)
+            case Snoop(target, snoop, whisper):
+                self._snoop(target, snoop, whisper)
             case PlayPrompt(target, _, playback):
                 self._play(target, playback)
             case PlayTone(bridge, playback):
@@ -200,6 +207,18 @@ class VirtualAsterisk:
         """Who talks with this leg."""
         bridge = self.channels[leg].bridge
         return self.members(bridge) - {leg} if bridge is not None else set()
+
+    def spoken_to_by(self, leg: LegId) -> set[LegId]:
+        """By whom somebody is heard: in their bridge, and through a snoop that whispers."""
+        bridge = self.channels[leg].bridge
+        heard: set[LegId] = set()
+        for each in self.members(bridge) - {leg} if bridge is not None else set():
+            channel = self.channels[each]
+            if channel.spied is None:
+                heard.add(each)
+            elif channel.whispers:
+                heard.add(channel.spied)
+        return heard
 
     @property
     def quiet(self) -> bool:
@@ -281,6 +300,17 @@ class VirtualAsterisk:
         self.channels[wanted.leg] = Channel(wanted.role, wanted.address)
         self._tell(LegRang(wanted.call, wanted.leg))
 
+    def _snoop(self, target: LegId, snoop: LegId, whisper: bool) -> None:
+        _must(snoop not in self.channels, f"{snoop} exists")
+        if target not in self.channels or self.refuses_snoops:
+            self._tell(LegGone(call_of(snoop), snoop, DEAD))
+            return
+        _must(target != caller_leg(call_of(snoop)), "a caller is never listened to")
+        channel = Channel(Role.SNOOP, "", up=True, spied=target, whispers=whisper)
+        self.channels[snoop] = channel
+        if not self.loses_phones:
+            self._tell(LegAnswered(call_of(snoop), snoop))
+
     def _join(self, bridge: BridgeId, legs: tuple[LegId, ...]) -> None:
         _must(bridge in self.bridges or self.lost_requests, f"{bridge} does not exist")
         if bridge not in self.bridges or any(leg not in self.channels for leg in legs):
@@ -301,7 +331,8 @@ class VirtualAsterisk:
             return
         if place in self.channels:
             channel = self.channels[LegId(place)]
-            alone = channel.bridge is None or channel.role is Role.OPERATOR
+            bridge = channel.bridge
+            alone = bridge is None or place != caller_leg(call_of(bridge))
             _must(alone, "a prompt to a caller in a bridge, who then hears nobody")
         queue = self.playing.setdefault(place, [])
         queue.append(playback)
@@ -312,5 +343,8 @@ class VirtualAsterisk:
         """A leg goes, and what played to it; one that is not there answers 404, which says so."""
         for playback in list(self.playing.get(leg, ())):
             self.playback_over(playback)
-        self.channels.pop(leg, None)
+        gone = self.channels.pop(leg, None)
         self._tell(LegGone(call_of(leg), leg, cause))
+        if gone is not None:
+            for snoop in [s for s, c in self.channels.items() if c.spied == leg]:
+                self._end(snoop, NORMAL)

@@ -21,7 +21,7 @@ from ess_pbx.domain.effects import (
     StopPlayback,
     ToDialplan,
 )
-from ess_pbx.domain.events import KeyPressed, PlaybackEnded
+from ess_pbx.domain.events import KeyPressed, PhoneLost, PlaybackEnded
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.found import AsteriskFound, FoundLeg
 from ess_pbx.domain.ids import LegId, bridge_of, call_back, operator_leg
@@ -177,6 +177,20 @@ def test_the_more_urgent_of_two_who_waited_is_offered_first() -> None:
         LegId(OTHER): FoundLeg(True, "", arrival(OTHER)),
     }
     new.finds(legs=both)
+    assert [each.call for each in of(new.effects, Originate)] == [CALL]
+
+
+def test_who_lost_their_operator_unheard_goes_before_those_who_came_later() -> None:
+    story = given.talking(phones=("2001", "2002"))
+    story.feed(PhoneLost("2002"))
+    story.arrives(OTHER)
+    story.answers(OTHER)
+    new = Takeover(story)
+    both = {
+        CALLER: FoundLeg(True, "", arrival(CALL)),
+        LegId(OTHER): FoundLeg(True, "", arrival(OTHER)),
+    }
+    new.finds(legs=both, bridges={bridge_of(CALL): frozenset({CALLER})}, phones={"2002": True})
     assert [each.call for each in of(new.effects, Originate)] == [CALL]
 
 
