@@ -189,18 +189,17 @@ class Engine:
         if self._stopped:
             return
         self._stopped = True
-        if hand_over and self._tasks:
-            await asyncio.wait(self._tasks, timeout=HAND_OVER_SECONDS)
+        within = HAND_OVER_SECONDS if hand_over else None
+        if hand_over and hasattr(self, "recorder"):
+            # Calls go on meanwhile.
+            await self.recorder.settled(within)
         await self.ari.close()
         for watch in self._watches:
             watch.cancel()
         if not hasattr(self, "dispatcher"):
             return
         self.dispatcher.timers.cancel_all()
-        if hand_over:
-            for task in self._tasks:
-                task.cancel()
-        await self.settled()
+        await self.recorder.settled(within)
         self.dispatcher.write_log()
         await self.journal.close()
         if self._projector_task is not None:
