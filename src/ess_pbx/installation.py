@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import structlog
 
@@ -40,7 +41,9 @@ from ess_pbx.prompts.synthesis import EspeakSynthesiser
 from ess_pbx.runtime import Runtime
 from ess_pbx.settings.credentials import Credentials, load_credentials
 from ess_pbx.settings.model import Settings
-from ess_pbx.web.server import WebServer
+
+if TYPE_CHECKING:
+    from ess_pbx.web.server import WebServer
 
 FALLBACK_PROMPT = "gangguan"
 """What the dialplan plays when no engine claims a call."""
@@ -161,6 +164,10 @@ class Installation:
                 engine.dispatcher.feed(changed)
 
     async def _start_web(self, engine: Engine) -> None:
+        # In a thread, and after the engine: callers are there by now, and wait for nothing of it.
+        await asyncio.to_thread(import_module, "ess_pbx.web.server")
+        from ess_pbx.web.server import WebServer
+
         self.web = WebServer(self.settings, engine)
         try:
             await self.web.start()

@@ -14,7 +14,7 @@ from ess_pbx.errors import SettingsError
 from ess_pbx.runtime import Runtime
 from ess_pbx.settings.credentials import Credentials
 from ess_pbx.settings.entry import home, numbers_of, rings
-from ess_pbx.settings.model import Settings
+from ess_pbx.settings.model import Settings, trunks_of_neighbours
 
 CLAIM_MS = 200
 """How long the dialplan waits for an engine before it rings the operators itself."""
@@ -74,6 +74,11 @@ class AsteriskFolders:
     """A file for each centre, by its id: the phones that ring when no engine answers."""
     unclaimed: Path
     """Where the dialplan writes what became of calls that no engine claimed."""
+
+    @property
+    def ended(self) -> Path:
+        """Where it writes how each call ended that an engine had."""
+        return self.unclaimed.with_name("ended-calls")
 
     @property
     def config_file(self) -> Path:
@@ -140,6 +145,7 @@ def render(settings: Settings, credentials: Credentials, folders: AsteriskFolder
         },
         "numbers": {centre.id: numbers_of(settings, centre.id) for centre in settings.centres},
         "languages": {centre.id: centre.language for centre in settings.centres},
+        "neighbours": trunks_of_neighbours(settings),
         "credentials": credentials,
         "folders": folders,
         "modules": MODULES,

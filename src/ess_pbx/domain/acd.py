@@ -357,17 +357,21 @@ class Acd:
         return [_state(seat) for seat in seats]
 
     @contextmanager
-    def taken_over(self) -> Iterator[None]:
-        """While calls of another engine are, they take their places; ``serve`` offers them then."""
+    def holding(self) -> Iterator[None]:
+        """Offer nothing meanwhile: much is told that is so at once. ``serve`` is to follow.
+
+        Or else a call would be offered to whom the next thing told says to be gone, or before one
+        that it says to be more urgent.
+        """
         self._holds = True
         try:
             yield
         finally:
             self._holds = False
 
-    def serve(self) -> list[Decision]:
-        """Offer what waits to whoever is idle."""
-        return self._serve()
+    def serve(self, now: float) -> list[Decision]:
+        """Offer what waits to whoever is idle, and tell those whom nobody is there for."""
+        return self._presence_changed((), now, None)
 
     def adopt_talking(self, agent: str, call: CallId) -> list[Record]:
         """An operator talks in a call that another engine connected."""
@@ -496,7 +500,8 @@ class Acd:
 
     def _alone(self, entry: Waiting) -> list[Decision]:
         """What a waiting call is told when nobody could be offered it."""
-        if self._present(entry.queue) > 0 or entry.line.present > 0:
+        entry.told = False
+        if self._holds or self._present(entry.queue) > 0 or entry.line.present > 0:
             return []
         entry.told = True
         return [*self._raise_alarm(entry.queue), OperatorsMissing(entry.call)]
@@ -513,14 +518,16 @@ class Acd:
 
     def _offer_to_idle(self, entry: Waiting) -> list[Decision]:
         """Offer a call to the idle operator whom the strategy chooses, or to all of them."""
+        if self._holds:
+            return []
         takers = self._takers(entry.line)
         if entry.line.rings_all:
-            seats = [] if self._holds else [*takers.all_idle(), *self._lent_to(takers)]
+            seats = [*takers.all_idle(), *self._lent_to(takers)]
             decisions = [each for seat in seats for each in self._offer(entry, seat)]
             if entry.offers:
                 entry.line.add_call(entry, self.waiting)
             return decisions
-        chosen = None if self._holds else self._choose(takers)
+        chosen = self._choose(takers)
         return [] if chosen is None else self._offer(entry, chosen)
 
     def _offer_one_more(self, entry: Waiting, seat: Seat) -> list[Decision]:
@@ -608,7 +615,7 @@ class Acd:
         for seat, change in changes:
             self._change(seat, change, came, went, by)
         for queue in self._strategies:
-            if self._present(queue) == 0:
+            if self._present(queue) == 0 and not self._holds:
                 self._call_back(queue, came, went)
         decisions = went
         for seat in came.values():
@@ -692,6 +699,8 @@ class Acd:
 
     def _alarms(self) -> list[Decision]:
         """Callers wait where nobody is; or somebody is there again."""
+        if self._holds:
+            return []
         decisions: list[Decision] = []
         for queue in sorted(self._alarmed):
             if self._present(queue) > 0:

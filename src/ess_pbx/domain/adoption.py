@@ -11,7 +11,8 @@ last two for its own calls. docs/decisions/0011 has the reasons.
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from ess_pbx.domain import (
     calling_back,
@@ -71,6 +72,8 @@ HUMANS = frozenset(
     }
 )
 ASTERISK_LOST = "asterisk-lost"
+MOST_TORN_OFF = 100
+"""More legs or playbacks of a call than are made in the milliseconds that a crash forgets."""
 
 
 def is_for_us(call: CallId, found: AsteriskFound) -> bool:
@@ -131,12 +134,13 @@ def _is_talking(call: CallId, found: AsteriskFound) -> bool:
 
 
 def first_never_made(kept: KeptCall, wall: float) -> int:
-    """A number that no leg or playback of the call has: the milliseconds since it arrived.
+    """A number that no leg or playback of the call has: the milliseconds of the wall clock.
 
-    The last facts of a crash are torn off, so that the journal cannot say what was made; but so
-    many things as that no engine has made.
+    The last facts of a crash are torn off, so that the journal cannot say what was made; and where
+    the clock was set back they may even say more than it.
     """
-    return max(kept.made_legs, kept.made_playbacks, round((wall - kept.arrived) * 1000))
+    known = max(kept.made_legs, kept.made_playbacks)
+    return max(known + MOST_TORN_OFF, round(wall * 1000))
 
 
 def restore(kept: KeptCall, found: AsteriskFound, centre: Centre, now: float) -> Call:
@@ -163,12 +167,15 @@ def restore(kept: KeptCall, found: AsteriskFound, centre: Centre, now: float) ->
     known = {queue.id for queue in centre.queues}
     never_made = first_never_made(kept, found.wall)
 
+    # Where the clock was set back it is later than it says: who waits is not yet to come.
+    wall = max(found.wall, kept.last)
+
     def ago(at: float | None) -> float | None:
-        return None if at is None else now - (found.wall - at)
+        return None if at is None else now - (wall - at)
 
     call = Call(
         kept.id,
-        now - (found.wall - kept.arrived),
+        now - (wall - kept.arrived),
         phase=kept.phase,
         number=kept.number,
         display=kept.display,
@@ -188,6 +195,7 @@ def restore(kept: KeptCall, found: AsteriskFound, centre: Centre, now: float) ->
         legs=legs,
         bridged=ids.bridge_of(kept.id) in found.bridges,
         greeted=kept.greeted,
+        unended=frozenset(found.heard_in(kept.id)),
         made_legs=never_made,
         made_playbacks=never_made,
     )
@@ -402,6 +410,7 @@ def _menu_again(turn: Turn, kept: KeptCall) -> None:
     menu = kept.menus[-1] if kept.menus else turn.centre.first_menu
     if menu is None or menu not in turn.centre.menus:
         turn.set(phase=Phase.WAITING)
+        queueing.record(turn)  # or the next engine may ask them what a menu of now asks
         _wait_again(turn)
         waiting.wait(turn, waiting.WAIT_PROMPT)
         return
@@ -460,7 +469,7 @@ def missed(call: Call, kept: KeptCall | None, found: AsteriskFound) -> Iterator[
     if caller in call.legs and found.is_gone(caller):
         if kept is not None and kept.arrived < found.started:
             yield Stopping(call.id, ASTERISK_LOST)
-        yield LegGone(call.id, caller, UNKNOWN_CAUSE)
+        yield LegGone(call.id, caller, found.causes.get(call.id, UNKNOWN_CAUSE))
     elif kept is not None and not kept.answered and _has_answered(caller, found):
         yield LegAnswered(call.id, caller)
     for leg in call.legs:

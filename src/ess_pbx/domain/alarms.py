@@ -24,8 +24,10 @@ WATCHED_ANEW = frozenset(
         "shift-short",
         "roster",
         "web",
+        "neighbour",
         "recording-not-sealed",
         "standby-missing",
+        "disk",
         "recording-failed",
     }
 )

@@ -7,10 +7,13 @@ does; ``transitions`` puts them into one table and decides.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ess_pbx.domain import ids
 from ess_pbx.domain.config import Agency, Centre
@@ -115,9 +118,11 @@ class Known:
     """Seconds since the first of the attempts in vain."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """The whole state of a call. Times are monotonic seconds."""
+class Call(Struct, frozen=True):
+    """The whole state of a call. Times are monotonic seconds.
+
+    No dataclass: each turn replaces fields many times, which takes that 30 times as long.
+    """
 
     id: CallId
     arrived: float

@@ -281,7 +281,8 @@ def _fold(kept: KeptCall, kind: str, data: Mapping[str, JSON], at: float) -> Non
             kept.recent = [*kept.recent[-(MOST_RECENT - 1) :], playback]
             if data.get("to") == Role.OPERATOR:
                 kept.operator_hears = playback
-            else:
+            elif kept.phase is not Phase.TALKING:
+                # Else it is said into the bridge: a caller taken out of it would hear nothing.
                 kept.playing = playback
         case FactKind.OFFERED:
             _add_leg(kept, leg, Role.OPERATOR, str(data.get("agent")))

@@ -48,6 +48,11 @@ def staff_leg(call: CallId) -> LegId:
     return LegId(f"{call}{_MARK}st")
 
 
+def outside_leg(call: CallId) -> LegId:
+    """The channel to somebody whom an operator calls by themselves."""
+    return LegId(f"{call}{_MARK}out")
+
+
 def bridge_of(call: CallId) -> BridgeId:
     """The one bridge of a call; who is not to be heard is taken out of it."""
     return BridgeId(f"{call}{_MARK}br")
@@ -79,8 +84,8 @@ def playback(call: CallId, number: int) -> PlaybackId:
 
 
 def call_back(task: str, number: int) -> CallId:
-    """A call that the centre makes for a task, named by the call that it came of; ``number``
-    counts the calls that the centre made.
+    """A call that the centre makes for a task, named by the call that it came of; no two calls
+    that the centre made have one ``number``.
     """
     node, _, came = task.rpartition("-")
     return CallId(f"{node}{_CALL_BACK}{came.removeprefix('cb')}.{number}")

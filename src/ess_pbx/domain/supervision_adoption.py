@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from msgspec import structs
+
 from ess_pbx.domain import ids, supervising
 from ess_pbx.domain.call import Call, Leg, Phase, Turn
 from ess_pbx.domain.call_memory import KeptCall
@@ -26,7 +28,7 @@ BY_ADOPTION = Asker("adoption", Via.SYSTEM)
 
 def restored(call: Call, kept: KeptCall, found: AsteriskFound) -> Call:
     """A call of another engine, with its supervisor."""
-    call = replace(call, side_bridge=ids.side_bridge(call.id) in found.bridges)
+    call = structs.replace(call, side_bridge=ids.side_bridge(call.id) in found.bridges)
     if not kept.supervisor or call.phase is Phase.ENDED:
         return call
     leg, snoop = kept.supervisor_leg, _snoop_of(call, found)
@@ -42,7 +44,7 @@ def restored(call: Call, kept: KeptCall, found: AsteriskFound) -> Call:
     supervision = Supervision(
         kept.supervisor, leg, wanted=asked, by=BY_ADOPTION, mode=mode, snoop=snoop
     )
-    return replace(call, legs=legs, supervision=supervision)
+    return structs.replace(call, legs=legs, supervision=supervision)
 
 
 def resume(turn: Turn) -> None:
@@ -55,14 +57,14 @@ def resume(turn: Turn) -> None:
 
 def seen(call: Call, found: AsteriskFound) -> Call:
     """A call of this engine: what a listening supervisor lacks is made once more."""
-    call = replace(call, side_bridge=ids.side_bridge(call.id) in found.bridges)
+    call = structs.replace(call, side_bridge=ids.side_bridge(call.id) in found.bridges)
     supervision = call.supervision
     if supervision is None or not supervision.connected or supervision.mode not in ASIDE:
         return call
     if {supervision.leg, supervision.snoop} <= _beside(call, found):
         return call
     anew = replace(supervision, connected=False, mode=None, target=None)
-    return replace(call, supervision=anew)
+    return structs.replace(call, supervision=anew)
 
 
 def missed(call: Call, found: AsteriskFound) -> Iterator[CallEvent]:

@@ -15,6 +15,8 @@ from ess_pbx.settings.model import (
     Trunk,
     Web,
 )
+from ess_pbx.settings.neighbour_checks import check_neighbours_trunks
+from ess_pbx.settings.outbound_checks import check_outbound
 from ess_pbx.settings.places import expand_database, place_folders, place_keys
 from ess_pbx.settings.reading import INVALID, shown
 from ess_pbx.settings.toml_lines import Path as FieldPath
@@ -53,6 +55,8 @@ class InstallationChecks:
                 self.database = expand_database(url, state, base, problems)
         for centre in self.centres:
             centre.run(None if self.folders is None else self.folders.prompts)
+        for centre in self.centres:
+            check_neighbours_trunks(centre.file.each, self.file.names("trunks"), centre.problems)
         self._trunks()
         self._numbers()
         self._centres_of_trunks()
@@ -138,6 +142,8 @@ class InstallationChecks:
         """Hold the trunks that centres name against those there are."""
         trunks = self.file.names("trunks")
         for each in self.centres:
+            if self.whole:
+                check_outbound(each.file.values["outbound"], trunks, each.problems)
             surge = each.file.values["surge"]
             if surge is INVALID:
                 continue

@@ -24,6 +24,7 @@ from ess_pbx.domain.effects import (
     Part,
     PlayPrompt,
     PlayTone,
+    Refuse,
     Role,
     Snoop,
     StartMusic,
@@ -52,6 +53,7 @@ from ess_pbx.domain.ids import (
     call_of,
     caller_leg,
     is_call_back,
+    is_called_back,
 )
 
 NORMAL, BUSY, DEAD = 16, 17, 20
@@ -116,6 +118,8 @@ class VirtualAsterisk:
     """Addresses of phones that are not registered."""
     refusals: dict[LegId, int] = field(default_factory=dict)
     """Legs whose far end refuses at once, before it rings, and the cause."""
+    lost_line: bool = False
+    """What was asked last may be asked once more: the next engine does not know of it."""
     lost_requests: bool = False
     """Requests may have been lost on the way: what the engine believes may not be so here."""
 
@@ -127,7 +131,7 @@ class VirtualAsterisk:
             case Answer(leg) if leg in self.channels:
                 self.channels[leg].up = True
                 self._tell(LegAnswered(call_of(leg), leg))
-            case HangUp(leg):
+            case HangUp(leg) | Refuse(leg):
                 cause = HUNG_UP if leg == caller_leg(call_of(leg)) else NORMAL
                 self._end(leg, cause if leg in self.channels else DEAD)
             case Originate() as wanted:
@@ -252,6 +256,7 @@ class VirtualAsterisk:
 
     def loses_the_line(self, carried_out: int) -> None:
         """Some requests still arrive, the rest does not; nothing is told."""
+        self.lost_line = True
         for _ in range(min(carried_out, len(self.requests))):
             self.carry_out()
         self.requests.clear()
@@ -277,11 +282,9 @@ class VirtualAsterisk:
         self.events.append(event)
 
     def _originate(self, wanted: Originate) -> None:
-        if self.lost_requests and wanted.leg in self.channels and is_call_back(wanted.leg):
-            # The number of a call back is used again whose start was torn off the journal: 409.
-            self._tell(LegGone(wanted.call, wanted.leg, DEAD))
-            return
-        again = self.lost_requests and is_call_back(wanted.leg)
+        # That somebody was called back may be torn off the journal; they have one leg's name.
+        unknown = self.lost_line or self.lost_requests
+        again = unknown and is_called_back(wanted.leg) and wanted.leg not in self.channels
         _must(wanted.leg not in self.made or again, f"{wanted.leg} was made before")
         self.made.add(wanted.leg)
         same = {c.address for c in self.channels.values() if c.role is Role.OPERATOR}
