@@ -16,7 +16,9 @@ from ess_pbx.domain.events import (
     KeyPressed,
     LegAnswered,
     LegGone,
+    LegHeld,
     LegRang,
+    LegUnheld,
     OutboundDialled,
     PhoneLost,
     PhoneReachable,
@@ -48,6 +50,8 @@ EVENTS = (
     "ChannelDestroyed",
     "ChannelHangupRequest",
     "StasisEnd",
+    "ChannelHold",
+    "ChannelUnhold",
     "ChannelDtmfReceived",
     "ChannelTalkingStarted",
     "ChannelTalkingFinished",
@@ -67,6 +71,9 @@ DESK, DESK_CONTEXT = "desk", "desk"
 
 OUTBOUND, OUTBOUND_CONTEXT = "outbound", "outbound"
 """The same for one who dialled some other number."""
+
+LONGEST_SHORT_NUMBER = 8
+"""Digits of a number that a trunk may know as it is dialled."""
 
 RECORDED = "recorded"
 """What the dialplan says of a channel that comes back to the engine from ``[call-back]``."""
@@ -136,6 +143,10 @@ class Translator:
                 # Asterisk sends ChannelDestroyed only for the channels that were originated.
                 cause = self._causes.pop(channel.id, UNKNOWN_CAUSE)
                 return [LegGone(call_of(channel.id), LegId(channel.id), cause)]
+            case models.ChannelHold(channel=channel):
+                return [LegHeld(call_of(channel.id), LegId(channel.id))]
+            case models.ChannelUnhold(channel=channel):
+                return [LegUnheld(call_of(channel.id), LegId(channel.id))]
             case models.StasisEnd(channel=channel) if is_snoop(channel.id):
                 return [LegGone(call_of(channel.id), LegId(channel.id), NORMAL_CLEARING)]
             case models.ChannelDtmfReceived(channel=channel, digit=digit):
@@ -159,8 +170,8 @@ class Translator:
         home = self._centres[rung]
         number = parse_caller(dialled, country=home.country, area_code=home.area_code).e164
         digits = normalise_called(dialled)
-        short = digits if digits.isdecimal() and digits.isascii() else ""
-        return OutboundDialled(CallId(channel.id), agent, number or short)
+        few = digits.isdecimal() and digits.isascii() and len(digits) <= LONGEST_SHORT_NUMBER
+        return OutboundDialled(CallId(channel.id), agent, number or "", digits if few else "")
 
     def phone(self, device: models.DeviceState) -> list[CentreEvent]:
         """What a device's state says about an operator's phone, if it is one."""

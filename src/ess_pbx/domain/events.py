@@ -110,6 +110,20 @@ class LegGone(CallEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class LegHeld(CallEvent):
+    """The phone at the far end of a leg put it on hold (RFC 3264 §8.4)."""
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class LegUnheld(CallEvent):
+    """It took it back."""
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True)
 class KeyPressed(CallEvent):
     """A key (RFC 4733 or INFO): one of ``0123456789*#ABCD``."""
 
@@ -303,7 +317,9 @@ class OutboundDialled(CentreEvent):
     agent: str
     """Whose registration the call came with."""
     number: str
-    """E.164, or the digits of a short number; empty when it is neither."""
+    """E.164; empty when it is no such number."""
+    short: str = ""
+    """The digits as dialled, when they are few: 14045 is the trunk's own, or a local number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +356,8 @@ CALL_EVENTS: tuple[type[CallEvent], ...] = (
     LegRang,
     LegAnswered,
     LegGone,
+    LegHeld,
+    LegUnheld,
     KeyPressed,
     SpeechBegan,
     SpeechEnded,

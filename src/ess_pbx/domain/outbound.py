@@ -167,14 +167,15 @@ class OutboundCalls:
         leg, day = ids.caller_leg(event.call), f"{local:%Y-%m-%d}"
         role = self._roles.get(event.agent, "operator")
         by: dict[str, JSON] = dict(Asker(event.agent, Via.PHONE).fields)
-        known: dict[str, JSON] = {"agent": event.agent, "role": role, "number": event.number}
-        refusal = self._refusal(event, role, day)
+        number = self._meant(event, self._allowed(role))
+        known: dict[str, JSON] = {"agent": event.agent, "role": role, "number": number}
+        refusal = self._refusal(event.agent, number, role, day)
         if refusal is not None:
             data = {**known, "reason": str(refusal), "day": day, **by}
             return [Refuse(leg), Record(None, FactKind.OUTBOUND_REFUSED, data)]
         taken = self._acd.adopt_talking(event.agent, event.call)
         self.calls[event.call] = OutboundCall(
-            event.call, event.agent, event.number, legs=frozenset({leg}), seated=bool(taken)
+            event.call, event.agent, number, legs=frozenset({leg}), seated=bool(taken)
         )
         place: dict[str, JSON] = {
             "trunk": self._settings.trunk,
@@ -294,20 +295,27 @@ class OutboundCalls:
         """Take over what ``dump`` gave."""
         self._kept = msgspec.convert(state, Kept)
 
-    def _refusal(self, event: OutboundDialled, role: str, day: str) -> Refusal | None:
-        settings: OutboundRole = (
-            self._settings.supervisor if role == "supervisor" else self._settings.operator
-        )
-        if self._settings.trunk is None or not settings.allow:
+    def _allowed(self, role: str) -> OutboundRole:
+        return self._settings.supervisor if role == "supervisor" else self._settings.operator
+
+    def _meant(self, event: OutboundDialled, allowed: OutboundRole) -> str:
+        """What was dialled: the reading that is allowed, when only one of the two is."""
+        if is_allowed(event.short, allowed):
+            return event.short
+        return event.number or event.short
+
+    def _refusal(self, agent: str, number: str, role: str, day: str) -> Refusal | None:
+        allowed = self._allowed(role)
+        if self._settings.trunk is None or not allowed.allow:
             return Refusal.CLOSED
-        if not is_allowed(event.number, settings):
+        if not is_allowed(number, allowed):
             return Refusal.NOT_ALLOWED
-        if self.started(day, role) >= settings.per_day:
+        if self.started(day, role) >= allowed.per_day:
             return Refusal.DAILY_CAP
-        seat = self._acd.seats.get(event.agent)
+        seat = self._acd.seats.get(agent)
         if seat is None or seat.state in (AgentState.OFFERED, AgentState.TALKING):
             return Refusal.IN_A_CALL
-        if any(call.agent == event.agent for call in self.calls.values()):
+        if any(call.agent == agent for call in self.calls.values()):
             return Refusal.IN_A_CALL
         return None
 

@@ -25,6 +25,7 @@ from ess_pbx.domain.effects import (
     Originate,
     Part,
     PlayPrompt,
+    PlaySpeech,
     PlayTone,
     Refuse,
     Role,
@@ -35,8 +36,8 @@ from ess_pbx.domain.effects import (
     ToDialplan,
 )
 from ess_pbx.domain.events import CallEvent, LegGone, PlaybackEnded
-from ess_pbx.domain.ids import CallId, call_of, is_call_back
-from ess_pbx.errors import AriRefusedError, AriTimeoutError
+from ess_pbx.domain.ids import CallId, PlaybackId, call_of, is_call_back
+from ess_pbx.errors import AriRefusedError, AriTimeoutError, PromptError, RuntimeMissingError
 from ess_pbx.sip.call_info import call_info
 
 APP = "ess-pbx"
@@ -58,6 +59,12 @@ DEAD_LEG_CAUSE = 20
 CALL_BACK_HEADER = {"PJSIP_HEADER(add,Priority)": "psap-callback"}
 """RFC 7090: by this header networks and phones let a call back from an emergency centre through."""
 
+AUTO_ANSWER = {
+    "PJSIP_HEADER(add,Call-Info)": "<sip:ess-pbx>;answer-after=0",
+    "PJSIP_HEADER(add,Alert-Info)": "<http://ess-pbx.invalid>;info=alert-autoanswer",
+}
+"""How phones are asked to pick up by themselves. There is no standard for it: some obey
+``answer-after``, others ``info=alert-autoanswer``."""
 CALL_INFO = "PJSIP_HEADER(add,Call-Info)"
 """By this header a neighbouring centre knows which call and report of ours it is (RFC 3261 §20.9,
 NENA-STA-010.3: ``emergency-CallId`` and ``emergency-IncidentId``)."""
@@ -96,17 +103,21 @@ class Executor:
         feed: Callable[[CallEvent], None],
         language: Callable[[CallId], str] = lambda _: "",
         identities: Mapping[str, str] | None = None,
+        spoken: Callable[[str, str], Path] | None = None,
     ) -> None:
         """``prompts`` is the built catalogue.
 
         ``language`` says, for a call, which language stands in for one that lacks a prompt;
-        ``identities`` are the numbers that calls out through each trunk show, by its id.
+        ``identities`` are the numbers that calls out through each trunk show, by its id;
+        ``spoken`` gives the sound of a text in a language, without its ending, from any thread.
         """
         self._sender = sender
         self._prompts = prompts
         self._language = language
         self._identities = dict(identities or {})
         self._feed = feed
+        self._spoken = spoken
+        self._speaking: dict[PlaybackId, asyncio.Future[None]] = {}
         self._log = structlog.get_logger(__name__)
         self.requests = 0
         self.failures = 0
@@ -114,16 +125,42 @@ class Executor:
 
     def carry_out(self, effect: AsteriskEffect) -> None:
         """Send the effect's request; its failure comes back through ``feed``."""
+        if isinstance(effect, PlaySpeech):
+            speaking = asyncio.ensure_future(self._speak(effect))
+            self._speaking[effect.playback] = speaking
+            return
         method, uri, query = self.request(effect)
         self.requests += 1
         body: object = None
         if isinstance(effect, Originate) and effect.role is Role.CALLER:
             named = {CALL_VARIABLE: effect.call, CENTRE_VARIABLE: effect.centre}
             body = {"variables": {**CALL_BACK_HEADER, **named}}
+        elif isinstance(effect, Originate) and effect.answers_itself:
+            body = {"variables": dict(AUTO_ANSWER)}
+        elif isinstance(effect, StopPlayback) and effect.playback in self._speaking:
+            self._speaking.pop(effect.playback).cancel()
         elif isinstance(effect, Originate) and effect.reference is not None:
             known = effect.reference
             body = {"variables": {CALL_INFO: call_info(known.centre, known.call, known.report)}}
         future = self._sender.send(method, uri, query=query, body=body)
+        future.add_done_callback(partial(self._done, effect))
+
+    async def _speak(self, effect: PlaySpeech) -> None:
+        """Make the sound, which may take a moment, and play it; without it the call goes on."""
+        playback = effect.playback
+        try:
+            if self._spoken is None:
+                raise PromptError("nothing to speak with; expected a synthesiser")
+            sound = await asyncio.to_thread(self._spoken, effect.text, effect.language)
+        except (PromptError, RuntimeMissingError, OSError) as error:
+            self._log.warning("speech.failed", error=str(error))
+            self._feed(PlaybackEnded(call_of(playback), playback))
+            return
+        finally:
+            self._speaking.pop(playback, None)
+        method, uri, query = self.request(effect)
+        self.requests += 1
+        future = self._sender.send(method, uri, query={**query, "media": f"sound:{sound}"})
         future.add_done_callback(partial(self._done, effect))
 
     def request(self, effect: AsteriskEffect) -> Request:
@@ -155,6 +192,8 @@ class Executor:
                 kind = "bridges" if in_bridge else "channels"
                 media = f"sound:{self._sound(call_of(playback), language, prompt)}"
                 return "POST", f"{kind}/{target}/play/{playback}", {"media": media}
+            case PlaySpeech(leg, playback):
+                return "POST", f"channels/{leg}/play/{playback}", {}
             case PlayTone(bridge, playback, tone):
                 return "POST", f"bridges/{bridge}/play/{playback}", {"media": f"tone:{tone}"}
             case StopPlayback(playback):
@@ -167,11 +206,13 @@ class Executor:
     def _originate(self, effect: Originate) -> dict[str, str | int]:
         shown = f'"{effect.name}" <{effect.number or NO_NUMBER}>'
         # The next engine reads them of a leg of which no fact is left (``engine.taking_stock``).
-        arguments = f"{effect.role},{effect.call}"
+        arguments = f"{effect.role},{effect.call},{effect.address}"
         match effect.role:
-            case Role.AGENCY:
+            case Role.AGENCY if effect.trunk:
+                endpoint = f"PJSIP/{effect.address}@{effect.trunk}"
+                shown = self._identities.get(effect.trunk, NO_NUMBER)
+            case Role.AGENCY if effect.address.startswith("sip:"):
                 endpoint = f"PJSIP/{AGENCY_ENDPOINT}/{effect.address}"
-                arguments += f",{effect.address}"
             case Role.CALLER | Role.STAFF | Role.OUTSIDE:
                 # A trunk that is no more: any other is better than not to call back.
                 trunks = [*(t for t in self._identities if t == effect.trunk), *self._identities]
@@ -180,7 +221,6 @@ class Executor:
                 shown = self._identities.get(trunk, NO_NUMBER)
             case _:
                 endpoint = f"PJSIP/{effect.address}"
-                arguments += f",{effect.address}"
         query: dict[str, str | int] = {
             "endpoint": endpoint,
             "app": APP,
@@ -217,7 +257,7 @@ class Executor:
                 self._feed(LegGone(call_of(snoop), snoop, DEAD_LEG_CAUSE))
             case HangUp(leg) | Refuse(leg) if gone:
                 self._feed(LegGone(call_of(leg), leg, DEAD_LEG_CAUSE))
-            case PlayPrompt() | PlayTone():
+            case PlayPrompt() | PlaySpeech() | PlayTone():
                 self._feed(PlaybackEnded(call_of(effect.playback), effect.playback))
             case StopPlayback() | StopMusic() if refused:
                 return  # it ended by itself in the same moment

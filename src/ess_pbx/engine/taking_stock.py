@@ -93,7 +93,7 @@ def found_leg(channel: models.Channel, ours: frozenset[str], translator: Transla
         up = False  # on the way to us, recorded: that they have answered is told when they are here
     # The arguments that ``engine.executor`` gave it when it was made: role, call, address.
     role, _, rest = channel.dialplan.app_data.partition(",")[2].partition(",")
-    address = rest.partition(",")[2] if role in (Role.OPERATOR, Role.AGENCY) else ""
+    address = rest.partition(",")[2] if role in (Role.OPERATOR, Role.AGENCY, Role.COLLEAGUE) else ""
     at_desk = mine and context in (DESK_CONTEXT, OUTBOUND_CONTEXT)
     caller = is_caller(channel.id) or (is_called_back(channel.id) and up)
     return FoundLeg(

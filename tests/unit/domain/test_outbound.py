@@ -306,3 +306,11 @@ def test_of_a_call_whose_beginning_is_on_no_record_nothing_is_left() -> None:
 )
 def test_a_star_stands_for_whatever_follows(number: str, allowed: bool) -> None:
     assert is_allowed(number, OutboundRole(allow=("+62254*", "108"))) is allowed
+
+
+def test_a_short_number_that_could_be_a_local_one_is_what_the_list_has() -> None:
+    role = OutboundRole(allow=("14045",))
+    desk = Desk(replace(ALLOWING, outbound=Outbound(trunk="telco-a", operator=role)))
+    desk.feed(OutboundDialled(OUT, "2001", "+6225414045", "14045"))
+    (rung,) = of(desk.feed(LegAnswered(OUT, LEG)), Originate)
+    assert rung.address == "14045"
