@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -115,6 +114,9 @@ def up(
     traffic: Annotated[float, Parameter(help="Synthetic callers a minute.")] = 0.0,
     host: Annotated[str, Parameter(help="Address for SIP phones.")] = "127.0.0.1",
     folder: Annotated[Path | None, Parameter(help="Where the centre keeps everything.")] = None,
+    standby: Annotated[
+        bool, Parameter(help="A second engine stands by; shows which leads.", negative="")
+    ] = False,
 ) -> int:
     """Keep the sample centre running for real phones until Ctrl-C."""
     from ess_pbx.demo.up import keep_up
@@ -126,38 +128,30 @@ def up(
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / "engine.log").open("a") as log_file:
         log.configure("info", log_file)
-        run(keep_up(folder, host, traffic, Progress(), out))
+        run(keep_up(folder, host, traffic, Progress(), out, standby=standby))
     return 0
 
 
 @app.command
-def serve(settings: SettingsFile) -> int:
+def serve(
+    settings: SettingsFile,
+    *,
+    standby: Annotated[
+        bool, Parameter(help="Stand by while another engine leads.", negative="")
+    ] = False,
+) -> int:
     """Run an installation, Asterisk and engine, until it is told to stop (SIGTERM or Ctrl-C).
 
-    SIGHUP ends the engine alone: calls go on, and the next ``serve`` goes on with them.
+    SIGHUP ends the engine alone: calls go on, and the next ``serve`` goes on with them. An engine
+    that stands by takes over when the one that leads ends, in whatever way, or freezes.
     """
-    from ess_pbx.demo.up import stop_signals, until_stopped
     from ess_pbx.installation import Installation
+    from ess_pbx.serving import serve as serve_until_stopped
 
     loaded = load_settings(settings)
     log.configure(loaded.asterisk.log_level)
-
-    async def work() -> None:
-        stopped, restart = stop_signals(), asyncio.Event()
-
-        def leave() -> None:
-            restart.set()
-            stopped.set()
-
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, leave)
-        installation = Installation(loaded, Progress())
-        try:
-            await installation.start()
-            await until_stopped(installation, stopped)
-        finally:
-            await installation.stop(keep_asterisk=restart.is_set())
-
-    run(work())
+    installation = Installation(loaded, Progress())
+    run(serve_until_stopped(installation, stand_by=standby or loaded.standby.wanted))
     return 0
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
@@ -31,10 +29,13 @@ from ess_pbx.domain import (
     waiting,
 )
 from ess_pbx.domain.config import Centre, Choice, Classification
+from ess_pbx.domain.events import AlarmChanged
 from ess_pbx.domain.facts import Fact
 from ess_pbx.engine import fallback
+from ess_pbx.engine.leader import MISSING_AFTER, Leader, lock_state
 from ess_pbx.engine.service import Engine
-from ess_pbx.errors import EssPbxError, InUseError, PromptError
+from ess_pbx.engine.standby import Standby
+from ess_pbx.errors import EssPbxError, PromptError
 from ess_pbx.log import get_logger
 from ess_pbx.prompts.build import build_prompts, missing_prompts
 from ess_pbx.prompts.synthesis import EspeakSynthesiser
@@ -51,6 +52,7 @@ FALLBACK_PROMPT = "gangguan"
 STEADY_SECONDS = 60.0
 """After so long an end of Asterisk is no more one of a row."""
 STOPPED_POLL = 0.1
+STANDBY_MISSING = "standby-missing"
 
 Progress = Callable[[str], None]
 
@@ -75,9 +77,19 @@ class Installation:
         self.credentials: Credentials | None = None
         self.engine: Engine | None = None
         self.web: WebServer | None = None
+        self.leader = Leader(settings.folders.state)
         self._lock: IO[str] | None = None
-        self._watch: asyncio.Task[None] | None = None
+        self._leave_asterisk = False
+        self._watches: list[asyncio.Task[None]] = []
         self._log = structlog.get_logger(__name__)
+
+    async def stand_by(self) -> None:
+        """Wait while another engine leads in this state folder; when it ends, or freezes, return.
+
+        This process leads then, and ``start`` goes on with its calls.
+        """
+        state, frozen_after = self.settings.folders.state, self.settings.standby.frozen_after
+        self._lock = await Standby(state, frozen_after, self.progress).lock()
 
     def prepare(self) -> Credentials:
         """Check Asterisk's version, make passwords, prompts and Asterisk's configuration.
@@ -105,23 +117,32 @@ class Installation:
                 self.progress(f"{lacks}; spoken in {centre.language}")
         render(settings, self.credentials, self.folders)
         for name, phones in of_centre.items():
-            fallback.write(self.folders.fallback / name, (), phones)
+            # The one of an engine before this knows who is on duty.
+            if not (self.folders.fallback / name).exists():
+                fallback.write(self.folders.fallback / name, (), phones)
         return self.credentials
 
     async def start(self, on_fact: Callable[[Fact], None] | None = None) -> Engine:
         """Prepare, unless that was done, then start Asterisk and the engine.
 
-        Raises what ``prepare`` raises, PortTakenError, or AriError; nothing is left running then.
+        Raises what ``prepare`` raises, PortTakenError, or AriError; nothing is left running then
+        but an Asterisk that was found with its calls.
         """
         credentials = self.credentials
         if credentials is None:
             credentials = await asyncio.to_thread(self.prepare)
         await self._asterisk_runs()
-        self._watch = asyncio.create_task(self._keep_asterisk(), name="asterisk")
+        self._watches = [asyncio.create_task(self._keep_asterisk(), name="asterisk")]
         self.engine = self.make_engine(credentials, on_fact)
         try:
             await self.engine.start()
+            # Not before: who only begins may be slow, and is not to be taken for frozen.
+            await self.leader.start()
+            if self.settings.standby.wanted:
+                watch = self.leader.watch(self._tell_of_standby)
+                self._watches.append(asyncio.create_task(watch, name="standby"))
             await self._start_web(self.engine)
+            self._leave_asterisk = False
         except BaseException:
             await self.stop()
             raise
@@ -133,6 +154,15 @@ class Installation:
     ) -> Engine:
         """The engine that ``start`` starts."""
         return Engine(self.settings, credentials, self.folders, on_fact=on_fact)
+
+    def _tell_of_standby(self, missing: bool) -> None:
+        engine, detail = self.engine, "stands by"
+        if missing:
+            detail = f"no second engine for {MISSING_AFTER:.0f} s; start one (serve --standby)"
+        if engine is not None:
+            for core in engine.centres:
+                changed = AlarmChanged(STANDBY_MISSING, missing, detail, centre=core.config.id)
+                engine.dispatcher.feed(changed)
 
     async def _start_web(self, engine: Engine) -> None:
         # In a thread, and after the engine: callers are there by now, and wait for nothing of it.
@@ -152,20 +182,27 @@ class Installation:
     async def stop(self, *, keep_asterisk: bool = False) -> None:
         """End the API, calls, engine and Asterisk, in this order; a second call does nothing.
 
-        ``keep_asterisk``: a planned restart. Calls go on, and the next start goes on with them.
+        ``keep_asterisk``: a planned restart. Calls go on, and the next start goes on with them. So
+        they do when a standby takes over, and when another engine has displaced this one.
         """
+        engine = self.engine
+        keep_asterisk |= self._leave_asterisk
+        keep_asterisk |= engine is not None and engine.replaced.is_set()
+        keep_asterisk |= await self.leader.hand_over()
+        self._leave_asterisk = keep_asterisk
         if self.web is not None:
             await self.web.stop()
         if keep_asterisk:
             self.asterisk.leave()
-        if self._watch is not None:
-            self._watch.cancel()
-        if self.engine is not None:
-            if self.engine.ari.connected and not keep_asterisk:
-                await self.engine.end_calls()
-            await self.engine.stop()
+        for watch in self._watches:
+            watch.cancel()
+        if engine is not None:
+            if engine.ari.connected and not keep_asterisk:
+                await engine.end_calls()
+            await engine.stop(hand_over=keep_asterisk)
         if not keep_asterisk:
             await self.asterisk.stop()
+        await self.leader.stop()
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -175,6 +212,8 @@ class Installation:
         server = self.asterisk
         if server.find():
             if server.same_configuration or await server.calls():
+                # An engine that cannot start must not end the calls that another began.
+                self._leave_asterisk = True
                 await server.attach()
                 self.progress(f"Asterisk still runs (pid {server.pid})")
                 if not server.same_configuration:
@@ -203,29 +242,6 @@ class Installation:
             except (OSError, EssPbxError) as error:
                 self._log.error("asterisk.not_started", error=str(error))
             await asyncio.sleep(delays.next_delay())
-
-
-def lock_state(state: Path) -> IO[str]:
-    """Take a state folder for this process, until the file that is returned is closed.
-
-    Raises InUseError, naming the process that has it.
-    """
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = (state / "lock").open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.seek(0)
-        owner = lock.read().strip() or "unknown"
-        lock.close()
-        raise InUseError(
-            f"{state}: in use by process {owner}; stop that one, or use another folder "
-            "([folders] state in the settings, --folder for demo and up)"
-        ) from None
-    lock.truncate(0)
-    lock.write(f"{os.getpid()}\n")
-    lock.flush()
-    return lock
 
 
 def spoken_prompts(centre: Centre) -> Iterator[str]:

@@ -1,14 +1,14 @@
 """A centre in a process of its own, which a test may kill: ``python centre_process.py FOLDER``.
 
-The folder holds ``settings.pickle``; every fact is written there into ``facts.jsonl``. SIGTERM ends
-the centre, SIGHUP leaves its Asterisk to the next one.
+The folder holds ``settings.pickle``; every fact is written there into ``facts.jsonl``, and
+``started`` holds the process that takes calls. A second process stands by. SIGTERM ends the centre,
+or hands it over; SIGHUP leaves its Asterisk to the next one.
 """
 
 from __future__ import annotations
 
-import asyncio
+import os
 import pickle
-import signal
 import sys
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import uvloop
 from ess_pbx import log
 from ess_pbx.domain.facts import Fact
 from ess_pbx.installation import Installation
+from ess_pbx.serving import serve
 
 
 async def run(folder: Path) -> None:
@@ -27,21 +28,12 @@ async def run(folder: Path) -> None:
         def write(fact: Fact) -> None:
             facts.write(msgspec.json.encode(fact) + b"\n")
 
-        loop, stopped, keep = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
-        loop.add_signal_handler(signal.SIGTERM, stopped.set)
-
-        def leave() -> None:
-            keep.set()
-            stopped.set()
-
-        loop.add_signal_handler(signal.SIGHUP, leave)
-        installation = Installation(settings)
-        try:
-            await installation.start(write)
-            (folder / "started").touch()
-            await stopped.wait()
-        finally:
-            await installation.stop(keep_asterisk=keep.is_set())
+        await serve(
+            Installation(settings),
+            stand_by=True,
+            on_fact=write,
+            on_lead=lambda: (folder / "started").write_text(str(os.getpid())),
+        )
 
 
 if __name__ == "__main__":

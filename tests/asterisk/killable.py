@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pickle
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -13,7 +15,9 @@ from typing import Any
 
 import aiohttp
 import msgspec
+from msgspec.structs import replace
 
+from ess_pbx.asterisk.free_ports import free_port
 from ess_pbx.asterisk.server import find_process, is_alive
 from ess_pbx.db.queries import CallRecord
 from ess_pbx.domain.facts import Fact, FactKind
@@ -34,6 +38,7 @@ class KillableStory(Story):
     def __init__(self, folder: Path, settings: Settings) -> None:
         super().__init__(folder, settings)
         self._process: asyncio.subprocess.Process | None = None
+        self._standby: asyncio.subprocess.Process | None = None
         self._read = 0
 
     async def given_it_runs(self) -> None:
@@ -46,20 +51,61 @@ class KillableStory(Story):
         self.installation.credentials = load_credentials(self.settings.folders.state, extensions)
 
     async def when_the_engine_is_back(self) -> None:
-        started = self.folder / "started"
-        started.unlink(missing_ok=True)
+        (self.folder / "started").unlink(missing_ok=True)
+        self._process = await self._new_engine()
+        await self._leads(self._process)
+
+    async def _new_engine(self) -> asyncio.subprocess.Process:
         with (self.folder / "centre.out").open("ab") as out:
-            self._process = await asyncio.create_subprocess_exec(
+            return await asyncio.create_subprocess_exec(
                 sys.executable, str(CENTRE), str(self.folder), stdout=out, stderr=out
             )
-        process = self._process
+
+    async def _leads(self, process: asyncio.subprocess.Process) -> None:
+        started = self.folder / "started"
 
         def has_started() -> bool:
             assert process.returncode is None, (self.folder / "centre.out").read_text()
-            return started.exists()
+            return started.exists() and started.read_text() == str(process.pid)
 
         await until(has_started, "the centre has started", STARTS_WITHIN)
         self.read_facts()
+
+    async def when_a_standby_joins(self) -> None:
+        """A second process; returns when the leader knows of it."""
+        joined = self._log_lines("leader.standby_joined")
+        self._standby = await self._new_engine()
+
+        def has_joined() -> bool:
+            return self._log_lines("leader.standby_joined") > joined
+
+        await until(has_joined, "a standby has joined", STARTS_WITHIN)
+
+    def _log_lines(self, event: str) -> int:
+        return (self.folder / "engine.log").read_text().count(event)
+
+    async def assert_led_by_the_standby(self) -> None:
+        """It takes calls, and the leader before it has ended."""
+        assert self._process is not None
+        assert self._standby is not None
+        await self._leads(self._standby)
+        await asyncio.wait_for(self._process.wait(), SOON)
+        self._process, self._standby = self._standby, None
+
+    @property
+    def engine_pid(self) -> int:
+        """The process that leads."""
+        assert self._process is not None
+        return self._process.pid
+
+    def given_trunks(self, count: int) -> None:
+        """So many, so that as many can call at once; before it runs."""
+        (trunk,) = self.settings.trunks
+        others = [
+            replace(trunk, id=f"telco-{number}", port=free_port(socket.SOCK_DGRAM))
+            for number in range(2, count + 1)
+        ]
+        self.settings = replace(self.settings, trunks=(trunk, *others))
 
     async def when_the_engine_is_killed(self) -> None:
         assert self._process is not None
@@ -83,9 +129,10 @@ class KillableStory(Story):
         return find_process(self.settings.folders.state / "asterisk" / "etc" / "asterisk.conf")
 
     async def when_the_centre_is_stopped(self) -> None:
-        if self._process is not None and self._process.returncode is None:
-            self._process.terminate()
-            await asyncio.wait_for(self._process.wait(), STARTS_WITHIN)
+        for process in (self._standby, self._process):
+            if process is not None and process.returncode is None:
+                process.terminate()
+                await asyncio.wait_for(process.wait(), STARTS_WITHIN)
         pid = self.asterisk_pid
         if pid is not None:  # the test ended while no engine was there
             os.killpg(pid, signal.SIGKILL)
@@ -124,6 +171,17 @@ class KillableStory(Story):
             if answer.status != 200:
                 raise EssPbxError(f"{uri}: {answer.status}")
             return await answer.json()
+
+    async def web(self, path: str) -> Any:
+        """Ask the API of whoever leads; it may be a moment until it is served."""
+        url = f"http://{self.settings.web.host}:{self.settings.web.port}/{path}"
+        deadline = time.monotonic() + SOON
+        while True:
+            with contextlib.suppress(aiohttp.ClientConnectionError):
+                async with aiohttp.ClientSession() as session, session.get(url) as answer:
+                    return await answer.json()
+            assert time.monotonic() < deadline, f"{url} is not served"
+            await asyncio.sleep(0.05)
 
     async def assert_all_released(self) -> None:
         deadline = time.monotonic() + SOON

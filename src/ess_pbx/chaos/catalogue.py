@@ -13,6 +13,7 @@ from ess_pbx.chaos.faults import (
     disk,
     engine,
     phones,
+    standby,
     strangers,
     surge,
 )
@@ -38,6 +39,8 @@ def _because(reason: str) -> Callable[[], str]:
 FAULTS = (
     Fault("engine-crash", "engine crash (kill -9)", engine.crash, short=True),
     Fault("engine-frozen", "engine frozen (SIGSTOP)", engine.frozen, short=True),
+    Fault("standby-crash", "engine crash, a standby there", standby.crash),
+    Fault("standby-frozen", "engine frozen, a standby there", standby.frozen),
     Fault("asterisk-restart", "Asterisk restart (kill -9)", asterisk.restart, short=True),
     Fault("database-stopped", "database stopped", database.stopped, short=True),
     Fault("database-slow", "database slow (2 s each way)", database.slow),
@@ -59,7 +62,7 @@ FAULTS = (
     Fault(
         "two-engines",
         "two engines, one partitioned",
-        why_not=_because("needs a second machine or network namespaces, and a standby engine"),
+        why_not=_because("needs a second machine, and a lease"),
     ),
     Fault("soak", "soak (hours)", why_not=_because("takes hours; run the load for as long")),
 )

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import pickle
-import shutil
 import signal
 import sys
 import time
@@ -21,6 +20,7 @@ import msgspec
 from ess_pbx.asterisk.server import find_process, is_alive
 from ess_pbx.chaos import ChaosError
 from ess_pbx.chaos.engine_process import CLOCK, FACTS, ORDER, STARTED, Order
+from ess_pbx.demo.pair import DIES_WITH_ITS_PARENT
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import call_of, is_call_back
 from ess_pbx.engine.executor import APP
@@ -29,8 +29,6 @@ from ess_pbx.settings.credentials import Credentials, load_credentials
 STARTS_WITHIN = 40.0
 STOPS_WITHIN = 30.0
 POLL = 0.02
-# A run that is killed leaves no engine behind, and the engine ends its Asterisk.
-_DIES_WITH_ITS_PARENT = ("setpriv", "--pdeathsig=TERM", "--") if shutil.which("setpriv") else ()
 
 
 class CentreProcess:
@@ -40,6 +38,7 @@ class CentreProcess:
         self.folder, self.settings = folder, order.settings
         self._order, self._wrapper = order, wrapper
         self._process: asyncio.subprocess.Process | None = None
+        self._standby: asyncio.subprocess.Process | None = None
         self._read = 0
         self._reader: asyncio.Task[None] | None = None
         self.facts: list[tuple[float, Fact]] = []
@@ -51,6 +50,8 @@ class CentreProcess:
         self._reader = asyncio.create_task(self._read_facts(), name="facts")
         try:
             await self.start_engine()
+            if self._order.standby:
+                await self.start_standby()
         except BaseException:
             await self.close()
             raise
@@ -107,9 +108,30 @@ class CentreProcess:
     async def launch_engine(self) -> None:
         """Start an engine's process without waiting for what it does."""
         (self.folder / STARTED).unlink(missing_ok=True)
+        self._process = await self._new_engine()
+
+    async def start_standby(self) -> None:
+        """Start a second engine, which stands by; returns when the first knows of it."""
+        joined = self._joined()
+        self._standby = await self._new_engine()
+        await self.until(lambda: self._joined() > joined, "a standby has joined", STARTS_WITHIN)
+
+    async def standby_leads(self) -> float:
+        """Wait until the standby takes calls; returns when. It is the engine from then on."""
+        standby, started = self._standby, self.folder / STARTED
+        assert standby is not None  # noqa: S101 - it is started
+        self._process, self._standby = standby, None
+        return await self.until(
+            lambda: started.read_text() == str(standby.pid), "the standby leads", STARTS_WITHIN
+        )
+
+    def _joined(self) -> int:
+        return (self.folder / "engine.log").read_text().count("leader.standby_joined")
+
+    async def _new_engine(self) -> asyncio.subprocess.Process:
         with (self.folder / "engine.out").open("ab") as out:
-            self._process = await asyncio.create_subprocess_exec(
-                *_DIES_WITH_ITS_PARENT,
+            return await asyncio.create_subprocess_exec(
+                *DIES_WITH_ITS_PARENT,
                 *self._wrapper,
                 *(sys.executable, "-m", "ess_pbx.chaos.engine_process", str(self.folder)),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -195,14 +217,15 @@ class CentreProcess:
 
     async def close(self) -> None:
         """End engine and Asterisk, whatever state they are in. Idempotent."""
-        if self.engine_runs and self._process is not None:
-            self.thaw_engine()
-            self._process.terminate()
-            try:
-                await asyncio.wait_for(self._process.wait(), STOPS_WITHIN)
-            except TimeoutError:
-                self._process.kill()
-                await self._process.wait()
+        for process in (self._standby, self._process):
+            if process is not None and process.returncode is None:
+                process.send_signal(signal.SIGCONT)
+                process.terminate()
+                try:
+                    await asyncio.wait_for(process.wait(), STOPS_WITHIN)
+                except TimeoutError:
+                    process.kill()
+                    await process.wait()
         pid = self.asterisk_pid
         if pid is not None:  # its engine was killed
             with contextlib.suppress(ProcessLookupError):

@@ -1,13 +1,14 @@
 """The engine as a process of its own, which may be killed: ``… engine_process FOLDER``.
 
-FOLDER holds ``order.pickle``. Every fact is appended to ``facts.jsonl``; ``started`` appears when
-calls are taken. SIGTERM ends engine and Asterisk. SIGUSR1 reads the seconds that the wall clock has
-jumped from ``clock``.
+FOLDER holds ``order.pickle``. Every fact is appended to ``facts.jsonl``; ``started`` holds the
+process that takes calls. SIGTERM ends engine and Asterisk. SIGUSR1 reads the seconds that the wall
+clock has jumped from ``clock``.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle
 import signal
 import sys
@@ -25,6 +26,7 @@ from ess_pbx.domain.facts import Fact
 from ess_pbx.engine.clock import SystemClock
 from ess_pbx.engine.service import Engine
 from ess_pbx.installation import Installation
+from ess_pbx.serving import serve
 from ess_pbx.settings.credentials import Credentials
 from ess_pbx.settings.model import Settings
 
@@ -37,6 +39,8 @@ class Order:
 
     settings: Settings
     ari_port: int | None = None
+    standby: bool = False
+    """Whether a second process stands by for the first."""
 
 
 class JumpingClock(SystemClock):
@@ -70,22 +74,20 @@ class TroubledInstallation(Installation):
 async def run(folder: Path) -> None:
     """Run until SIGTERM."""
     order = pickle.loads((folder / ORDER).read_bytes())  # noqa: S301 - written by our parent
-    stopped, clock = asyncio.Event(), JumpingClock()
+    clock = JumpingClock()
 
     def jump() -> None:
         clock.jumped = float((folder / CLOCK).read_text())
 
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stopped.set)
-    loop.add_signal_handler(signal.SIGUSR1, jump)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, jump)
     installation = TroubledInstallation(order, clock)
     with (folder / FACTS).open("ab", buffering=0) as facts:
-        try:
-            await installation.start(lambda fact: _write(facts.write, fact))
-            (folder / STARTED).touch()
-            await stopped.wait()
-        finally:
-            await installation.stop()
+        await serve(
+            installation,
+            stand_by=order.standby,
+            on_fact=lambda fact: _write(facts.write, fact),
+            on_lead=lambda: (folder / STARTED).write_text(str(os.getpid())),
+        )
 
 
 def _write(write: Callable[[bytes], object], fact: Fact) -> None:

@@ -81,6 +81,7 @@ class Scene:
         wrapper: Callable[[Settings], tuple[str, ...]] | None = None,
         prepare: Prepare | None = None,
         operators: int | None = None,
+        standby: bool = False,
     ) -> AsyncIterator[Running]:
         """Engine, Asterisk, operators and callers; all ended afterwards.
 
@@ -93,7 +94,7 @@ class Scene:
         command = () if wrapper is None else wrapper(settings)
         async with contextlib.AsyncExitStack() as stack:
             centre = await stack.enter_async_context(
-                CentreProcess(self.folder, Order(settings, ari_port), command)
+                CentreProcess(self.folder, Order(settings, ari_port, standby), command)
             )
             phones = await stack.enter_async_context(
                 Operators(settings, centre.credentials, self.folder, behaviours=behaviours)

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
+from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
 from ess_pbx.asterisk.free_ports import free_port
+from ess_pbx.demo.pair import Pair
 from ess_pbx.demo.stage import HOST, loopback, sample
 from ess_pbx.demo.traffic import make_traffic, traffic_trunks
-from ess_pbx.errors import RuntimeMissingError
+from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.installation import Installation
 from ess_pbx.phones.rtp import RtpParty, tone
 from ess_pbx.phones.sipp import SippAgency
-from ess_pbx.settings.credentials import Credentials
+from ess_pbx.serving import stop_signals, until_stopped
+from ess_pbx.settings.credentials import load_credentials
 from ess_pbx.settings.model import Recordings, Settings
 from ess_pbx.settings.pins import make_pins
 from ess_pbx.web.accounts import ADMIN
@@ -30,10 +35,19 @@ AGENCY_LINES = 8
 AGENCY_ANSWERS_AFTER = 3.0
 
 
+UntilStopped: TypeAlias = Callable[[asyncio.Event], Awaitable[None]]
+
+
 async def keep_up(
-    folder: Path, host: str, traffic: float, say: Callable[[str], None], out: Console
+    folder: Path,
+    host: str,
+    traffic: float,
+    say: Callable[[str], None],
+    out: Console,
+    *,
+    standby: bool = False,
 ) -> None:
-    """Run until SIGINT or SIGTERM; then stop all of it."""
+    """Run until SIGINT or SIGTERM; then stop all of it. ``standby``: with a second engine."""
     stopped = stop_signals()
     agencies = (HOST, free_port(socket.SOCK_DGRAM))
     settings = loopback(sample(), folder, agencies=agencies)
@@ -44,23 +58,21 @@ async def keep_up(
         asterisk=replace(settings.asterisk, sip_host=host, sip_port=_sip_port(host, settings)),
         trunks=settings.trunks + callers,
     )
-    installation = Installation(settings, say)
-    await asyncio.to_thread(installation.prepare)
-    extensions = [operator.extension for operator in settings.centre_named().operators]
-    pins = await asyncio.to_thread(make_pins, folder, extensions)
     lines = [RtpParty(tone(1200)) for _ in range(AGENCY_LINES)]
-    async with SippAgency(
-        folder / "agency",
-        lines,
-        local=agencies,
-        answer_after=AGENCY_ANSWERS_AFTER,
-        time_limit=30 * 86400,
+    engines = _two(settings, folder, say) if standby else _one(settings, say)
+    background: list[asyncio.Task[None]] = []
+    async with (
+        SippAgency(
+            folder / "agency",
+            lines,
+            local=agencies,
+            answer_after=AGENCY_ANSWERS_AFTER,
+            time_limit=30 * 86400,
+        ),
+        engines as until_stopped,
     ):
-        background: list[asyncio.Task[None]] = []
         try:
-            engine = await installation.start()
-            if installation.credentials is not None:
-                _show(settings, installation.credentials, pins, engine.duty, out)
+            await _show(settings, out)
             if traffic:
                 server = (settings.asterisk.sip_host, settings.asterisk.sip_port)
                 background.append(
@@ -69,42 +81,37 @@ async def keep_up(
                     )
                 )
                 say(f"{traffic:g} synthetic callers a minute")
-            await until_stopped(installation, stopped)
+            await until_stopped(stopped)
         finally:
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
-            await installation.stop()
-            say("stopped")
+    say("stopped")
 
 
-def stop_signals() -> asyncio.Event:
-    """An event that SIGINT and SIGTERM set, from now on, instead of ending the program."""
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    return stopped
+@asynccontextmanager
+async def _one(settings: Settings, say: Callable[[str], None]) -> AsyncIterator[UntilStopped]:
+    """The centre in this process."""
+    installation = Installation(settings, say)
+    try:
+        await installation.start()
+        yield partial(until_stopped, installation)
+    finally:
+        await installation.stop()
 
 
-async def until_stopped(installation: Installation, stopped: asyncio.Event) -> None:
-    """Wait until ``stopped`` is set.
+@asynccontextmanager
+async def _two(
+    settings: Settings, folder: Path, say: Callable[[str], None]
+) -> AsyncIterator[UntilStopped]:
+    """The centre in two processes of its own, of which one stands by."""
+    async with Pair(settings, folder, say) as pair:
+        await pair.started()
 
-    Raises RuntimeMissingError when another engine takes over.
-    """
-    told = asyncio.create_task(stopped.wait())
-    replaced = asyncio.Event() if installation.engine is None else installation.engine.replaced
-    displaced = asyncio.create_task(replaced.wait())
-    waits: list[asyncio.Task[Any]] = [told, displaced]
-    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    ended = {task for task in waits if task.done()}
-    for task in waits:
-        task.cancel()
-    await asyncio.gather(*waits, return_exceptions=True)
-    if displaced in ended and told not in ended:
-        raise RuntimeMissingError(
-            "another engine has taken over this Asterisk; stop that one, or leave it to it"
-        )
+        async def until(stopped: asyncio.Event) -> None:
+            await stopped.wait()
+
+        yield until
 
 
 def _sip_port(host: str, settings: Settings) -> int:
@@ -117,17 +124,16 @@ def _sip_port(host: str, settings: Settings) -> int:
     return STANDARD_SIP_PORT
 
 
-def _show(
-    settings: Settings,
-    credentials: Credentials,
-    pins: Mapping[str, str],
-    duty: frozenset[str],
-    out: Console,
-) -> None:
+async def _show(settings: Settings, out: Console) -> None:
+    """What to set on phones, and where all of it is."""
+    centre, state = settings.centre_named(), settings.folders.state
+    extensions = [operator.extension for operator in centre.operators]
+    credentials = await asyncio.to_thread(load_credentials, state, extensions)
+    pins = await asyncio.to_thread(make_pins, state, extensions)
+    duty = CallCentre(centre).on_duty(datetime.now(ZoneInfo(centre.time_zone)))
     host, port = settings.asterisk.sip_host, settings.asterisk.sip_port
     title = f"SIP server {host}:{port}"
     phones = Table("extension", "password", "PIN", "name", "on duty", title=title)
-    centre = settings.centre_named()
     for operator in centre.operators:
         phones.add_row(
             operator.extension,
@@ -144,7 +150,7 @@ def _show(
     codes = ", ".join(f"*{agency.code}# {agency.name}" for agency in centre.agencies)
     out.print(f"Any registered phone may also call 112. In a call, operators press: {codes};")
     out.print("then *3# conference, *4# leave, *2# back to the caller.")
-    web, state = settings.web, settings.folders.state
+    web = settings.web
     if web.enabled:
         out.print(f"API: http://{web.host}:{web.port}/api/v1, sign in as {ADMIN} with the password")
         out.print(f"  {credentials.admin_password}", markup=False)

@@ -26,6 +26,7 @@ WATCHED_ANEW = frozenset(
         "web",
         "neighbour",
         "recording-not-sealed",
+        "standby-missing",
         "disk",
         "recording-failed",
     }

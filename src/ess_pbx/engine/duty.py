@@ -58,7 +58,7 @@ class Duty:
         wrong, detail = change.error is not None, change.error or str(self._path)
         return AlarmChanged("roster", wrong, detail, centre=self._centre)
 
-    def read_clock(self, wall: float, *, phones_known: bool) -> None:
+    async def read_clock(self, wall: float, *, phones_known: bool) -> None:
         """It is ``wall`` (epoch seconds): whose duty is it, in the centre's own time zone?"""
         local = datetime.fromtimestamp(wall, self._zone)
         on_duty = self._core.on_duty(local)
@@ -67,5 +67,5 @@ class Duty:
             self._log.info("shift.on_duty", centre=self._centre, operators=sorted(on_duty))
             everyone = [operator.extension for operator in self._core.config.operators]
             with contextlib.suppress(OSError):
-                fallback.write(self._phones, on_duty, everyone)
+                await asyncio.to_thread(fallback.write, self._phones, on_duty, everyone)
         self._dispatcher.feed(ClockRead(local, phones_known, wall, centre=self._centre))

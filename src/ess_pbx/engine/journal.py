@@ -37,7 +37,8 @@ from ess_pbx.engine.segments import (
 if TYPE_CHECKING:
     from typing import IO
 
-SEGMENT_BYTES = 64 * 1024 * 1024
+SEGMENT_BYTES = 16 * 1024 * 1024
+"""The next engine reads the newest segment whole before it goes on with the calls."""
 RESERVE_BYTES = 16 * 1024 * 1024
 """Kept for when the disk is full: some 60,000 facts, the end of many hundred calls."""
 RESERVE_SECONDS = 30.0

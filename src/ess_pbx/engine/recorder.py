@@ -141,10 +141,15 @@ class Recorder:
             if call not in self._centres.calls and caller_leg(call) not in there:
                 self.call_over(call)
 
-    async def settled(self) -> None:
-        """Wait until the recordings of calls that are over are finished."""
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+    async def settled(self, within: float | None = None) -> None:
+        """Wait until the recordings of calls that are over are finished.
+
+        What is not after ``within`` seconds is left to the next engine.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while self._tasks:
+                    await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _to_be_recorded(self) -> Iterable[Call]:
         for centre in self._centres:

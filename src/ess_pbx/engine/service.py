@@ -61,6 +61,8 @@ if TYPE_CHECKING:
 CLOCK_SECONDS = 5.0
 """How often the wall clock is read: shifts change, and the clock may be set."""
 DRAIN_SECONDS = 10.0
+HAND_OVER_SECONDS = 0.5
+"""While an engine finishes what the next one would do as well, callers may have none."""
 STOCK_SECONDS = 5.0
 """How long the database waits at most for the calls to be taken over."""
 LOOK_AGAIN_SECONDS = 1.0
@@ -184,21 +186,28 @@ class Engine:
             await asyncio.wait_for(self._took_stock.wait(), STOCK_SECONDS)
         await self._storing.begin()
 
-    async def stop(self) -> None:
-        """Stop all. Calls in Asterisk go on; what was decided is in the journal and database."""
+    async def stop(self, *, hand_over: bool = False) -> None:
+        """Stop all. Calls in Asterisk go on; what was decided is in the journal and database.
+
+        ``hand_over``: to the next engine, which finishes recordings and the database's share too.
+        """
         if self._stopped:
             return
         self._stopped = True
+        within = HAND_OVER_SECONDS if hand_over else None
+        if hand_over and hasattr(self, "recorder"):
+            # Calls go on meanwhile.
+            await self.recorder.settled(within)
         await self.ari.close()
         for watch in self._watches:
             watch.cancel()
         if not hasattr(self, "dispatcher"):
             return
         self.dispatcher.timers.cancel_all()
-        await self.settled()
+        await self.recorder.settled(within)
         self.dispatcher.write_log()
         await self.journal.close()
-        await self._storing.stop(DRAIN_SECONDS)
+        await self._storing.stop(within or DRAIN_SECONDS)
         await asyncio.gather(*self._watches, return_exceptions=True)
 
     async def end_calls(self, within: float = DRAIN_SECONDS) -> None:
@@ -446,7 +455,7 @@ class Engine:
 
     async def _read_duty(self, duty: Duty) -> None:
         alarm = await duty.read_roster()
-        duty.read_clock(self._clock.wall(), phones_known=self._phones_known)
+        await duty.read_clock(self._clock.wall(), phones_known=self._phones_known)
         if alarm is not None:
             # Last: before the clock is read no fact has a time.
             self.dispatcher.feed(alarm)

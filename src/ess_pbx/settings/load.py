@@ -68,6 +68,7 @@ def load_settings(path: Path | str) -> Settings:
         database=checks.database,
         web=file.values["web"],
         recordings=checks.recordings,
+        standby=file.values["standby"],
         trunks=file.values["trunks"],
         rosters={centre.id: roster for centre, roster in made if roster is not None},
         warnings=(

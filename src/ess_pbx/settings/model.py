@@ -119,6 +119,16 @@ class Recordings(Shape, frozen=True, kw_only=True):
     Without one, recordings stay as plain WAV files that nobody can prove untouched."""
 
 
+class Standby(Shape, frozen=True, kw_only=True):
+    """A second engine process on the same machine (``engine.standby``)."""
+
+    wanted: bool = False
+    """Whether ``serve`` stands by while another engine leads, and a leader without a standby is an
+    alarm."""
+    frozen_after: Annotated[float, Meta(ge=0.5, le=30)] = 1.0
+    """Seconds: a leader that gives no sign for so long is ended, and the standby takes over."""
+
+
 class Trunk(Shape, frozen=True, kw_only=True):
     """A telco's SIP trunk, known by the address and port that it sends from."""
 
@@ -182,6 +192,7 @@ class Settings(Shape, frozen=True, kw_only=True):
     database: Database
     web: Web = Web()
     recordings: Recordings = Recordings()
+    standby: Standby = Standby()
     trunks: tuple[Trunk, ...] = ()
     rosters: dict[Identifier, Path] = field(default_factory=dict)
     """The whole path of each centre's roster, by its id; without one, every day goes by the shift
@@ -212,6 +223,7 @@ class InstallationDocument(Shape, frozen=True, kw_only=True):
     database: Database = Database()
     web: Web = Web()
     recordings: Recordings = Recordings()
+    standby: Standby = Standby()
     trunks: tuple[Trunk, ...] = ()
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +10,10 @@ import msgspec
 
 from ess_pbx.errors import ControlError
 from ess_pbx.settings.model import Settings
+from ess_pbx.unix_socket import within_reach
 from ess_pbx.web.models import Error
 from ess_pbx.web.table import PREFIX
 
-LONGEST_SOCKET_PATH = 107
-"""Bytes (unix(7))."""
 SOCKET_NAME = "control.sock"
 WITHIN = 10.0
 """Seconds; a service that lives answers in milliseconds."""
@@ -26,19 +22,6 @@ WITHIN = 10.0
 def control_socket(settings: Settings) -> Path:
     """Where the command line finds the service."""
     return settings.folders.state / SOCKET_NAME
-
-
-@contextmanager
-def within_reach(path: Path) -> Iterator[str]:
-    """A name for a socket's path that is short enough for unix(7), for as long as it is needed."""
-    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
-        yield str(path)
-        return
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)
 
 
 class Control:

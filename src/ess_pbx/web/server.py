@@ -18,10 +18,11 @@ from ess_pbx.domain.events import AlarmChanged
 from ess_pbx.engine.service import Engine
 from ess_pbx.log import get_logger
 from ess_pbx.settings.model import Settings
+from ess_pbx.unix_socket import bound
 from ess_pbx.web.access import Access
 from ess_pbx.web.accounts import Accounts
 from ess_pbx.web.api import Api
-from ess_pbx.web.control import control_socket, within_reach
+from ess_pbx.web.control import control_socket
 from ess_pbx.web.sessions import Sessions
 
 ALARM = "web"
@@ -131,17 +132,14 @@ class WebServer:
     async def _serve_socket(self) -> None:
         path = control_socket(self.settings)
         assert self._runner is not None  # noqa: S101 - for the type checker
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener: socket.socket | None = None
         try:
-            # One that is left of an engine that was killed: the state folder is locked, and ours.
-            path.unlink(missing_ok=True)
-            with within_reach(path) as reachable:
-                listener.bind(reachable)
-            # Nobody can connect before it listens.
-            path.chmod(0o600)
+            # The state folder is locked, and ours.
+            listener = bound(path)
             await web.SockSite(self._runner, listener).start()
         except OSError as error:
-            listener.close()
+            if listener is not None:
+                listener.close()
             raise OSError(
                 f"{path}: the control socket cannot be made ({_reason(error)}); expected a state "
                 "folder that ess-pbx may write in"

@@ -326,6 +326,11 @@ TOGETHER = [
         "[web]\nport = 8088\n[folders]",
         "17: web.port: 8088 as ari_port; expected a port",
     ),
+    (
+        "[folders]",
+        "[standby]\nfrozen_after = 0.1\n[folders]",
+        "17: standby.frozen_after: 0.1; expected",
+    ),
     ("10000", "10001", "14: asterisk.rtp_first: 10001; expected an even port"),
     ("10999", "10018", "15: asterisk.rtp_last: 10018; expected 10019 or above"),
     ("5080", "5060", "27: trunks[0].port: 5060, Asterisk's own; expected the telco's"),
