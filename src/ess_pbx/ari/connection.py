@@ -116,6 +116,11 @@ class AriConnection:
         return self._ready.is_set()
 
     @property
+    def ended(self) -> list[str]:
+        """Names of the tasks of a started connection that ended, though it is not closed."""
+        return [task.get_name() for task in self._tasks if task.done()]
+
+    @property
     def backlog(self) -> int:
         """How many events were read and not yet handed to ``on_event``."""
         return self._deliveries.qsize()

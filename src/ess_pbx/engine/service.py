@@ -233,8 +233,14 @@ class Engine:
 
     @property
     def phones_known(self) -> bool:
-        """Whether Asterisk has said which phones are reachable."""
+        """Whether stock was taken: which calls Asterisk holds, and which phones are reachable."""
         return self._phones_known
+
+    @property
+    def ended(self) -> list[str]:
+        """Names of background work that is to go on for ever and did not."""
+        projector = self._projector_task
+        return [*self.ari.ended, *(["projector"] if projector and projector.done() else [])]
 
     @property
     def failed_requests(self) -> int:

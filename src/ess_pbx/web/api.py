@@ -41,6 +41,9 @@ from ess_pbx.web.permission import may_not, not_own
 from ess_pbx.web.table import PREFIX, TABLE, Row
 from ess_pbx.web.whose import CENTRE, concerned, seen
 
+JOURNAL_STUCK = 2.0
+"""Seconds after which a disk that has not answered counts as one that does not take facts."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -71,10 +74,17 @@ class Api:
     def readiness(self) -> Readiness:
         """Whether calls can be taken and written down now."""
         engine = self.engine
-        asterisk, journal = engine.ari.connected, not engine.journal.refused
-        phones = engine.phones_known
-        ok = asterisk and journal and phones
-        return Readiness(ok=ok, asterisk=asterisk, journal=journal, phones=phones)
+        asterisk, stock, journal = engine.ari.connected, engine.phones_known, engine.journal
+        writes = not journal.refused and journal.stuck < JOURNAL_STUCK
+        parts = {
+            "Asterisk: ARI is not connected": asterisk,
+            "Asterisk: the calls that it holds are not known yet": stock,
+            f"journal: {journal.waiting} facts are in memory only; see its disk": writes,
+        }
+        lacking = [text for text, ready in parts.items() if not ready]
+        return Readiness(
+            ok=not lacking, asterisk=asterisk, stock=stock, journal=writes, lacking=lacking
+        )
 
     def _handler(self, row: Row) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -184,7 +194,8 @@ class Api:
         return names.get(account.name, "")
 
     async def _healthz(self, _request: web.Request) -> web.StreamResponse:
-        return answer(Health())
+        ended = self.engine.ended
+        return answer(Health(ok=not ended, ended=ended), 503 if ended else 200)
 
     async def _readyz(self, _request: web.Request) -> web.StreamResponse:
         ready = self.readiness()
