@@ -37,6 +37,7 @@ from ess_pbx.prompts.synthesis import EspeakSynthesiser
 from ess_pbx.runtime import Runtime
 from ess_pbx.settings.credentials import Credentials, load_credentials
 from ess_pbx.settings.model import Settings
+from ess_pbx.watching.watch import Watch
 from ess_pbx.web.server import WebServer
 
 FALLBACK_PROMPT = "gangguan"
@@ -67,6 +68,7 @@ class Installation:
         self.asterisk = AsteriskServer(self.runtime, self.folders)
         self.credentials: Credentials | None = None
         self.engine: Engine | None = None
+        self.watch: Watch | None = None
         self.web: WebServer | None = None
         self._lock: IO[str] | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -112,9 +114,11 @@ class Installation:
         await self._asterisk_runs()
         self._watch = asyncio.create_task(self._keep_asterisk(), name="asterisk")
         self.engine = self.make_engine(credentials, on_fact)
+        self.watch = Watch(self.engine)
         try:
             await self.engine.start()
-            await self._start_web(self.engine)
+            await self.watch.start()
+            await self._start_web(self.engine, self.watch)
         except BaseException:
             await self.stop()
             raise
@@ -127,8 +131,8 @@ class Installation:
         """The engine that ``start`` starts."""
         return Engine(self.settings, credentials, self.folders, on_fact=on_fact)
 
-    async def _start_web(self, engine: Engine) -> None:
-        self.web = WebServer(self.settings, engine)
+    async def _start_web(self, engine: Engine, watch: Watch) -> None:
+        self.web = WebServer(self.settings, engine, watch.metrics)
         try:
             await self.web.start()
         except Exception as error:
@@ -139,12 +143,14 @@ class Installation:
             self.progress(f"the API is not served in full: {self.web.trouble}")
 
     async def stop(self, *, keep_asterisk: bool = False) -> None:
-        """End the API, calls, engine and Asterisk, in this order; a second call does nothing.
+        """End API, watch, calls, engine and Asterisk, in this order; a second call does nothing.
 
         ``keep_asterisk``: a planned restart. Calls go on, and the next start goes on with them.
         """
         if self.web is not None:
             await self.web.stop()
+        if self.watch is not None:
+            await self.watch.stop()
         if keep_asterisk:
             self.asterisk.leave()
         if self._watch is not None:

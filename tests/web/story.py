@@ -24,6 +24,7 @@ from ess_pbx.domain.ids import CallId, caller_leg
 from ess_pbx.engine.service import Engine
 from ess_pbx.settings.credentials import load_credentials, write_credentials
 from ess_pbx.settings.model import Settings
+from ess_pbx.watching.watch import Watch
 from ess_pbx.web.control import Control, control_socket
 from ess_pbx.web.server import WebServer
 
@@ -90,7 +91,8 @@ class Service:
         places = dict.fromkeys(AsteriskFolders.__dataclass_fields__, unused)
         folders = AsteriskFolders(**{**places, "fallback": state / "fallback"})
         self.engine = Engine(settings, credentials, folders)
-        self.web = WebServer(settings, self.engine)
+        self.watch = Watch(self.engine)
+        self.web = WebServer(settings, self.engine, self.watch.metrics)
 
     def give_pins(self, pins: dict[str, str]) -> None:
         state = self.settings.folders.state
@@ -108,10 +110,12 @@ class Service:
 
     async def start(self) -> None:
         await without_asterisk(self.engine)
+        await self.watch.start()
         await self.web.start()
 
     async def stop(self) -> None:
         await self.web.stop()
+        await self.watch.stop()
         await self.engine.stop()
 
     @property

@@ -28,7 +28,7 @@ from ess_pbx.ari import protocol as wire
 from ess_pbx.ari.backoff import Backoff
 from ess_pbx.ari.bypass import AriHttp, failure_text
 from ess_pbx.ari.models import ApplicationReplaced, Event
-from ess_pbx.ari.pending import PendingRequests, new_answer
+from ess_pbx.ari.pending import OnSettled, PendingRequests, new_answer
 from ess_pbx.ari.protocol import Answer, Query
 from ess_pbx.errors import AriError, AriRefusedError, AriTimeoutError
 
@@ -170,6 +170,10 @@ class AriConnection:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    def on_settled(self, tell: OnSettled) -> None:
+        """Tell of every request over the socket, the heartbeat's too, when it has its end."""
+        self._pending.on_settled = tell
 
     # -- requests --------------------------------------------------------------------------------
 

@@ -11,11 +11,12 @@ from ess_pbx.settings.model import (
     Asterisk,
     Database,
     Folders,
+    Metrics,
     Recordings,
     Trunk,
     Web,
 )
-from ess_pbx.settings.places import expand_database, place_folders, place_keys
+from ess_pbx.settings.places import expand_database, place_folders, place_keys, place_token
 from ess_pbx.settings.reading import INVALID, shown
 from ess_pbx.settings.toml_lines import Path as FieldPath
 from ess_pbx.sip.numbers import normalise_called
@@ -40,10 +41,13 @@ class InstallationChecks:
         self.folders: Folders | None = None
         self.database = Database()
         self.recordings = Recordings()
+        self.metrics = Metrics()
 
     def run(self) -> None:
         """Check all, the centres too, leaving what was found in the attributes."""
         values, problems, base = self.file.values, self.file.problems, self.file.base
+        if values["metrics"] is not INVALID:
+            self.metrics = place_token(values["metrics"], base, problems)
         if values["folders"] is not INVALID:
             self.folders = place_folders(values["folders"], base, problems)
             if values["recordings"] is not INVALID:

@@ -66,6 +66,7 @@ def load_settings(path: Path | str) -> Settings:
         folders=checks.folders,
         database=checks.database,
         web=file.values["web"],
+        metrics=checks.metrics,
         recordings=checks.recordings,
         trunks=file.values["trunks"],
         rosters={centre.id: roster for centre, roster in made if roster is not None},

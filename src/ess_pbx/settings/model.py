@@ -110,6 +110,15 @@ class Web(Shape, frozen=True, kw_only=True):
     """A sign-in is over after so long in any case: a shift with its hand-over."""
 
 
+class Metrics(Shape, frozen=True, kw_only=True):
+    """Who may read ``/metrics``: nobody, unless it is said here."""
+
+    loopback: bool = False
+    """Programs on this machine that no proxy stands in front of."""
+    token: Path | None = None
+    """A file with what others send as ``Authorization: Bearer``, of 20 characters or more."""
+
+
 class Recordings(Shape, frozen=True, kw_only=True):
     """How finished recordings are kept."""
 
@@ -170,6 +179,7 @@ class Settings(Shape, frozen=True, kw_only=True):
     folders: Folders
     database: Database
     web: Web = Web()
+    metrics: Metrics = Metrics()
     recordings: Recordings = Recordings()
     trunks: tuple[Trunk, ...] = ()
     rosters: dict[Identifier, Path] = field(default_factory=dict)
@@ -200,6 +210,7 @@ class InstallationDocument(Shape, frozen=True, kw_only=True):
     folders: Folders = Folders()
     database: Database = Database()
     web: Web = Web()
+    metrics: Metrics = Metrics()
     recordings: Recordings = Recordings()
     trunks: tuple[Trunk, ...] = ()
 

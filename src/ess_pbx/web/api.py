@@ -38,6 +38,7 @@ from ess_pbx.web.models import (
 from ess_pbx.web.models import Access as AccessView
 from ess_pbx.web.openapi import document
 from ess_pbx.web.permission import may_not, not_own
+from ess_pbx.web.scrape import MetricsPage
 from ess_pbx.web.table import PREFIX, TABLE, Row
 from ess_pbx.web.whose import CENTRE, concerned, seen
 
@@ -51,9 +52,14 @@ class Api:
     """The API of one engine."""
 
     def __init__(
-        self, engine: Engine, access: Access, monotonic: Callable[[], float] = time.monotonic
+        self,
+        engine: Engine,
+        access: Access,
+        metrics: MetricsPage,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.engine = engine
+        self._metrics = metrics
         self.access = access
         self.live = LiveFeed(engine.centres, access, monotonic)
         self.had = HadCalls()
@@ -69,6 +75,7 @@ class Api:
         application.router.add_get(f"{PREFIX}/live", self.live.serve)
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
+        application.router.add_get("/metrics", self._metrics.serve)
         return application
 
     def readiness(self) -> Readiness:
