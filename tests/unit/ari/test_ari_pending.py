@@ -21,6 +21,7 @@ class Clock:
 def answer(request_id: str, status: int) -> str:
     body: dict[str, Any] = {
         "type": "RESTResponse",
+        "application": "ess-pbx",
         "request_id": request_id,
         "status_code": status,
         "reason_phrase": "x",
@@ -29,7 +30,7 @@ def answer(request_id: str, status: int) -> str:
 
 
 async def test_how_each_request_ended_is_told_with_its_seconds() -> None:
-    clock, told = Clock(), list[tuple[str, float, str]]()
+    clock, told = Clock(), list[Any]()
     pending = PendingRequests(clock, structlog.get_logger(__name__))
     pending.on_settled = lambda *each: told.append(each)
     ids = []
@@ -50,7 +51,7 @@ async def test_how_each_request_ended_is_told_with_its_seconds() -> None:
 
 
 async def test_a_request_without_an_answer_is_told_of_when_its_time_is_up() -> None:
-    clock, told = Clock(), list[tuple[str, float, str]]()
+    clock, told = Clock(), list[Any]()
     pending = PendingRequests(clock, structlog.get_logger(__name__))
     pending.on_settled = lambda *each: told.append(each)
     pending.begin("GET", "asterisk/ping", None, None, 2.0)
