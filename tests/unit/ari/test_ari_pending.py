@@ -22,6 +22,9 @@ def answer(request_id: str, status: int) -> str:
     body: dict[str, Any] = {
         "type": "RESTResponse",
         "application": "ess-pbx",
+        "timestamp": "2026-01-01T00:00:00.000+0000",
+        "transaction_id": "",
+        "uri": "channels",
         "request_id": request_id,
         "status_code": status,
         "reason_phrase": "x",
