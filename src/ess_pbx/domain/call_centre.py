@@ -13,7 +13,7 @@ from functools import partial
 
 from msgspec import structs
 
-from ess_pbx.domain import absence, adoption, pranks
+from ess_pbx.domain import absence, adoption, clock_watch, pranks
 from ess_pbx.domain.absence import DialplanServed
 from ess_pbx.domain.acd import Acd, Decision
 from ess_pbx.domain.agent import AgentState
@@ -24,6 +24,7 @@ from ess_pbx.domain.call_backs import CallBacks
 from ess_pbx.domain.call_in import CallIn
 from ess_pbx.domain.call_memory import CallMemory, KeptCall
 from ess_pbx.domain.callers import Callers
+from ess_pbx.domain.clock_watch import ClockWatch
 from ess_pbx.domain.commands import (
     AcknowledgeAlarm,
     CallBackNow,
@@ -105,6 +106,7 @@ class CallCentre:
         self._local: datetime | None = None
         self._wall_ahead = 0.0
         self.alarms = Alarms()
+        self._clock = ClockWatch(config.policy.clock_jump)
         self.call_backs = CallBacks()
         self._hurry = 1.0
         self.incidents = Incidents(config)
@@ -155,7 +157,7 @@ class CallCentre:
                 self._follow(self.acd.set_reachable(agent, False, now), now, effects)
             case ClockRead(local, phones_known, wall):
                 first, self._local = self._local is None, local
-                self._wall_ahead = (_epoch(local) if wall is None else wall) - now
+                effects += self._clock_read(_epoch(local) if wall is None else wall, now)
                 self._recall_seats(now, effects)
                 effects += self.surge.clock(self.wall(now))
                 self._follow(self.acd.set_on_duty(self.on_duty(local), now), now, effects)
@@ -395,6 +397,11 @@ class CallCentre:
         self._served_calls = frozenset(talking)
         for call, agent in talking.items():
             effects += self.acd.adopt_talking(agent, call)
+
+    def _clock_read(self, wall: float, now: float) -> list[Record]:
+        self._wall_ahead = wall - now
+        alarmed = clock_watch.ALARM in self.alarms.standing
+        return self._clock.read(wall, now, self.calls, alarmed=alarmed)
 
     def _recall_seats(self, now: float, effects: list[EngineEffect]) -> None:
         """Who was in wrap-up or paused has the rest of it; who talked does, until it is known.

@@ -276,6 +276,8 @@ class Policy(Shape, frozen=True, kw_only=True):
     """How long the caller's phone rings."""
     call_back_expires: Annotated[float, Meta(gt=0, le=168)] = 12.0
     """Hours after which nobody is called back any more."""
+    clock_jump: Annotated[float, Meta(ge=0.1, le=86400)] = 2.0
+    """It is an alarm when the wall clock is set by more than so many seconds at once."""
     shift_alarm: Annotated[float, Meta(ge=0, le=86400)] = 900.0
     """How long before a shift starts it is an alarm that too few of its phones are reachable."""
     recording_days: Annotated[int, Meta(ge=1)] = 365

@@ -107,6 +107,8 @@ class FactKind(StrEnum):
     """A call of a confirmed prankster begins behind others."""
     PRANK_RELEASED = "prank_released"
     """Something spoke for the caller: for this call they wait like any other."""
+    CLOCK_JUMPED = "clock_jumped"
+    """The wall clock was set: ``at`` of what came before is off by that from what comes after."""
     CHECKPOINT = "checkpoint"
     """All that a centre remembers at that moment: what came before need not be read again."""
 
@@ -207,18 +209,20 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.PRANK_EXPIRED: ("number", "reason", "by", "via"),
         FactKind.PRANK_HELD: ("priority",),
         FactKind.PRANK_RELEASED: ("why", "priority"),
+        FactKind.CLOCK_JUMPED: ("seconds",),
         FactKind.CHECKPOINT: ("memories",),
     }
 )
-"""The keys of ``Fact.data``. ``invited_at``, ``until`` and ``due`` are epoch seconds, ``due`` None
-for never; ``seconds`` and ``head_start`` are lengths in seconds, ``sample_rate`` Hz, ``rms_dbov`` a
-list of dBov per channel, ``bytes`` the size of the file, ``entry`` its number in the manifest;
-``channel_cause`` and ``cause`` are Q.850 causes; ``attempt`` counts those of a task from 1,
-``position`` from 1 that of the caller when it was said; ``made`` counts legs and playbacks, so that
-no number is used again; ``to`` is the role of who hears a prompt, or a tone (``tone:ring``);
-``usual``, ``chosen``, ``raises`` and ``prank`` are what ``domain.priority`` makes a priority of;
-``menu`` is None where a caller does nothing but wait; ``level`` is ``line`` or ``full-screen``;
-``by`` and ``via`` are None where nobody asked. What is not known is None."""
+"""The keys of ``Fact.data``. ``invited_at``, ``until`` and ``due`` are epoch seconds, ``due``
+None for never; ``seconds`` and ``head_start`` are lengths in seconds (of a clock set back:
+negative), ``sample_rate`` Hz, ``rms_dbov`` a list of dBov per channel, ``bytes`` the size of the
+file, ``entry`` its number in the manifest; ``channel_cause`` and ``cause`` are Q.850 causes;
+``attempt`` counts those of a task from 1, ``position`` from 1 that of the caller when it was
+said; ``made`` counts legs and playbacks, so that no number is used again; ``to`` is the role of
+who hears a prompt, or a tone (``tone:ring``); ``usual``, ``chosen``, ``raises`` and ``prank``
+are what ``domain.priority`` makes a priority of; ``menu`` is None where a caller does nothing
+but wait; ``level`` is ``line`` or ``full-screen``; ``by`` and ``via`` are None where nobody
+asked. What is not known is None."""
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
