@@ -114,7 +114,7 @@ class Installation:
         await self._asterisk_runs()
         self._watch = asyncio.create_task(self._keep_asterisk(), name="asterisk")
         self.engine = self.make_engine(credentials, on_fact)
-        self.watch = Watch(self.engine)
+        self.watch = Watch(self.settings, self.engine)
         try:
             await self.engine.start()
             await self.watch.start()

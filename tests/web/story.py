@@ -91,7 +91,7 @@ class Service:
         places = dict.fromkeys(AsteriskFolders.__dataclass_fields__, unused)
         folders = AsteriskFolders(**{**places, "fallback": state / "fallback"})
         self.engine = Engine(settings, credentials, folders)
-        self.watch = Watch(self.engine)
+        self.watch = Watch(settings, self.engine)
         self.web = WebServer(settings, self.engine, self.watch.metrics)
 
     def give_pins(self, pins: dict[str, str]) -> None:

@@ -25,6 +25,11 @@ WATCHED_ANEW = frozenset(
         "roster",
         "web",
         "recording-not-sealed",
+        "asterisk",
+        "journal",
+        "disk",
+        "database",
+        "trunk-down",
     }
 )
 """Kinds of alarm (what stands before the colon) that each engine finds out for itself."""

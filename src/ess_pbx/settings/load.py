@@ -67,6 +67,7 @@ def load_settings(path: Path | str) -> Settings:
         database=checks.database,
         web=file.values["web"],
         metrics=checks.metrics,
+        watching=file.values["watching"],
         recordings=checks.recordings,
         trunks=file.values["trunks"],
         rosters={centre.id: roster for centre, roster in made if roster is not None},

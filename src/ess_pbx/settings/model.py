@@ -46,6 +46,9 @@ Codec = Literal["alaw", "ulaw"]
 """Codecs that Asterisk is given the modules for (``asterisk.render``), so that it can mix them."""
 LogLevel = Literal["debug", "info", "warning", "error"]
 
+Megabytes = Annotated[int, Meta(ge=1, le=100_000_000)]
+"""Of 1,000,000 bytes."""
+
 LEAST_RTP_PORTS = 20
 """Five calls of two legs; two ports (RTP and RTCP) a leg."""
 
@@ -119,6 +122,17 @@ class Metrics(Shape, frozen=True, kw_only=True):
     """A file with what others send as ``Authorization: Bearer``, of 20 characters or more."""
 
 
+class Watching(Shape, frozen=True, kw_only=True):
+    """From when on what lies beside calls is an alarm."""
+
+    journal_free: Megabytes = 500
+    """Less room than this where the journal lies."""
+    recordings_free: Megabytes = 2000
+    """An hour of one call takes 115 MB until it is sealed."""
+    database_behind: Seconds = 10.0
+    """The database has taken none of the facts that wait for it for so long."""
+
+
 class Recordings(Shape, frozen=True, kw_only=True):
     """How finished recordings are kept."""
 
@@ -144,6 +158,9 @@ class Trunk(Shape, frozen=True, kw_only=True):
     codecs: tuple[Codec, ...] = ("alaw", "ulaw")
     identity: Number = "112"
     """The number that calls going out through the trunk show."""
+    qualify: Annotated[int, Meta(ge=0, le=3600)] = 0
+    """Every so many seconds the telco's side is asked by OPTIONS whether it is there, and it is an
+    alarm when it does not answer; 0 where it is not to be asked."""
     priority: Annotated[int, Meta(ge=0, le=9)] | None = None
     """Of its calls, in place of the policy's ``default_priority``."""
 
@@ -180,6 +197,7 @@ class Settings(Shape, frozen=True, kw_only=True):
     database: Database
     web: Web = Web()
     metrics: Metrics = Metrics()
+    watching: Watching = Watching()
     recordings: Recordings = Recordings()
     trunks: tuple[Trunk, ...] = ()
     rosters: dict[Identifier, Path] = field(default_factory=dict)
@@ -211,6 +229,7 @@ class InstallationDocument(Shape, frozen=True, kw_only=True):
     database: Database = Database()
     web: Web = Web()
     metrics: Metrics = Metrics()
+    watching: Watching = Watching()
     recordings: Recordings = Recordings()
     trunks: tuple[Trunk, ...] = ()
 

@@ -1,27 +1,64 @@
-"""All that is watched of one engine, started and stopped together."""
+"""All that is watched of one engine, started and stopped together.
+
+What is found wrong becomes an event of the centres that it concerns, and theirs an alarm on
+record: raised once, cleared once, on the live feed, among the figures and on its way to webhooks.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any
 
+import structlog
+
+from ess_pbx.domain.events import AlarmChanged
+from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.engine.service import Engine
 from ess_pbx.metrics import Metrics
+from ess_pbx.settings.entry import home
+from ess_pbx.settings.model import Settings, Trunk
+from ess_pbx.watching import behind, trunks
+from ess_pbx.watching.behind import BehindWatch
+from ess_pbx.watching.disk import MEGABYTE, DiskWatch, Room
 from ess_pbx.watching.loop_lag import watch_loop
+from ess_pbx.watching.trunks import TrunkWatch
+
+AWAY_SECONDS = 3.0
+"""A line to Asterisk that is back within so long is no alarm."""
+STUCK_SECONDS = 2.0
+"""A disk that has not taken facts for so long is one."""
+RECORDING = "recording-failed"
+RIGHT = "right again"
 
 
 class Watch:
     """The watch over one engine; made before the engine is started, so that it hears all."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, settings: Settings, engine: Engine) -> None:
         self.metrics = Metrics(engine)
+        self._settings = settings
+        self._engine = engine
         self._tasks: list[asyncio.Task[None]] = []
+        self._told: dict[tuple[str, str], str | None] = {}
+        self._connected = time.monotonic()
+        self._behind = BehindWatch(settings.watching.database_behind)
+        self._trunks = TrunkWatch(settings.trunks, engine.ari, self._trunk)
+        self._log = structlog.get_logger(__name__)
+        engine.listeners.append(self._hear)
 
     async def start(self) -> None:
         """Begin, once the engine was started."""
         self.metrics.follow_journal()
-        self._tasks = [
-            asyncio.create_task(watch_loop(self.metrics.loop_lag.observe), name="loop-lag")
-        ]
+        watches: dict[str, Coroutine[Any, Any, None]] = {
+            "loop-lag": watch_loop(self.metrics.loop_lag.observe),
+            "disks": self._disks().run(),
+            "beside-calls": self._every(behind.LOOK_SECONDS, self.look),
+        }
+        if self._trunks.trunks:
+            watches["trunks"] = self._every(trunks.LOOK_SECONDS, self._trunks.look)
+        self._tasks = [asyncio.create_task(watch, name=name) for name, watch in watches.items()]
 
     async def stop(self) -> None:
         """End; a second call does nothing."""
@@ -29,3 +66,66 @@ class Watch:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
+
+    def tell(self, alarm: str, trouble: str | None, centres: Iterable[str] | None = None) -> None:
+        """Say what is wrong, or None for nothing, of these centres or all; only news goes on."""
+        every = [each.config.id for each in self._engine.centres]
+        for centre in every if centres is None else centres:
+            if (alarm, centre) in self._told and self._told[alarm, centre] == trouble:
+                continue
+            self._told[alarm, centre] = trouble
+            changed = AlarmChanged(alarm, trouble is not None, trouble or RIGHT, centre=centre)
+            self._engine.dispatcher.feed(changed)
+
+    async def look(self) -> None:
+        """Look once at what the engine itself can say."""
+        engine, now = self._engine, time.monotonic()
+        if engine.ari.connected:
+            self._connected = now
+        away = now - self._connected >= AWAY_SECONDS
+        self.tell("asterisk", "Asterisk does not answer; see its log" if away else None)
+        journal = engine.journal
+        refuses = journal.refused or journal.stuck >= STUCK_SECONDS
+        kept = f"{journal.folder}: the disk takes no facts, they are in memory only; see its disk"
+        self.tell("journal", kept if refuses else None)
+        projector = engine.projector
+        self.tell("database", self._behind.look(projector.lag, projector.position, now))
+
+    def _disks(self) -> DiskWatch:
+        limits, folders = self._settings.watching, self._settings.folders
+        rooms = (
+            Room("journal", self._engine.journal.folder, limits.journal_free * MEGABYTE),
+            Room("recordings", folders.recordings, limits.recordings_free * MEGABYTE),
+        )
+        return DiskWatch(
+            rooms,
+            lambda name, trouble: self.tell(f"disk:{name}", trouble),
+            lambda name, free: self.metrics.disk_free.labels(name).set(free),
+        )
+
+    def _trunk(self, trunk: Trunk, trouble: str | None) -> None:
+        concerned = dict.fromkeys((home(self._settings, trunk), *trunk.centres.values()))
+        self.tell(f"trunk-down:{trunk.id}", trouble, concerned)
+
+    def _hear(self, fact: Fact) -> None:
+        """A recording that failed is an alarm until the next one of the centre is whole."""
+        if fact.kind not in (FactKind.RECORDING_FAILED, FactKind.RECORDING_FINISHED):
+            return
+        failed = fact.kind == FactKind.RECORDING_FAILED
+        trouble = f"{fact.data.get('recording')}: {fact.data.get('reason')}" if failed else None
+        # Not within the telling of the fact itself: others are still to hear of it.
+        asyncio.get_running_loop().call_soon(self._recorded, fact.centre, trouble)
+
+    def _recorded(self, centre: str, trouble: str | None) -> None:
+        told = self._told.get((RECORDING, centre))
+        if self._tasks and not (told and trouble):  # the first says enough; each is on record
+            self.tell(RECORDING, trouble, (centre,))
+
+    async def _every(self, seconds: float, look: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await look()
+            except Exception:
+                # A defect of one look must not end the watch.
+                self._log.exception("watch.failed")
+            await asyncio.sleep(seconds)

@@ -1,0 +1,155 @@
+"""What is wrong beside calls: raised once and cleared once, on record, live and in the figures."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from msgspec.structs import replace
+
+from ess_pbx.domain.facts import Fact, FactKind
+from ess_pbx.domain.ids import CallId
+from ess_pbx.settings.model import Watching
+from ess_pbx.watching import behind
+from ess_pbx.watching import watch as watching
+from ess_pbx.watching.disk import MEGABYTE
+
+from .story import CALL, PINS, SUPERVISOR, Person, Service, centre_settings, until
+
+CHANGES = (FactKind.ALARM_RAISED, FactKind.ALARM_CLEARED)
+QUICK = Watching(journal_free=1, recordings_free=1, database_behind=1.0)
+
+
+class Watched(Service):
+    """A service whose alarms are listened to."""
+
+    def __init__(self, folder: Path, limits: Watching = QUICK) -> None:
+        settings = replace(centre_settings(folder / "s"), watching=limits)
+        settings.folders.recordings.mkdir(parents=True)
+        super().__init__(settings)
+        self.alarms: list[tuple[str, str]] = []
+        self.engine.listeners.append(self._hear)
+
+    def _hear(self, fact: Fact) -> None:
+        if fact.kind in CHANGES:
+            self.alarms.append((str(fact.data["alarm"]), str(fact.kind)))
+
+    def of(self, alarm: str) -> list[str]:
+        """What was told of this alarm, in order."""
+        return [kind.removeprefix("alarm_") for name, kind in self.alarms if name == alarm]
+
+
+@pytest.fixture
+async def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Watched]:
+    monkeypatch.setattr(watching, "AWAY_SECONDS", 0.2)
+    monkeypatch.setattr(behind, "LOOK_SECONDS", 0.05)
+    service = Watched(tmp_path)
+    service.engine.ari._ready.set()
+    await service.start()
+    yield service
+    await service.stop()
+
+
+async def test_nothing_is_wrong_where_nothing_is(watched: Watched) -> None:
+    for _ in range(5):
+        await watched.watch.look()
+    assert watched.alarms == []
+
+
+async def test_a_lost_line_to_asterisk_is_an_alarm_until_it_is_back(watched: Watched) -> None:
+    watched.engine.ari._ready.clear()
+    await until(lambda: watched.of("asterisk") == ["raised"], "raised")
+    watched.engine.ari._ready.set()
+    await until(lambda: watched.of("asterisk") == ["raised", "cleared"], "cleared")
+
+
+async def test_a_disk_that_refuses_facts_is_an_alarm_that_is_on_record_when_it_takes_them(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    journal = watched.engine.journal
+    with monkeypatch.context() as full:
+        full.setattr(journal, "_commit", refuse)
+        watched.engine.dispatcher.record(None, FactKind.NO_OPERATOR, {"queue": "umum"})
+        await until(lambda: watched.of("journal") == ["raised"], "raised")
+    await until(lambda: watched.of("journal") == ["raised", "cleared"], "cleared")
+    await asyncio.wait_for(journal.flushed(journal.durable + journal.waiting), 5)
+    kept = [f for _, f in journal.read() if f.kind in CHANGES and f.data["alarm"] == "journal"]
+    assert [fact.kind for fact in kept] == ["alarm_raised", "alarm_cleared"]
+
+
+async def test_a_database_that_is_away_is_an_alarm_until_it_has_all_facts(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise ConnectionRefusedError("database is away")
+
+    await watched.engine.stored(5)
+    await watched.watch.look()
+    watched.alarms.clear()
+    with monkeypatch.context() as stopped:
+        stopped.setattr(watched.engine.projector, "_store", away)
+        watched.when_a_call_arrives()
+        await until(lambda: watched.of("database") == ["raised"], "raised")
+        assert watched.engine.projector.lag > 0
+    await until(lambda: watched.of("database") == ["raised", "cleared"], "cleared")
+    await watched.engine.stored(5)
+
+
+async def test_a_disk_without_room_is_an_alarm_of_its_own(tmp_path: Path) -> None:
+    most = 100_000_000
+    watched = Watched(tmp_path, Watching(journal_free=1, recordings_free=most))
+    await watched.start()
+    try:
+        await until(lambda: watched.of("disk:recordings") == ["raised"], "raised")
+        assert watched.of("disk:journal") == []
+        free = watched.watch.metrics.disk_free.labels("recordings")._value.get()
+        assert 0 < free < most * MEGABYTE
+    finally:
+        await watched.stop()
+
+
+async def test_a_recording_that_failed_is_an_alarm_until_one_is_whole(watched: Watched) -> None:
+    record = watched.engine.dispatcher.record
+    for call in (CALL, CallId("ess1-1700000000.2")):
+        failed = {"recording": call, "reason": "Asterisk still writes it"}
+        record(call, FactKind.RECORDING_FAILED, failed)
+        await until(lambda: watched.of("recording-failed") == ["raised"], "raised once")
+    record(CALL, FactKind.RECORDING_FINISHED, {"recording": CALL})
+    await until(lambda: watched.of("recording-failed") == ["raised", "cleared"], "cleared")
+    standing = watched.core.alarms.standing
+    assert "recording-failed" not in standing
+
+
+async def test_alarms_are_heard_on_the_live_feed(watched: Watched) -> None:
+    async with aiohttp.ClientSession() as session:
+        person = Person(session, watched.url)
+        supervisor = await person.signs_in(SUPERVISOR, PINS[SUPERVISOR])
+        async with supervisor.feed() as feed:
+            await feed.next()
+            watched.engine.ari._ready.clear()
+            raised = (await feed.until_fact("alarm_raised"))[-1]
+            watched.engine.ari._ready.set()
+            cleared = (await feed.until_fact("alarm_cleared"))[-1]
+    assert raised["data"]["alarm"] == cleared["data"]["alarm"] == "asterisk"
+
+
+async def test_an_alarm_of_an_engine_before_is_cleared_by_the_next_that_finds_nothing_wrong(
+    tmp_path: Path,
+) -> None:
+    before = Watched(tmp_path / "a")
+    await before.start()
+    before.watch.tell("database", "the database takes no facts")
+    await before.stop()
+    after = Service(before.settings)
+    await after.start()
+    try:
+        await until(lambda: "database" not in after.core.alarms.standing, "cleared")
+    finally:
+        await after.stop()
