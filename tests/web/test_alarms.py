@@ -6,14 +6,16 @@ import asyncio
 import errno
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from msgspec.structs import replace
 
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId
-from ess_pbx.settings.model import Watching
+from ess_pbx.settings.model import Watching, Webhook
 from ess_pbx.watching import behind
 from ess_pbx.watching import watch as watching
 from ess_pbx.watching.disk import MEGABYTE
@@ -27,8 +29,10 @@ QUICK = Watching(journal_free=1, recordings_free=1, database_behind=1.0)
 class Watched(Service):
     """A service whose alarms are listened to."""
 
-    def __init__(self, folder: Path, limits: Watching = QUICK) -> None:
-        settings = replace(centre_settings(folder / "s"), watching=limits)
+    def __init__(
+        self, folder: Path, limits: Watching = QUICK, hooks: tuple[Webhook, ...] = ()
+    ) -> None:
+        settings = replace(centre_settings(folder / "s"), watching=limits, webhook=hooks)
         settings.folders.recordings.mkdir(parents=True)
         super().__init__(settings)
         self.alarms: list[tuple[str, str]] = []
@@ -153,3 +157,43 @@ async def test_an_alarm_of_an_engine_before_is_cleared_by_the_next_that_finds_no
         await until(lambda: "database" not in after.core.alarms.standing, "cleared")
     finally:
         await after.stop()
+
+
+async def test_a_webhook_is_told_of_an_alarm_and_of_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    got: list[dict[str, Any]] = []
+
+    async def take(request: web.Request) -> web.Response:
+        got.append(await request.json())
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/alarm", take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    monkeypatch.setenv("ESS_HOOK", "0123456789abcdef")
+    hook = Webhook(
+        id="jaga",
+        url=f"http://127.0.0.1:{runner.addresses[0][1]}/alarm",
+        secret_env="ESS_HOOK",
+        alarms=("asterisk",),
+    )
+    watched = Watched(tmp_path, hooks=(hook,))
+    watched.engine.ari._ready.set()
+    await watched.start()
+    try:
+        watched.watch.tell("roster", "baris 3")
+        watched.watch.tell("asterisk", "Asterisk does not answer; see its log")
+        watched.watch.tell("asterisk", None)
+        await until(lambda: len(got) == 2, "both are told")
+        assert [(each["event"], each["alarm"]) for each in got] == [
+            ("raised", "asterisk"),
+            ("cleared", "asterisk"),
+        ]
+        delivered = watched.watch.metrics.webhooks.labels("jaga", "delivered")
+        await until(lambda: delivered._value.get() == 2, "both are counted")
+    finally:
+        await watched.stop()
+        await runner.cleanup()

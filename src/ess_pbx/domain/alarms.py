@@ -16,6 +16,15 @@ from ess_pbx.domain.effects import Record, Refused
 from ess_pbx.domain.events import AlarmChanged
 from ess_pbx.domain.facts import JSON, FactKind
 
+KINDS = frozenset(
+    {
+        *("no-operator", "operator-not-answering", "shift-unmanned", "shift-short", "roster"),
+        *("wrong-pin", "unknown-number", "surge-feed", "web", "webhook", "clock"),
+        *("recording-failed", "recording-not-sealed", "asterisk", "trunk-down", "synthetic-call"),
+        *("journal", "disk", "database", "standby-missing"),
+    }
+)
+"""Every kind of alarm that can be raised, for whoever names some."""
 WATCHED_ANEW = frozenset(
     {
         "no-operator",
@@ -30,6 +39,7 @@ WATCHED_ANEW = frozenset(
         "disk",
         "database",
         "trunk-down",
+        "webhook",
     }
 )
 """Kinds of alarm (what stands before the colon) that each engine finds out for itself."""

@@ -15,10 +15,12 @@ from ess_pbx.settings.model import (
     Recordings,
     Trunk,
     Web,
+    Webhook,
 )
 from ess_pbx.settings.places import expand_database, place_folders, place_keys, place_token
 from ess_pbx.settings.reading import INVALID, shown
 from ess_pbx.settings.toml_lines import Path as FieldPath
+from ess_pbx.settings.webhook_checks import check_webhooks
 from ess_pbx.sip.numbers import normalise_called
 
 _TEMPLATE_SECTIONS = frozenset({"system", "global", "udp", "trunk", "phone", "agencies"})
@@ -42,6 +44,7 @@ class InstallationChecks:
         self.database = Database()
         self.recordings = Recordings()
         self.metrics = Metrics()
+        self.webhooks: tuple[Webhook, ...] = ()
 
     def run(self) -> None:
         """Check all, the centres too, leaving what was found in the attributes."""
@@ -55,6 +58,7 @@ class InstallationChecks:
             if values["database"] is not INVALID:
                 state, url = self.folders.state, values["database"].url
                 self.database = expand_database(url, state, base, problems)
+        self.webhooks = tuple(check_webhooks(self.file))
         for centre in self.centres:
             centre.run(None if self.folders is None else self.folders.prompts)
         self._trunks()

@@ -68,6 +68,7 @@ def load_settings(path: Path | str) -> Settings:
         web=file.values["web"],
         metrics=checks.metrics,
         watching=file.values["watching"],
+        webhook=checks.webhooks,
         recordings=checks.recordings,
         trunks=file.values["trunks"],
         rosters={centre.id: roster for centre, roster in made if roster is not None},

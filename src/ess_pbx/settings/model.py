@@ -46,6 +46,10 @@ Codec = Literal["alaw", "ulaw"]
 """Codecs that Asterisk is given the modules for (``asterisk.render``), so that it can mix them."""
 LogLevel = Literal["debug", "info", "warning", "error"]
 
+HookUrl = Annotated[
+    str, Meta(pattern=r"^(https://[^\s@/?#]+|http://127\.[0-9.]+(:[0-9]+)?)(/[^\s@#]*)?$")
+]
+EnvironmentName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
 Megabytes = Annotated[int, Meta(ge=1, le=100_000_000)]
 """Of 1,000,000 bytes."""
 
@@ -133,6 +137,21 @@ class Watching(Shape, frozen=True, kw_only=True):
     """The database has taken none of the facts that wait for it for so long."""
 
 
+class Webhook(Shape, frozen=True, kw_only=True):
+    """An address that is told of alarms; ``ess_pbx.watching.webhook`` says what it gets."""
+
+    id: Identifier
+    url: HookUrl
+    """Nothing is ever sent elsewhere: a redirect is not followed."""
+    secret: Path | None = None
+    """The file of the secret that signs; or ``secret_env``, never the secret itself."""
+    secret_env: EnvironmentName | None = None
+    authority: Path | None = None
+    """PEM certificates to trust in place of the system's, for an address within the house."""
+    alarms: tuple[Identifier, ...] = ()
+    """Kinds of alarm (what stands before the colon); all of them when none is named."""
+
+
 class Recordings(Shape, frozen=True, kw_only=True):
     """How finished recordings are kept."""
 
@@ -198,6 +217,7 @@ class Settings(Shape, frozen=True, kw_only=True):
     web: Web = Web()
     metrics: Metrics = Metrics()
     watching: Watching = Watching()
+    webhook: tuple[Webhook, ...] = ()
     recordings: Recordings = Recordings()
     trunks: tuple[Trunk, ...] = ()
     rosters: dict[Identifier, Path] = field(default_factory=dict)
@@ -230,6 +250,7 @@ class InstallationDocument(Shape, frozen=True, kw_only=True):
     web: Web = Web()
     metrics: Metrics = Metrics()
     watching: Watching = Watching()
+    webhook: tuple[Webhook, ...] = ()
     recordings: Recordings = Recordings()
     trunks: tuple[Trunk, ...] = ()
 

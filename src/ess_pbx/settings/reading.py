@@ -32,7 +32,9 @@ from ess_pbx.domain.config import (
 )
 from ess_pbx.settings.model import (
     DatabaseUrl,
+    EnvironmentName,
     GreetingName,
+    HookUrl,
     IPv4,
     NodeName,
 )
@@ -212,6 +214,8 @@ _WORDS = {
     _pattern(AreaCode): 'an area code with its zero, such as "0254"',
     _pattern(CountryCode): 'a country\'s two capital letters, such as "ID"',
     _pattern(DatabaseUrl): "a URL that begins sqlite+aiosqlite: or postgresql+psycopg:",
+    _pattern(HookUrl): "an https address without a password; http only for 127.0.0.1",
+    _pattern(EnvironmentName): "the name of an environment variable",
     r"^[0-9]{3,4}$": 'a code in quotes, 3 or 4 digits such as "119"',
     r"^sip:[^@\s;,&|]+@[A-Za-z0-9.:\[\]-]+$": 'a SIP URI such as "sip:119@192.0.2.20:5060"',
 }

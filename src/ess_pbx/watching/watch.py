@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -18,12 +19,14 @@ from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.engine.service import Engine
 from ess_pbx.metrics import Metrics
 from ess_pbx.settings.entry import home
-from ess_pbx.settings.model import Settings, Trunk
+from ess_pbx.settings.model import Settings, Trunk, Webhook
+from ess_pbx.settings.webhook_checks import SECRET, SecretError, read_secret
 from ess_pbx.watching import behind, trunks
 from ess_pbx.watching.behind import BehindWatch
 from ess_pbx.watching.disk import MEGABYTE, DiskWatch, Room
 from ess_pbx.watching.loop_lag import watch_loop
 from ess_pbx.watching.trunks import TrunkWatch
+from ess_pbx.watching.webhook import AlarmMessages, Message, WebhookSender
 
 AWAY_SECONDS = 3.0
 """A line to Asterisk that is back within so long is no alarm."""
@@ -45,6 +48,8 @@ class Watch:
         self._connected = time.monotonic()
         self._behind = BehindWatch(settings.watching.database_behind)
         self._trunks = TrunkWatch(settings.trunks, engine.ari, self._trunk)
+        self._senders: list[WebhookSender] = []
+        self._messages = AlarmMessages(settings.asterisk.node, self._put)
         self._log = structlog.get_logger(__name__)
         engine.listeners.append(self._hear)
 
@@ -56,6 +61,11 @@ class Watch:
             "disks": self._disks().run(),
             "beside-calls": self._every(behind.LOOK_SECONDS, self.look),
         }
+        for hook in self._settings.webhook:
+            sender = await self._sender(hook)
+            if sender is not None:
+                self._senders.append(sender)
+                watches[f"webhook-{hook.id}"] = sender.run()
         if self._trunks.trunks:
             watches["trunks"] = self._every(trunks.LOOK_SECONDS, self._trunks.look)
         self._tasks = [asyncio.create_task(watch, name=name) for name, watch in watches.items()]
@@ -109,12 +119,35 @@ class Watch:
 
     def _hear(self, fact: Fact) -> None:
         """A recording that failed is an alarm until the next one of the centre is whole."""
+        if self._settings.webhook:
+            self._messages.told(fact)
         if fact.kind not in (FactKind.RECORDING_FAILED, FactKind.RECORDING_FINISHED):
             return
         failed = fact.kind == FactKind.RECORDING_FAILED
         trouble = f"{fact.data.get('recording')}: {fact.data.get('reason')}" if failed else None
         # Not within the telling of the fact itself: others are still to hear of it.
         asyncio.get_running_loop().call_soon(self._recorded, fact.centre, trouble)
+
+    def _put(self, message: Message) -> None:
+        for sender in self._senders:
+            sender.put(message)
+
+    async def _sender(self, hook: Webhook) -> WebhookSender | None:
+        alarm = f"webhook:{hook.id}"
+        try:
+            secret = await asyncio.to_thread(read_secret, hook)
+        except SecretError as error:
+            # It was there when the settings were read; unsigned, nothing is sent.
+            self.tell(alarm, f"{hook.id}: {error}; expected {SECRET}")
+            return None
+        outcomes, waiting = self.metrics.webhooks, self.metrics.webhook_waiting.labels(hook.id)
+        return WebhookSender(
+            hook,
+            secret,
+            count=lambda outcome: outcomes.labels(hook.id, outcome).inc(),
+            waiting=waiting.set,
+            tell=partial(self.tell, alarm),
+        )
 
     def _recorded(self, centre: str, trouble: str | None) -> None:
         told = self._told.get((RECORDING, centre))
