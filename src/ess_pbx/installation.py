@@ -23,6 +23,7 @@ from ess_pbx.domain import (
     pranks,
     silence,
     surge_centre,
+    synthetic,
     transfer,
     waiting,
 )
@@ -176,7 +177,8 @@ class Installation:
                     self.progress("it keeps its older configuration: calls are in progress")
                 return
             await server.stop()
-        require_free_ports(self.settings.asterisk)
+        tested = any(each.synthetic_call for each in self.settings.centres)
+        require_free_ports(self.settings.asterisk, synthetic=tested)
         await server.start()
         self.progress(f"Asterisk is up (pid {server.pid})")
 
@@ -238,6 +240,8 @@ def spoken_prompts(centre: Centre) -> Iterator[str]:
         yield centre.policy.prank_warning
     if centre.policy.call_back:
         yield from calling_back.PROMPTS.values()
+    if centre.synthetic_call is not None:
+        yield synthetic.PROMPT
     yield from surge_centre.spoken(centre.surge)
     if centre.greeting is not None:
         yield centre.greeting

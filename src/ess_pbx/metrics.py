@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter as Count
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -17,7 +17,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from ess_pbx.domain.agent import AgentState
 from ess_pbx.domain.call import Phase
 from ess_pbx.domain.call_centre import CallCentre
-from ess_pbx.domain.facts import Fact, FactKind
+from ess_pbx.domain.facts import JSON, Fact, FactKind
 from ess_pbx.domain.ids import is_call_back
 from ess_pbx.engine.service import Engine
 
@@ -88,6 +88,16 @@ class Metrics:
         self._commits = histogram("journal_commit_seconds", "Writing and fsync of a group of facts")
         self._records = counter("journal_records", "Facts on disk since the start")
         self.disk_free = gauge("disk_free_bytes", "Room where things are kept", "of")
+        self._test_calls = counter(
+            "synthetic_calls", "Test calls, by how far they came", "centre", "result"
+        )
+        self._test_ok = gauge("synthetic_call_ok", "Whether the last came all the way", "centre")
+        self._test_seconds = histogram(
+            "synthetic_call_seconds",
+            "From sending a test call to its answer, and to speech heard",
+            "centre",
+            "step",
+        )
         self.webhooks = counter("webhook_deliveries", "Alarms sent on", "webhook", "outcome")
         self.webhook_waiting = gauge("webhook_waiting", "Alarms still to be sent on", "webhook")
 
@@ -109,9 +119,19 @@ class Metrics:
                 self._waiting.pop(fact.call or "", None)
             case FactKind.RECORDING_FAILED:
                 self._recordings_failed.labels(centre).inc()
+            case FactKind.SYNTHETIC_CALL:
+                self._tested(centre, data)
             case FactKind.ALARM_RAISED:
                 kind = str(data.get("alarm")).partition(":")[0]
                 self._alarms_raised.labels(centre, kind).inc()
+
+    def _tested(self, centre: str, data: Mapping[str, JSON]) -> None:
+        result = str(data.get("result"))
+        self._test_calls.labels(centre, result).inc()
+        self._test_ok.labels(centre).set(result == "ok")
+        for step in ("answered", "heard"):
+            if isinstance(ms := data.get(f"{step}_ms"), int):
+                self._test_seconds.labels(centre, step).observe(ms / 1000)
 
     def _waits(self, fact: Fact, connected: int | None = None) -> None:
         if fact.call is None or is_call_back(fact.call):

@@ -13,7 +13,7 @@ from functools import partial
 
 from msgspec import structs
 
-from ess_pbx.domain import absence, adoption, clock_watch, pranks
+from ess_pbx.domain import absence, adoption, clock_watch, pranks, synthetic
 from ess_pbx.domain.absence import DialplanServed
 from ess_pbx.domain.acd import Acd, Decision
 from ess_pbx.domain.agent import AgentState
@@ -81,6 +81,7 @@ from ess_pbx.domain.events import (
     PhoneReachable,
     PinChecked,
     RosterRead,
+    SyntheticCallArrived,
 )
 from ess_pbx.domain.facts import JSON, Fact, FactKind
 from ess_pbx.domain.found import AsteriskFound
@@ -91,6 +92,7 @@ from ess_pbx.domain.presence import Presence, carry_out, unknown_operator
 from ess_pbx.domain.roster import Roster, ahead
 from ess_pbx.domain.surge import SurgeMode, SurgeState
 from ess_pbx.domain.surge_centre import in_surge
+from ess_pbx.domain.synthetic import SyntheticCalls
 from ess_pbx.domain.transitions import decide
 
 
@@ -116,6 +118,7 @@ class CallCentre:
         self.callers = Callers(config.policy)
         self.surge = SurgeMode(config.surge)
         self.call_in = CallIn(config)
+        self.synthetic = SyntheticCalls(config)
         self._met = in_surge(config, None)
         """The centre as calls meet it now."""
         self._followed: SurgeState | None = None
@@ -145,12 +148,17 @@ class CallCentre:
         match event:
             case CallEvent(call) | PinChecked(call) if call in self.desks.calls:
                 effects += self.desks.decide(event, partial(self._command, now), self.wall(now))
+            case CallEvent(call) if call in self.synthetic.calls:
+                alarmed = synthetic.ALARM in self.alarms.standing
+                effects += self.synthetic.decide(event, now, alarmed=alarmed)
             case CallEvent(call) if call in self.call_in.calls:
                 effects += self.call_in.decide(event, self.wall(now))
             case CallEvent():
                 self._call(event, now, effects)
             case DeskCallArrived():
                 effects += self.desks.arrived(event, partial(self._command, now), self.wall(now))
+            case SyntheticCallArrived():
+                effects += self.synthetic.arrived(event)
             case PhoneReachable(agent):
                 self._follow(self.acd.set_reachable(agent, True, now), now, effects)
             case PhoneLost(agent):
@@ -169,6 +177,12 @@ class CallCentre:
                 effects += pranks.expire(self.callers, self.wall(now))
                 effects += self._desk.clock(self.calls, self.kept.live, self.wall(now))
                 effects += self.alarms.clock_read(now, phones_known=phones_known)
+                effects += self.synthetic.clock(
+                    self.wall(now),
+                    now,
+                    ready=phones_known,
+                    alarmed=synthetic.ALARM in self.alarms.standing,
+                )
             case AsteriskFound():
                 self._found(event, now, effects)
             case DialplanServed():
@@ -259,8 +273,9 @@ class CallCentre:
         return frozenset(here | before | self.beside())
 
     def beside(self) -> frozenset[LegId]:
-        """Legs of no call of a caller: of operators who dialled a code, or are called in."""
-        return frozenset((*map(caller_leg, self.desks.calls), *self.call_in.legs))
+        """Legs of no call of a caller: of operators' codes, of who is called in, of test calls."""
+        desks = map(caller_leg, self.desks.calls)
+        return frozenset((*desks, *self.call_in.legs, *self.synthetic.legs))
 
     def _found(self, found: AsteriskFound, now: float, effects: list[EngineEffect]) -> None:
         """Go on with the calls that Asterisk holds, whoever began them (``domain.adoption``).
@@ -303,6 +318,10 @@ class CallCentre:
         for leg in [each for each in self.call_in.legs if found.is_gone(each)]:
             away = LegGone(call_of(leg), leg, UNKNOWN_CAUSE)
             effects += self.call_in.decide(away, self.wall(now))
+        for leg in [each for each in self.synthetic.legs if found.is_gone(each)]:
+            alarmed = synthetic.ALARM in self.alarms.standing
+            lost = LegGone(call_of(leg), leg, UNKNOWN_CAUSE)
+            effects += self.synthetic.decide(lost, now, alarmed=alarmed)
         self._remember(effects, now)
         effects += self._desk.clock(self.calls, self.kept.live, found.wall)
 

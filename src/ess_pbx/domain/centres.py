@@ -123,7 +123,8 @@ class Centres:
             if there.arrival is not None and there.arrival.centre in self._centres:
                 of_call[there.arrival.call] = there.arrival.centre
         for centre in reversed(list(self)):
-            known = (*centre.kept.calls, *centre.calls, *centre.desks.calls, *centre.call_in.calls)
+            beside = (*centre.desks.calls, *centre.call_in.calls, *centre.synthetic.calls)
+            known = (*centre.kept.calls, *centre.calls, *beside)
             of_call |= dict.fromkeys(known, centre.config.id)
 
         def belongs(identifier: str) -> str:
@@ -163,7 +164,7 @@ class Centres:
         name = CallId(call or "")
         # Asked of the centres themselves, so that no list beside theirs can come to differ.
         for centre in self._centres.values():
-            others = (centre.desks.calls, centre.call_in.calls)
+            others = (centre.desks.calls, centre.call_in.calls, centre.synthetic.calls)
             if name in centre.calls or any(name in each for each in others):
                 return centre
         return self._over.get(name) or self._remembers(name)

@@ -410,6 +410,18 @@ class Surge(Shape, frozen=True, kw_only=True):
     feed: EarthquakeFeed | None = None
 
 
+class SyntheticCall(Shape, frozen=True, kw_only=True):
+    """The centre's calls to itself; docs/decisions/0019 says what they prove."""
+
+    number: Number
+    """The test number: no entry number, and no other centre's."""
+    every: Annotated[float, Meta(ge=10, le=3600)] = 60.0
+    within: Annotated[float, Meta(ge=1, le=20)] = 5.0
+    """Each end must have heard the other by then."""
+    failures: Annotated[int, Meta(ge=1, le=100)] = 3
+    """So many in a row are an alarm."""
+
+
 class Centre(Shape, frozen=True, kw_only=True):
     """A pusat: its people, queues, menus and policy."""
 
@@ -438,3 +450,4 @@ class Centre(Shape, frozen=True, kw_only=True):
     menus: dict[Identifier, Menu] = {}
     queue_keys: dict[Key, QueueKey] = {}
     """What keys do while a caller waits."""
+    synthetic_call: SyntheticCall | None = None

@@ -24,6 +24,8 @@ class Role(StrEnum):
     AGENCY = "agency"
     STAFF = "staff"
     """An operator on their own phone, who is called in."""
+    TEST = "test"
+    """The end of a test call that sends it (``domain.synthetic``)."""
 
 
 @dataclass(frozen=True, slots=True)

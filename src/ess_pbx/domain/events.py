@@ -258,6 +258,15 @@ class DeskCallArrived(CentreEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class SyntheticCallArrived(CentreEvent):
+    """A test call that an engine sent came in by its own endpoint (``domain.synthetic``)."""
+
+    call: CallId
+    token: str
+    """The number that it shows."""
+
+
+@dataclass(frozen=True, slots=True)
 class PinChecked(CentreEvent):
     """The answer to ``effects.CheckPin``; None when it could not be checked."""
 

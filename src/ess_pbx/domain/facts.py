@@ -107,6 +107,8 @@ class FactKind(StrEnum):
     """A call of a confirmed prankster begins behind others."""
     PRANK_RELEASED = "prank_released"
     """Something spoke for the caller: for this call they wait like any other."""
+    SYNTHETIC_CALL = "synthetic_call"
+    """A test call is over: how far it came, and how fast."""
     CLOCK_JUMPED = "clock_jumped"
     """The wall clock was set: ``at`` of what came before is off by that from what comes after."""
     CHECKPOINT = "checkpoint"
@@ -209,6 +211,7 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.PRANK_EXPIRED: ("number", "reason", "by", "via"),
         FactKind.PRANK_HELD: ("priority",),
         FactKind.PRANK_RELEASED: ("why", "priority"),
+        FactKind.SYNTHETIC_CALL: ("channel", "result", "answered_ms", "heard_ms"),
         FactKind.CLOCK_JUMPED: ("seconds",),
         FactKind.CHECKPOINT: ("memories",),
     }

@@ -55,6 +55,12 @@ DEAD_LEG_CAUSE = 20
 CALL_BACK_HEADER = {"PJSIP_HEADER(add,Priority)": "psap-callback"}
 """RFC 7090: by this header networks and phones let a call back from an emergency centre through."""
 
+TEST_ENDPOINT = "uji-keluar"
+"""The endpoint by which test calls leave, from a port of their own."""
+
+HEARING = {"TALK_DETECT(set)": "2000,256"}
+"""As the dialplan has it for callers: whoever sends a test call is told when they hear speech."""
+
 CALL_VARIABLE = "ESS_CALL"
 """Channel variable by which the dialplan names the recording of who is called back."""
 
@@ -89,16 +95,19 @@ class Executor:
         feed: Callable[[CallEvent], None],
         language: Callable[[CallId], str] = lambda _: "",
         identities: Mapping[str, str] | None = None,
+        own_address: str = "",
     ) -> None:
         """``prompts`` is the built catalogue.
 
         ``language`` says, for a call, which language stands in for one that lacks a prompt;
-        ``identities`` are the numbers that calls out through each trunk show, by its id.
+        ``identities`` are the numbers that calls out through each trunk show, by its id;
+        ``own_address`` is where Asterisk itself hears SIP, ``host:port``.
         """
         self._sender = sender
         self._prompts = prompts
         self._language = language
         self._identities = dict(identities or {})
+        self._own_address = own_address
         self._feed = feed
         self._log = structlog.get_logger(__name__)
         self.requests = 0
@@ -113,6 +122,8 @@ class Executor:
         if isinstance(effect, Originate) and effect.role is Role.CALLER:
             named = {CALL_VARIABLE: effect.call, CENTRE_VARIABLE: effect.centre}
             body = {"variables": {**CALL_BACK_HEADER, **named}}
+        elif isinstance(effect, Originate) and effect.role is Role.TEST:
+            body = {"variables": HEARING}
         future = self._sender.send(method, uri, query=query, body=body)
         future.add_done_callback(partial(self._done, effect))
 
@@ -163,6 +174,8 @@ class Executor:
                 trunk = next(iter(trunks), effect.trunk)
                 endpoint = f"PJSIP/{effect.address}@{trunk}"
                 shown = self._identities.get(trunk, NO_NUMBER)
+            case Role.TEST:
+                endpoint = f"PJSIP/{TEST_ENDPOINT}/sip:{effect.address}@{self._own_address}"
             case _:
                 endpoint = f"PJSIP/{effect.address}"
                 arguments += f",{effect.address}"
@@ -173,7 +186,8 @@ class Executor:
             "callerId": shown,
             "timeout": round(effect.timeout),
         }
-        if not is_call_back(effect.call) and effect.role is not Role.STAFF:
+        alone = effect.role in (Role.STAFF, Role.TEST)
+        if not is_call_back(effect.call) and not alone:
             # The channel of whoever is called back is not there when the first phone rings.
             query["originator"] = effect.call
         return query

@@ -52,7 +52,7 @@ from ess_pbx.evidence import EvidenceError
 from ess_pbx.evidence.retention import keep_days
 from ess_pbx.feeds.bmkg import BmkgFeed
 from ess_pbx.settings.credentials import Credentials
-from ess_pbx.settings.entry import trunks_of
+from ess_pbx.settings.entry import own_sip_address, trunks_of
 from ess_pbx.settings.model import Settings
 
 CLOCK_SECONDS = 5.0
@@ -135,6 +135,7 @@ class Engine:
             self.dispatcher.feed,
             self._language,
             {trunk.id: trunk.identity for trunk in settings.trunks},
+            own_sip_address(settings.asterisk),
         )
         self.dispatcher.check_pin = PinCheck(settings.folders.state, self.dispatcher.feed).begin
         self._database = create_engine(settings.database.url)
@@ -327,7 +328,8 @@ class Engine:
         self._log.info("call.not_claimed", call=channel.id, error=str(error))
         if isinstance(error, AriRefusedError) and error.status == NOT_FOUND:
             # The caller left in the milliseconds before the claim: the call is still a call.
-            self.dispatcher.feed(self._translator.arrived(channel, gone=True))
+            for arrived in self._translator.came_and_went(channel):
+                self.dispatcher.feed(arrived)
 
     async def _on_connected(self) -> None:
         self._log.info("asterisk.connected")

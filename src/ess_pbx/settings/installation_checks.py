@@ -19,11 +19,14 @@ from ess_pbx.settings.model import (
 )
 from ess_pbx.settings.places import expand_database, place_folders, place_keys, place_token
 from ess_pbx.settings.reading import INVALID, shown
+from ess_pbx.settings.synthetic_checks import check_synthetic
 from ess_pbx.settings.toml_lines import Path as FieldPath
 from ess_pbx.settings.webhook_checks import check_webhooks
 from ess_pbx.sip.numbers import normalise_called
 
-_TEMPLATE_SECTIONS = frozenset({"system", "global", "udp", "trunk", "phone", "agencies"})
+_TEMPLATE_SECTIONS = frozenset(
+    {"system", "global", "udp", "trunk", "phone", "agencies", "udp-uji", "uji", "uji-keluar"}
+)
 
 
 class InstallationChecks:
@@ -66,6 +69,7 @@ class InstallationChecks:
         self._centres_of_trunks()
         self._trunks_of_centres()
         self._apart()
+        check_synthetic(self.file, self.centres)
         if values["asterisk"] is not INVALID:
             self._ports(values["asterisk"])
             if values["web"] is not INVALID:

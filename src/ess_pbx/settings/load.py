@@ -140,6 +140,7 @@ def _centre(checks: CentreChecks) -> Centre:
         default_category=table.default_category,
         policy=checks.values["policy"],
         surge=checks.values["surge"],
+        synthetic_call=checks.values["synthetic_call"],
         **{name: checks.values[name] for name in SECTIONS},
         report_form=checks.report_form,
         menus=checks.menus.menus,

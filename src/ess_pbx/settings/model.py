@@ -28,6 +28,7 @@ from ess_pbx.domain.config import (
     Shape,
     Shift,
     Surge,
+    SyntheticCall,
     Title,
 )
 from ess_pbx.errors import SettingsError
@@ -64,6 +65,8 @@ class Asterisk(Shape, frozen=True, kw_only=True):
     sip_host: IPv4 = "127.0.0.1"
     """The address for SIP and RTP."""
     sip_port: Port = 5060
+    synthetic_port: Port = 5069
+    """From where the centres' calls to themselves are sent; nobody has it else."""
     ari_host: IPv4 = "127.0.0.1"
     """Whoever reaches this address can place calls: loopback, unless the network is closed."""
     ari_port: Port = 8088
@@ -261,6 +264,7 @@ class CentreDocument(Shape, frozen=True, kw_only=True):
     centre: CentreTable
     policy: Policy = Policy()
     surge: Surge = Surge()
+    synthetic_call: SyntheticCall | None = None
     queues: tuple[Queue, ...]
     categories: tuple[Category, ...]
     shifts: tuple[Shift, ...]

@@ -14,6 +14,8 @@ from typing import Any
 
 import structlog
 
+from ess_pbx.asterisk.render import TESTS
+from ess_pbx.domain import synthetic
 from ess_pbx.domain.events import AlarmChanged
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.engine.service import Engine
@@ -25,6 +27,7 @@ from ess_pbx.watching import behind, trunks
 from ess_pbx.watching.behind import BehindWatch
 from ess_pbx.watching.disk import MEGABYTE, DiskWatch, Room
 from ess_pbx.watching.loop_lag import watch_loop
+from ess_pbx.watching.recorded import clear, was_recorded
 from ess_pbx.watching.trunks import TrunkWatch
 from ess_pbx.watching.webhook import AlarmMessages, Message, WebhookSender
 
@@ -44,6 +47,7 @@ class Watch:
         self._settings = settings
         self._engine = engine
         self._tasks: list[asyncio.Task[None]] = []
+        self._working: set[asyncio.Task[None]] = set()
         self._told: dict[tuple[str, str], str | None] = {}
         self._connected = time.monotonic()
         self._behind = BehindWatch(settings.watching.database_behind)
@@ -56,6 +60,7 @@ class Watch:
     async def start(self) -> None:
         """Begin, once the engine was started."""
         self.metrics.follow_journal()
+        await asyncio.to_thread(clear, self._settings.folders.recordings / TESTS)
         watches: dict[str, Coroutine[Any, Any, None]] = {
             "loop-lag": watch_loop(self.metrics.loop_lag.observe),
             "disks": self._disks().run(),
@@ -72,9 +77,10 @@ class Watch:
 
     async def stop(self) -> None:
         """End; a second call does nothing."""
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._working]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks = []
 
     def tell(self, alarm: str, trouble: str | None, centres: Iterable[str] | None = None) -> None:
@@ -121,12 +127,28 @@ class Watch:
         """A recording that failed is an alarm until the next one of the centre is whole."""
         if self._settings.webhook:
             self._messages.told(fact)
+        if fact.kind == FactKind.SYNTHETIC_CALL and fact.data.get("channel"):
+            self._in_background(self._look_at_test(fact))
         if fact.kind not in (FactKind.RECORDING_FAILED, FactKind.RECORDING_FINISHED):
             return
         failed = fact.kind == FactKind.RECORDING_FAILED
         trouble = f"{fact.data.get('recording')}: {fact.data.get('reason')}" if failed else None
         # Not within the telling of the fact itself: others are still to hear of it.
         asyncio.get_running_loop().call_soon(self._recorded, fact.centre, trouble)
+
+    async def _look_at_test(self, fact: Fact) -> None:
+        """A test call is recorded where no evidence is, which shows that calls can be."""
+        channel = str(fact.data["channel"])
+        recorded = await was_recorded(self._settings.folders.recordings / TESTS, channel)
+        if recorded and self._told.get((RECORDING, fact.centre)):
+            self._recorded(fact.centre, None)
+        elif not recorded and fact.data["result"] == synthetic.OK:
+            self._recorded(fact.centre, f"{channel}: a test call was not recorded; see its disk")
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
 
     def _put(self, message: Message) -> None:
         for sender in self._senders:

@@ -15,6 +15,7 @@ from ess_pbx.prompts.catalogue import load_catalogue, read_recording
 
 SHIPPED = Path(__file__).parents[3] / "ivr_prompts"
 NAMES_THE_ENGINE_PLAYS = {
+    "panggilan-uji",
     "selamat-datang",
     "menu-utama",
     "mohon-tunggu",
