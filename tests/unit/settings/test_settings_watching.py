@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ess_pbx.demo.stage import SAMPLE
+from ess_pbx.domain.config import SyntheticCall
 from ess_pbx.errors import SettingsError
 from ess_pbx.settings.load import load_settings
 from ess_pbx.settings.model import CHECKOUT, Metrics, Settings, Watching
@@ -120,3 +121,40 @@ def test_two_webhooks_of_one_name_are_told(tmp_path: Path) -> None:
     (tmp_path / "hook").write_text(SECRET)
     one = HOOK + 'secret = "hook"\n'
     assert 'webhook[1].id: "jaga" as in webhook[0]' in wrong(tmp_path, one + one)
+
+
+def test_a_centre_calls_itself_only_when_it_has_a_test_number(tmp_path: Path) -> None:
+    assert loaded(tmp_path).centre_named().synthetic_call is None
+    wanted = loaded(tmp_path, '\n[synthetic_call]\nnumber = "0254112999"\n')
+    assert wanted.centre_named().synthetic_call == SyntheticCall(
+        number="0254112999", every=60, within=5, failures=3
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ('number = "112"\n', 'synthetic_call.number: "112", an entry number'),
+        ('number = "+62112"\n', "an entry number"),
+        ('number = "9"\n', "synthetic_call.number"),
+        ('number = "0254112999"\nevery = 10\nwithin = 12\n', "less than every"),
+        ('number = "0254112999"\nevery = 5\n', "synthetic_call.every"),
+    ],
+)
+def test_a_test_number_means_nothing_else(more: str, found: str, tmp_path: Path) -> None:
+    assert found in wrong(tmp_path, f"\n[synthetic_call]\n{more}")
+
+
+@pytest.mark.parametrize(
+    ("port", "found"), [("5060", "5060, as sip_port"), ("10100", "outside RTP's")]
+)
+def test_test_calls_leave_by_a_port_that_nobody_has(port: str, found: str, tmp_path: Path) -> None:
+    source = SAMPLE.read_text().replace("../../", f"{CHECKOUT}/")
+    at = source.index("[asterisk]\n") + len("[asterisk]\n")
+    source = source[:at] + f"synthetic_port = {port}\n" + source[at:]
+    path = tmp_path / "centre.toml"
+    path.write_text(source)
+    assert load_settings(path)  # without a test number it is nobody's matter
+    path.write_text(source + '\n[synthetic_call]\nnumber = "0254112999"\n')
+    with pytest.raises(SettingsError, match=f"asterisk.synthetic_port: .*{found}"):
+        load_settings(path)
