@@ -21,7 +21,7 @@ from ess_pbx import log
 from ess_pbx.audit_commands import audit
 from ess_pbx.bench_commands import bench
 from ess_pbx.chaos_commands import chaos
-from ess_pbx.control_commands import GROUPS, live, mark
+from ess_pbx.control_commands import GROUPS, live, mark, pause_recording, resume_recording
 from ess_pbx.errors import EssPbxError, SettingsError
 from ess_pbx.ivr_commands import ivr
 from ess_pbx.journal_commands import journal
@@ -43,7 +43,8 @@ render = App(name="render", help="Files made from settings.")
 prompts = App(name="prompts", help="What callers hear.")
 calls = App(name="calls", help="The latest calls, and those that go on.")
 calls.command(live)
-calls.command(mark)
+for command in (mark, pause_recording, resume_recording):
+    calls.command(command)
 app.command(audit)
 for group in (config, render, prompts, roster, ivr, recordings, journal, calls, *GROUPS):
     app.command(group)

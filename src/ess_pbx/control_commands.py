@@ -80,6 +80,18 @@ def mark(settings: SettingsFile, call: str, what: Mark, *, note: str = "") -> in
     return _do(settings, f"/calls/{_part(call)}/mark", body, f"{call}: {what.value}")
 
 
+def pause_recording(settings: SettingsFile, call: str, *, reason: str) -> int:
+    """Stop recording a call for a while, where the centre allows it."""
+    body = {"reason": reason}
+    return _do(settings, f"/calls/{_part(call)}/pause-recording", body, f"{call}: not recorded")
+
+
+def resume_recording(settings: SettingsFile, call: str) -> int:
+    """Record a call again."""
+    path = f"/calls/{_part(call)}/resume-recording"
+    return _do(settings, path, None, f"{call}: recorded")
+
+
 @pranks.command(name="list")
 def list_pranks(settings: SettingsFile, *, as_json: AsJson = False, centre: Named = None) -> int:
     """Show the numbers with pranks."""

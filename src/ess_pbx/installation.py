@@ -13,6 +13,7 @@ from typing import IO
 import structlog
 
 from ess_pbx.ari.backoff import Backoff
+from ess_pbx.asterisk.console import Console
 from ess_pbx.asterisk.render import AsteriskFolders, prompts_folder, render
 from ess_pbx.asterisk.server import AsteriskServer, require_free_ports
 from ess_pbx.domain import (
@@ -67,6 +68,7 @@ class Installation:
         self.runtime = Runtime.find()
         self.folders = AsteriskFolders.of(settings, self.runtime)
         self.asterisk = AsteriskServer(self.runtime, self.folders)
+        self.console = Console(self.folders.config_file, self.runtime)
         self.credentials: Credentials | None = None
         self.engine: Engine | None = None
         self.watch: Watch | None = None

@@ -149,5 +149,5 @@ class KillableStory(Story):
             assert time.monotonic() < deadline, f"not stored: {record}"
             await asyncio.sleep(0.05)
         assert all(leg["ended_at"] is not None for leg in record.legs)
-        assert [each["state"] for each in record.recordings] == ["finished"]
+        assert {each["state"] for each in record.recordings} == {"finished"}
         return record

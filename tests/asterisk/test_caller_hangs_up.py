@@ -131,7 +131,7 @@ async def test_nothing_is_left_when_the_caller_hangs_up(
     ending = (record.call["result"], record.call["reason"], record.call["ended_by"])
     assert ending == (step.result, step.reason, "caller")
     _assert_wrap_up(story, expected=step.operator_had_it)
-    assert [each["state"] for each in record.recordings] == ["finished"]
+    assert {each["state"] for each in record.recordings} == {"finished"}
 
 
 async def test_nothing_is_left_when_the_caller_hangs_up_as_the_operator_answers(

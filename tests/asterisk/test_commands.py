@@ -72,7 +72,7 @@ async def test_the_demo_prints_one_json_object_that_proves_the_whole_call(folder
     assert result["leftovers"] == {"channels": 0, "bridges": 0, "tasks": 0}
     assert result["failed_requests"] == 0
     assert result["database"]["calls"] == 1
-    (recording,) = result["recordings"]
+    recording, _of_the_consult = result["recordings"]
     content = Path(recording["path"]).read_bytes()  # noqa: ASYNC240 - nothing else runs
     assert hashlib.sha256(content).hexdigest() == recording["sha256"]
     assert (recording["sample_rate"], recording["channels"]) == (8000, 2)
@@ -80,7 +80,7 @@ async def test_the_demo_prints_one_json_object_that_proves_the_whole_call(folder
 
 async def test_the_demos_recording_has_the_caller_left_and_the_others_right(folder: Path) -> None:
     _, out, err = await run("demo", "--json", "--folder", str(folder))
-    (recording,) = json.loads(out)["recordings"]
+    recording, consult = json.loads(out)["recordings"]
 
     frames, rate = soundfile.read(recording["path"], dtype="int16")
     # The last second and a half: caller (400 Hz) and agency (1200 Hz) alone.
@@ -89,6 +89,9 @@ async def test_the_demos_recording_has_the_caller_left_and_the_others_right(fold
     assert audio.hears_tone(right, 1200), err
     assert audio.tone_level_dbov(left, 1200) < -50  # A-law alone makes -58 of a 400 Hz tone
     assert audio.tone_level_dbov(right, 400) < -50
+
+    frames, rate = soundfile.read(consult["path"], dtype="int16")
+    assert audio.hears_tone(frames[-rate:, 0], 1200), "the agency is left in what it was told"
 
 
 async def test_a_demo_without_asterisk_says_what_is_missing_and_where_the_logs_are(

@@ -56,6 +56,7 @@ TOLD = [
     FactKind.OPERATOR_LEFT,
     FactKind.CALL_ENDED,
     FactKind.RECORDING_FINISHED,
+    FactKind.RECORDING_FINISHED,  # that of the consult
 ]
 BESIDE = {FactKind.LEG_ENDED, FactKind.ANNOUNCED}
 """Told at any point of the story."""
@@ -174,7 +175,7 @@ Samples = np.ndarray[tuple[int, ...], np.dtype[np.int16]]
 
 def _recorded(record: CallRecord) -> tuple[Samples, Samples]:
     """The two channels of the one recording, which is as the database says."""
-    (recording,) = record.recordings
+    recording, _of_the_consult = record.recordings
     path = Path(recording["path"])
     assert recording["state"] == "finished"
     assert hashlib.sha256(path.read_bytes()).hexdigest() == recording["sha256"]

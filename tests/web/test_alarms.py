@@ -13,14 +13,13 @@ import pytest
 from aiohttp import web
 from msgspec.structs import replace
 
-from ess_pbx.domain.facts import Fact, FactKind
-from ess_pbx.domain.ids import CallId
+from ess_pbx.domain.facts import JSON, Fact, FactKind
 from ess_pbx.settings.model import Watching, Webhook
 from ess_pbx.watching import behind
 from ess_pbx.watching import watch as watching
 from ess_pbx.watching.disk import MEGABYTE
 
-from .story import CALL, PINS, SUPERVISOR, Person, Service, centre_settings, until
+from .story import PINS, SUPERVISOR, Person, Service, centre_settings, until
 
 CHANGES = (FactKind.ALARM_RAISED, FactKind.ALARM_CLEARED)
 QUICK = Watching(journal_free=1, recordings_free=1, database_behind=1.0)
@@ -119,16 +118,24 @@ async def test_a_disk_without_room_is_an_alarm_of_its_own(tmp_path: Path) -> Non
         await watched.stop()
 
 
-async def test_a_recording_that_failed_is_an_alarm_until_one_is_whole(watched: Watched) -> None:
-    record = watched.engine.dispatcher.record
-    for call in (CALL, CallId("ess1-1700000000.2")):
-        failed = {"recording": call, "reason": "Asterisk still writes it"}
-        record(call, FactKind.RECORDING_FAILED, failed)
-        await until(lambda: watched.of("recording-failed") == ["raised"], "raised once")
-    record(CALL, FactKind.RECORDING_FINISHED, {"recording": CALL})
-    await until(lambda: watched.of("recording-failed") == ["raised", "cleared"], "cleared")
-    standing = watched.core.alarms.standing
-    assert "recording-failed" not in standing
+async def test_a_test_call_that_left_no_recording_is_an_alarm_until_one_does(
+    watched: Watched,
+) -> None:
+    folder = watched.settings.folders.recordings / "uji"
+    await asyncio.to_thread(folder.mkdir)
+
+    def when_it_is_over(result: str = "ok") -> None:
+        data: dict[str, JSON] = {"channel": "ess1-1.1", "result": result}
+        watched.engine.dispatcher.record(None, FactKind.SYNTHETIC_CALL, data)
+
+    when_it_is_over()
+    await until(lambda: watched.of("test-not-recorded") == ["raised"], "raised")
+    await asyncio.to_thread((folder / "ess1-1.1.raw").write_bytes, b"\x00" * 320)
+    when_it_is_over()
+    await until(lambda: watched.of("test-not-recorded") == ["raised", "cleared"], "cleared")
+    when_it_is_over("centre-not-heard")
+    await until(lambda: not watched.watch._working, "looked at")
+    assert watched.of("test-not-recorded") == ["raised", "cleared"]
 
 
 async def test_alarms_are_heard_on_the_live_feed(watched: Watched) -> None:

@@ -78,6 +78,11 @@ class AsteriskFolders:
     unclaimed: Path
     """Where the dialplan writes what became of calls that no engine claimed."""
 
+    @property
+    def config_file(self) -> Path:
+        """The file that names all of its folders."""
+        return self.etc / "asterisk.conf"
+
     @classmethod
     def of(cls, settings: Settings, runtime: Runtime) -> AsteriskFolders:
         """The folders that belong to an installation's state folder."""

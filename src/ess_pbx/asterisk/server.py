@@ -15,6 +15,7 @@ import signal
 import socket
 from pathlib import Path
 
+from ess_pbx.asterisk.console import Console, ConsoleError
 from ess_pbx.asterisk.render import AsteriskFolders
 from ess_pbx.errors import PortTakenError, RuntimeMissingError
 from ess_pbx.runtime import Runtime
@@ -53,7 +54,7 @@ class AsteriskServer:
     @property
     def config_file(self) -> Path:
         """The file that names all of its folders."""
-        return self.folders.etc / "asterisk.conf"
+        return self.folders.config_file
 
     @property
     def same_configuration(self) -> bool:
@@ -152,17 +153,13 @@ class AsteriskServer:
         self.wanted = False
 
     async def calls(self) -> int:
-        """How many calls it holds; asked over its control socket, which needs no password."""
-        asked = await asyncio.create_subprocess_exec(
-            *self._runtime.command("asterisk"),
-            *("-C", str(self.config_file), "-rx", "core show channels count"),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={**os.environ, **self._runtime.environment("asterisk")},
-        )
-        said, _ = await asked.communicate()
-        found = re.search(rb"(\d+) active channel", said)
+        """How many calls it holds; 0 when it does not say."""
+        console = Console(self.config_file, self._runtime)
+        try:
+            said = await console.ask("core show channels count")
+        except ConsoleError:
+            return 0
+        found = re.search(r"(\d+) active channel", said)
         return int(found.group(1)) if found else 0
 
     def _fingerprint(self) -> str:

@@ -271,7 +271,9 @@ class Demo:
             f"the timeline lacks {', '.join(lacking)}" if lacking else "",
             f"category {result.category}, not {CATEGORY}" if result.category != CATEGORY else "",
             "no operator was passed over (RONA)" if not result.missed_by else "",
-            f"{len(result.recordings)} recordings, not 1" if len(result.recordings) != 1 else "",
+            f"{len(result.recordings)} recordings, not one of the call and one of the consult"
+            if len(result.recordings) != 2
+            else "",
             f"left over: {result.leftovers}" if any(result.leftovers.values()) else "",
             f"{result.failed_requests} requests failed (see engine.log)"
             if result.failed_requests

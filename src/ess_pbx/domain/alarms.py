@@ -20,8 +20,9 @@ KINDS = frozenset(
     {
         *("no-operator", "operator-not-answering", "shift-unmanned", "shift-short", "roster"),
         *("wrong-pin", "unknown-number", "surge-feed", "web", "webhook", "clock"),
-        *("recording-failed", "recording-not-sealed", "asterisk", "trunk-down", "synthetic-call"),
-        *("journal", "disk", "database", "standby-missing"),
+        *("recording-failed", "recording-lost", "recording-not-sealed", "test-not-recorded"),
+        *("asterisk", "trunk-down", "synthetic-call", "journal", "disk", "database"),
+        "standby-missing",
     }
 )
 """Every kind of alarm that can be raised, for whoever names some."""
@@ -40,10 +41,12 @@ WATCHED_ANEW = frozenset(
         "database",
         "trunk-down",
         "webhook",
+        "test-not-recorded",
+        "recording-failed",
     }
 )
 """Kinds of alarm (what stands before the colon) that each engine finds out for itself."""
-TOLD_ONCE = frozenset({"unknown-number"})
+TOLD_ONCE = frozenset({"unknown-number", "recording-lost"})
 """Kinds that nobody clears: seen is over."""
 SETTLE = 30.0
 """Seconds: six readings of the clock, and time for a phone to register."""

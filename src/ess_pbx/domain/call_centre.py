@@ -39,6 +39,8 @@ from ess_pbx.domain.commands import (
     LogIn,
     LogOut,
     MarkCall,
+    PauseRecording,
+    ResumeRecording,
     TakeBreak,
 )
 from ess_pbx.domain.config import Centre
@@ -89,6 +91,7 @@ from ess_pbx.domain.ids import CallId, LegId, PlaybackId, call_of, caller_leg
 from ess_pbx.domain.incidents import Incidents, ReportCommand
 from ess_pbx.domain.memory import Memory
 from ess_pbx.domain.presence import Presence, carry_out, unknown_operator
+from ess_pbx.domain.recording_pause import RecordingPauses
 from ess_pbx.domain.roster import Roster, ahead
 from ess_pbx.domain.surge import SurgeMode, SurgeState
 from ess_pbx.domain.surge_centre import in_surge
@@ -119,6 +122,7 @@ class CallCentre:
         self.surge = SurgeMode(config.surge)
         self.call_in = CallIn(config)
         self.synthetic = SyntheticCalls(config)
+        self.recording_pauses = RecordingPauses()
         self._met = in_surge(config, None)
         """The centre as calls meet it now."""
         self._followed: SurgeState | None = None
@@ -139,6 +143,7 @@ class CallCentre:
             self.call_backs,
             self.surge,
             self.alarms,
+            self.recording_pauses,
         )
 
     def decide(self, event: CallEvent | CentreEvent, now: float) -> list[EngineEffect]:
@@ -175,6 +180,7 @@ class CallCentre:
                 if phones_known:
                     effects += self._look_ahead(local)
                 effects += pranks.expire(self.callers, self.wall(now))
+                effects += self.recording_pauses.clock(self.wall(now))
                 effects += self._desk.clock(self.calls, self.kept.live, self.wall(now))
                 effects += self.alarms.clock_read(now, phones_known=phones_known)
                 effects += self.synthetic.clock(
@@ -538,6 +544,12 @@ class CallCentre:
             case MarkCall(_, call):
                 number, at = self._number_of(call), self.wall(now)
                 effects += pranks.mark(self.callers, self.config.policy, command, number, at)
+            case PauseRecording(_, call):
+                talking = call in self.calls and self.calls[call].phase in adoption.HUMANS
+                policy, at = self.config.policy, self.wall(now)
+                effects.append(self.recording_pauses.pause(command, policy, talking=talking, at=at))
+            case ResumeRecording():
+                effects.append(self.recording_pauses.resume(command))
             case ConfirmPrank():
                 effects += pranks.confirm(self.config.policy, command, self.wall(now))
             case LiftPrank():

@@ -116,6 +116,21 @@ class LiftPrank(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class PauseRecording(Command):
+    """What is said next is not to be recorded, such as a bank account's number."""
+
+    call: CallId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRecording(Command):
+    """Record again."""
+
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True)
 class CallBackNow(Command):
     """Do a call-back task at once, whatever its schedule; ``agent`` None is any who is free."""
 

@@ -281,6 +281,8 @@ class Policy(Shape, frozen=True, kw_only=True):
     shift_alarm: Annotated[float, Meta(ge=0, le=86400)] = 900.0
     """How long before a shift starts it is an alarm that too few of its phones are reachable."""
     recording_days: Annotated[int, Meta(ge=1)] = 365
+    recording_pause: Annotated[float, Meta(ge=0, le=900)] = 0.0
+    """Seconds for which an operator may pause a recording; 0 for not at all."""
     """How long recordings are kept before they are destroyed, unless held for legal proceedings
     (UU PDP 27/2022)."""
     silent_after: Annotated[float, Meta(ge=0, le=3600)] = 10.0

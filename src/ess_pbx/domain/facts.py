@@ -52,6 +52,8 @@ class FactKind(StrEnum):
     RECORDING_FINISHED = "recording_finished"
     RECORDING_FAILED = "recording_failed"
     RECORDING_SEALED = "recording_sealed"
+    RECORDING_PAUSED = "recording_paused"
+    RECORDING_RESUMED = "recording_resumed"
     """From then on it is FLAC, sealed, and in the manifest."""
     CALL_ENDED = "call_ended"
     CALL_ADOPTED = "call_adopted"
@@ -165,6 +167,8 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         ),
         FactKind.RECORDING_FAILED: ("recording", "reason"),
         FactKind.RECORDING_SEALED: ("recording", "path", "sha256", "bytes", "entry"),
+        FactKind.RECORDING_PAUSED: ("reason", "until", "by", "via"),
+        FactKind.RECORDING_RESUMED: ("by", "via"),
         FactKind.CALL_ENDED: ("result", "reason", "channel_cause", "ended_by"),
         FactKind.CALL_ADOPTED: ("phase", "made"),
         FactKind.CALL_IMPORTED: ("operator",),

@@ -12,7 +12,7 @@ import soundfile
 import structlog
 
 from ess_pbx.domain.facts import JSON, Fact, FactKind
-from ess_pbx.domain.ids import CallId
+from ess_pbx.domain.ids import CallId, call_of
 from ess_pbx.evidence import EvidenceError
 from ess_pbx.evidence.archive import About, Archive, KeepDays
 from ess_pbx.evidence.keys import load_keys, make_keys
@@ -59,9 +59,13 @@ class RecordingKeeper:
         if fact.call is not None and fact.kind == FactKind.CLASSIFIED:
             self._calls[fact.call] = fact.centre, str(fact.data["category"])
 
+    def forget(self, call: CallId) -> None:
+        """All recordings of a call are kept."""
+        self._calls.pop(call, None)
+
     async def seal(self, wav: Path, call: CallId) -> None:
         """Take a finished recording over. Never raises."""
-        centre, category = self._calls.pop(call, ("", ""))
+        centre, category = self._calls.get(call, ("", ""))
         try:
             at = datetime.fromtimestamp((await asyncio.to_thread(wav.stat)).st_mtime, UTC)
             about = About(wav.stem, call, centre, category, at)
@@ -92,7 +96,7 @@ class RecordingKeeper:
         for wav in sorted(
             await asyncio.to_thread(lambda: list(self._archive.folder.glob("*.wav")))
         ):
-            await self.seal(wav, CallId(wav.stem))
+            await self.seal(wav, call_of(wav.stem))
         while True:
             await self.daily()
             await asyncio.sleep(DAY_SECONDS)

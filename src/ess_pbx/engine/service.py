@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from ess_pbx.ari import models
 from ess_pbx.ari.connection import AriConnection
 from ess_pbx.ari.translate import EVENTS, Translator, to_be_recorded
+from ess_pbx.asterisk.console import Console
 from ess_pbx.asterisk.render import AsteriskFolders
 from ess_pbx.db import migrate
 from ess_pbx.db.configuration import sync_centre
@@ -33,8 +34,8 @@ from ess_pbx.domain.events import (
     Stopping,
 )
 from ess_pbx.domain.facts import Fact, FactKind
-from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg
-from ess_pbx.engine import absence, recordings
+from ess_pbx.domain.ids import CallId, LegId, call_of
+from ess_pbx.engine import absence
 from ess_pbx.engine.clock import Clock, SystemClock
 from ess_pbx.engine.dispatcher import Dispatcher
 from ess_pbx.engine.duty import Duty
@@ -44,7 +45,7 @@ from ess_pbx.engine.keeping import ALARM as NOT_SEALED
 from ess_pbx.engine.keeping import RecordingKeeper, open_archive
 from ess_pbx.engine.pin_check import PinCheck
 from ess_pbx.engine.recall import recall
-from ess_pbx.engine.segments import JournalError
+from ess_pbx.engine.recorder import Recorder
 from ess_pbx.engine.stream_watch import StreamWatch
 from ess_pbx.engine.taking_stock import take_stock
 from ess_pbx.errors import AriError, AriRefusedError
@@ -86,8 +87,6 @@ class Engine:
         self._log = structlog.get_logger(__name__)
         self._duties: list[Duty] = []
         self._phones_known = False
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._finishing: set[CallId] = set()
         self._asterisk_started: float | None = None
         self._held: list[CallEvent | CentreEvent] | None = None
         """Events while Asterisk is asked for all it holds, of calls that are not taken over yet."""
@@ -95,7 +94,6 @@ class Engine:
         self._projector_task: asyncio.Task[None] | None = None
         self._database: AsyncEngine | None = None
         self._stopped = False
-        self._keeper: RecordingKeeper | None = None
         self.replaced = asyncio.Event()
         """Set when another engine has taken this one's place."""
         self.ari = AriConnection(
@@ -126,6 +124,15 @@ class Engine:
         self.dispatcher = Dispatcher(
             self.centres, self.journal, self._clock, self._call_over, self._tell
         )
+        self.recorder = Recorder(
+            settings.folders.recordings,
+            Console(self._folders.config_file),
+            self.centres,
+            self.dispatcher,
+            self.journal,
+            self._clock,
+        )
+        self.listeners.append(self.recorder.told)
         recalled = await asyncio.to_thread(recall, self.journal, self.centres)
         self._log.info("journal.recalled", facts=recalled)
         self.dispatcher.checkpoint()
@@ -161,6 +168,7 @@ class Engine:
         self.streams = StreamWatch(self.ari, lambda: list(self.centres.calls.values()))
         self._watches = [
             asyncio.create_task(self.streams.run(), name="streams"),
+            asyncio.create_task(self.recorder.run(), name="recorder"),
             asyncio.create_task(self._watch_unclaimed(), name="unclaimed"),
             # Each of its own: a roster on a disk that does not answer holds up one centre only.
             *(asyncio.create_task(self._watch_clock(duty), name="clock") for duty in self._duties),
@@ -211,8 +219,7 @@ class Engine:
 
     async def settled(self) -> None:
         """Wait until the recordings of calls that are over are finished."""
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.recorder.settled()
 
     async def stored(self, within: float) -> None:
         """Wait until all facts so far are in the database; raises TimeoutError."""
@@ -252,7 +259,7 @@ class Engine:
     @property
     def tasks_left(self) -> int:
         """Timers and background work that belong to calls."""
-        return len(self._tasks) + len(self.dispatcher.timers)
+        return self.recorder.at_work + len(self.dispatcher.timers)
 
     async def _keep_recordings(self) -> None:
         """Seal recordings from now on; without the keys they are kept as they are, and told of."""
@@ -265,9 +272,12 @@ class Engine:
             return
         if archive is not None:
             days = keep_days(self.settings.centres)
-            self._keeper = RecordingKeeper(archive, days, self.dispatcher.record)
-            self.listeners.append(self._keeper.told)
-            self._watches.append(asyncio.create_task(self._keeper.run(), name="recordings"))
+            keeper = self.recorder.keeper = RecordingKeeper(archive, days, self.dispatcher.record)
+            self.listeners.append(keeper.told)
+            self._watches.append(asyncio.create_task(keeper.run(), name="recordings"))
+
+    def _call_over(self, call: CallId) -> None:
+        self.recorder.call_over(call)
 
     def _tell(self, fact: Fact) -> None:
         for listener in tuple(self.listeners):
@@ -369,10 +379,7 @@ class Engine:
         self._asterisk_started = found.started
         await self._read_unclaimed()
         self._log.info("asterisk.found", channels=len(found.legs), calls=len(self.centres.calls))
-        left = await asyncio.to_thread(recordings.left_behind, recordings_folder)
-        for call in left:
-            if call not in self.centres.calls and caller_leg(call) not in found.legs:
-                self._call_over(call)
+        await self.recorder.finish_left_behind(found.legs)
 
     def _on_disconnected(self, reason: str) -> None:
         self._phones_known = False
@@ -438,7 +445,7 @@ class Engine:
             self.dispatcher.feed(share)
         for served in told.over:
             self._log.warning("call.imported", call=served.call, operator=served.agent)
-            self._call_over(served.call)
+            self.recorder.call_over(served.call)
 
     async def _read_duty(self, duty: Duty) -> None:
         alarm = await duty.read_roster()
@@ -446,51 +453,3 @@ class Engine:
         if alarm is not None:
             # Last: before the clock is read no fact has a time.
             self.dispatcher.feed(alarm)
-
-    def _call_over(self, call: CallId) -> None:
-        if call in self._finishing:
-            return
-        self._finishing.add(call)
-        task = asyncio.create_task(self._finish_recording(call), name=f"recording-{call}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _finish_recording(self, call: CallId) -> None:
-        try:
-            await self._finish(call)
-        finally:
-            self._finishing.discard(call)
-
-    async def _finish(self, call: CallId) -> None:
-        folder = self.settings.folders.recordings
-        try:
-            recording = await recordings.finish(folder, call)
-        except recordings.RecordingError as error:
-            self.dispatcher.record(
-                call, FactKind.RECORDING_FAILED, {"recording": call, "reason": str(error)}
-            )
-            return
-        if recording is None:
-            # Nothing was ever heard: the caller left before the answer.
-            self._log.info("recording.none", call=call)
-            return
-        sequence = self.dispatcher.record(
-            call,
-            FactKind.RECORDING_FINISHED,
-            {
-                "recording": call,
-                "path": str(recording.path),
-                "seconds": recording.seconds,
-                "sample_rate": recording.sample_rate,
-                "channels": recording.channels,
-                "sha256": recording.sha256,
-                "rms_dbov": list(recording.rms_dbov),
-                "bytes": recording.bytes,
-            },
-        )
-        # Not before: a crash in between leaves the raw file, and the next start does this again.
-        with contextlib.suppress(TimeoutError, JournalError):
-            await asyncio.wait_for(self.journal.flushed(sequence), DRAIN_SECONDS)
-            recordings.raw_path(folder, call).unlink(missing_ok=True)
-        if self._keeper is not None:
-            await self._keeper.seal(recording.path, call)

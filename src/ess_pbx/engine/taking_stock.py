@@ -7,7 +7,6 @@ between this and what the core knows or remembers is decided in ``domain.adoptio
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Container, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -33,7 +32,7 @@ from ess_pbx.domain.ids import (
     is_caller,
 )
 from ess_pbx.engine.clock import Clock
-from ess_pbx.engine.recordings import raw_path
+from ess_pbx.engine.recordings import last_written
 from ess_pbx.errors import AriRefusedError
 
 CALL_BACK_CONTEXT = "call-back"
@@ -110,8 +109,8 @@ def last_heard(folder: Path, calls: Iterable[CallId]) -> Mapping[CallId, float]:
     """When each call's recording was last written."""
     heard = {}
     for call in calls:
-        with contextlib.suppress(OSError):
-            heard[call] = raw_path(folder, call).stat().st_mtime
+        if (at := last_written(folder, call)) is not None:
+            heard[call] = at
     return heard
 
 

@@ -35,7 +35,7 @@ AWAY_SECONDS = 3.0
 """A line to Asterisk that is back within so long is no alarm."""
 STUCK_SECONDS = 2.0
 """A disk that has not taken facts for so long is one."""
-RECORDING = "recording-failed"
+NOT_RECORDED = "test-not-recorded"
 RIGHT = "right again"
 
 
@@ -124,26 +124,18 @@ class Watch:
         self.tell(f"trunk-down:{trunk.id}", trouble, concerned)
 
     def _hear(self, fact: Fact) -> None:
-        """A recording that failed is an alarm until the next one of the centre is whole."""
         if self._settings.webhook:
             self._messages.told(fact)
         if fact.kind == FactKind.SYNTHETIC_CALL and fact.data.get("channel"):
             self._in_background(self._look_at_test(fact))
-        if fact.kind not in (FactKind.RECORDING_FAILED, FactKind.RECORDING_FINISHED):
-            return
-        failed = fact.kind == FactKind.RECORDING_FAILED
-        trouble = f"{fact.data.get('recording')}: {fact.data.get('reason')}" if failed else None
-        # Not within the telling of the fact itself: others are still to hear of it.
-        asyncio.get_running_loop().call_soon(self._recorded, fact.centre, trouble)
 
     async def _look_at_test(self, fact: Fact) -> None:
         """A test call is recorded where no evidence is, which shows that calls can be."""
         channel = str(fact.data["channel"])
         recorded = await was_recorded(self._settings.folders.recordings / TESTS, channel)
-        if recorded and self._told.get((RECORDING, fact.centre)):
-            self._recorded(fact.centre, None)
-        elif not recorded and fact.data["result"] == synthetic.OK:
-            self._recorded(fact.centre, f"{channel}: a test call was not recorded; see its disk")
+        if recorded or fact.data["result"] == synthetic.OK:
+            lacks = "a test call was heard and not recorded; see the disk of the recordings"
+            self.tell(NOT_RECORDED, None if recorded else lacks, (fact.centre,))
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -170,11 +162,6 @@ class Watch:
             waiting=waiting.set,
             tell=partial(self.tell, alarm),
         )
-
-    def _recorded(self, centre: str, trouble: str | None) -> None:
-        told = self._told.get((RECORDING, centre))
-        if self._tasks and not (told and trouble):  # the first says enough; each is on record
-            self.tell(RECORDING, trouble, (centre,))
 
     async def _every(self, seconds: float, look: Callable[[], Awaitable[None]]) -> None:
         while True:

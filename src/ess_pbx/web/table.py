@@ -175,6 +175,21 @@ TABLE: tuple[Row, ...] = (
         own="call",
         body=models.MarkBody,
     ),
+    _asks(
+        "/calls/{call}/pause-recording",
+        commands.PauseRecording,
+        EVERYONE,
+        "What is said next is not recorded, where the centre allows it.",
+        own="call",
+        body=models.ReasonBody,
+    ),
+    _asks(
+        "/calls/{call}/resume-recording",
+        commands.ResumeRecording,
+        EVERYONE,
+        "Record again.",
+        own="call",
+    ),
     _reads(
         "/calls/{call}/history",
         "history",

@@ -1,0 +1,275 @@
+"""Looks after the recordings of calls: that they go on, that they are kept when a call is over.
+
+The dialplan begins the recording of each call by itself (``engine.recordings``). What is asked of
+Asterisk here goes over its control socket, since ARI knows no MixMonitor: to begin again what
+stopped, to pause, and to record each agency that an operator consults, on its own leg. A recording
+that was begun again goes on in another file, ``<recording>~2.raw``; the files become one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+
+from ess_pbx.asterisk.console import ConsoleError
+from ess_pbx.domain.call import Call, Phase
+from ess_pbx.domain.centres import Centres
+from ess_pbx.domain.events import AlarmChanged
+from ess_pbx.domain.facts import Fact, FactKind
+from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_agency
+from ess_pbx.engine import recordings
+from ess_pbx.engine.clock import Clock
+from ess_pbx.engine.dispatcher import Dispatcher
+from ess_pbx.engine.journal import Journal
+from ess_pbx.engine.keeping import RecordingKeeper
+from ess_pbx.engine.segments import JournalError
+
+LOOK_SECONDS = 1.0
+STALLED_SECONDS = 5.0
+"""Asterisk writes about each second; for so long a menu may let a silent caller think."""
+FLUSH_SECONDS = 10.0
+ALARM = "recording-failed"
+LOST = "recording-lost"
+
+
+class Console(Protocol):
+    """The part of ``asterisk.console`` that the recorder needs."""
+
+    async def ask(self, command: str) -> str:
+        """What Asterisk says."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a recording has come."""
+
+    file: Path
+    bytes: int
+    since: float
+    """Monotonic seconds at which it had grown to that."""
+    failed: bool = False
+
+
+class Recorder:
+    """The recordings of one Asterisk."""
+
+    def __init__(
+        self,
+        folder: Path,
+        console: Console,
+        centres: Centres,
+        dispatcher: Dispatcher,
+        journal: Journal,
+        clock: Clock,
+    ) -> None:
+        self.keeper: RecordingKeeper | None = None
+        """Seals what is finished; without it a recording stays the WAV it is."""
+        self._folder = folder
+        self._console = console
+        self._centres = centres
+        self._dispatcher = dispatcher
+        self._journal = journal
+        self._clock = clock
+        self._progress: dict[CallId, Progress] = {}
+        self._finishing: set[CallId] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._asking = asyncio.Lock()
+        self._alarmed: set[str] = set()
+        self._log = structlog.get_logger(__name__)
+
+    @property
+    def at_work(self) -> int:
+        """How much goes on that belongs to calls."""
+        return len(self._tasks)
+
+    def told(self, fact: Fact) -> None:
+        """Follow the facts: who is consulted, and what is paused."""
+        if fact.call is None:
+            return
+        call = CallId(fact.call)
+        match fact.kind:
+            case FactKind.AGENCY_ANSWERED if self._is_consulted(call):
+                self._soon(self._begin(call, LegId(str(fact.data["leg"]))), "consult")
+            case FactKind.RECORDING_PAUSED:
+                self._progress.pop(call, None)
+                self._soon(self._pause(call), "pause")
+            case FactKind.RECORDING_RESUMED if call in self._centres.calls:
+                self._soon(self._resume(call), "resume")
+
+    async def run(self) -> None:
+        """Look whether all that is to be recorded is, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            await self.look()
+
+    async def look(self) -> None:
+        """Look once; a recording that does not grow is an alarm, and begun again."""
+        wanted = {call.id: call for call in self._to_be_recorded()}
+        self._progress = {call: each for call, each in self._progress.items() if call in wanted}
+        latest = await asyncio.to_thread(recordings.written, self._folder)
+        now = self._clock.monotonic()
+        for name, call in wanted.items():
+            file, size = latest.get(name, (recordings.raw_path(self._folder, name), 0))
+            before = self._progress.get(name)
+            if before is None or (before.file, before.bytes) != (file, size):
+                failed = before is not None and before.failed and not size
+                self._progress[name] = Progress(file, size, now, failed)
+            elif now - before.since >= STALLED_SECONDS and name in self._centres.calls:
+                before.since = now
+                await self._begin_again(call, before)
+        self._tell_alarm()
+
+    def call_over(self, call: CallId) -> None:
+        """Nothing of a call is left in Asterisk: its recordings are finished and kept."""
+        if call not in self._finishing:
+            self._finishing.add(call)
+            self._soon(self._finish_all(call), "finish")
+
+    async def finish_left_behind(self, legs: Iterable[LegId]) -> None:
+        """Finish what an engine before this one left; ``legs`` are those that are in Asterisk."""
+        there = {*legs}
+        for recording in await asyncio.to_thread(recordings.left_behind, self._folder):
+            call = call_of(recording)
+            if call not in self._centres.calls and caller_leg(call) not in there:
+                self.call_over(call)
+
+    async def settled(self) -> None:
+        """Wait until the recordings of calls that are over are finished."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _to_be_recorded(self) -> Iterable[Call]:
+        for centre in self._centres:
+            for call in centre.calls.values():
+                kept = centre.kept.calls.get(call.id)
+                answered = kept is not None and kept.answered
+                paused = call.id in centre.recording_pauses.until
+                over = call.phase is Phase.ENDED or call.caller not in call.legs
+                if answered and not paused and not over:
+                    yield call
+
+    def _is_consulted(self, call: CallId) -> bool:
+        """Whether an operator speaks with the agency, whom the caller's recording may not have."""
+        there = self._centres.calls.get(call)
+        return there is not None and there.operator is not None
+
+    async def _begin_again(self, call: Call, stalled: Progress) -> None:
+        if not stalled.failed:
+            stalled.failed = True
+            lacks = f"has {stalled.bytes} bytes" if stalled.bytes else "is not there"
+            reason = f"{stalled.file} {lacks} and has not grown for {STALLED_SECONDS:.0f} s"
+            self._failed(call.id, call.id, reason)
+            self._tell_alarm()
+        with contextlib.suppress(ConsoleError):
+            async with self._asking:
+                await self._console.ask(f"mixmonitor stop {call.caller}")
+        await self._begin(call.id, call.caller)
+
+    async def _pause(self, call: CallId) -> None:
+        async with self._asking:
+            for leg in await self._recorded_legs(call):
+                try:
+                    await self._console.ask(f"mixmonitor stop {leg}")
+                except ConsoleError as error:
+                    self._log.error("recording.not_paused", call=call, leg=leg, error=str(error))
+
+    async def _resume(self, call: CallId) -> None:
+        for leg in await self._recorded_legs(call):
+            await self._begin(call, leg)
+
+    async def _begin(self, call: CallId, leg: LegId) -> None:
+        """Record a leg into the next file of its recording."""
+        recording = call if leg == caller_leg(call) else leg
+        async with self._asking:
+            file = await asyncio.to_thread(recordings.next_part, self._folder, recording)
+            try:
+                said = await self._console.ask(f"mixmonitor start {leg} {file},D")
+            except ConsoleError as error:
+                self._failed(call, recording, str(error))
+                return
+        if said:
+            # Whoever has hung up by now is no channel any more, and that is no fault.
+            self._log.info("recording.not_begun", call=call, leg=leg, said=said)
+
+    async def _recorded_legs(self, call: CallId) -> list[LegId]:
+        there = self._centres.calls.get(call)
+        if there is None:
+            return []
+        recorded = await asyncio.to_thread(recordings.left_behind, self._folder)
+        return [there.caller, *(leg for leg in there.legs if is_agency(leg) and leg in recorded)]
+
+    def _failed(self, call: CallId, recording: str, reason: str) -> None:
+        data = {"recording": recording, "reason": reason}
+        self._dispatcher.record(call, FactKind.RECORDING_FAILED, data)
+
+    def _tell_alarm(self) -> None:
+        """One alarm for each centre, while a call of it is not recorded."""
+        failing: dict[str, list[str]] = {}
+        for call, progress in self._progress.items():
+            if progress.failed:
+                failing.setdefault(self._centres.home(call).config.id, []).append(call)
+        for centre in sorted(self._alarmed - failing.keys()):
+            self._dispatcher.feed(AlarmChanged(ALARM, False, "", centre=centre))
+        for centre, calls in failing.items():
+            detail = f"not recorded: {', '.join(sorted(calls))}"
+            self._dispatcher.feed(AlarmChanged(ALARM, True, detail, centre=centre))
+        self._alarmed = {*failing}
+
+    async def _finish_all(self, call: CallId) -> None:
+        try:
+            for recording in await asyncio.to_thread(recordings.left_behind, self._folder):
+                if call_of(recording) == call:
+                    await self._finish(call, recording)
+        finally:
+            self._finishing.discard(call)
+            if self.keeper is not None:
+                self.keeper.forget(call)
+
+    async def _finish(self, call: CallId, recording: str) -> None:
+        try:
+            finished = await recordings.finish(self._folder, recording)
+        except recordings.RecordingError as error:
+            self._failed(call, recording, str(error))
+            alarm, centre = f"{LOST}:{recording}", self._centres.home(call).config.id
+            self._dispatcher.feed(AlarmChanged(alarm, True, str(error), centre=centre))
+            return
+        if finished is None:
+            # Nothing was ever heard: the caller left before the answer.
+            self._log.info("recording.none", call=call, recording=recording)
+            return
+        sequence = self._dispatcher.record(
+            call,
+            FactKind.RECORDING_FINISHED,
+            {
+                "recording": recording,
+                "path": str(finished.path),
+                "seconds": finished.seconds,
+                "sample_rate": finished.sample_rate,
+                "channels": finished.channels,
+                "sha256": finished.sha256,
+                "rms_dbov": list(finished.rms_dbov),
+                "bytes": finished.bytes,
+            },
+        )
+        # Not before: a crash in between leaves the raw files, and the next start does this again.
+        with contextlib.suppress(TimeoutError, JournalError):
+            await asyncio.wait_for(self._journal.flushed(sequence), FLUSH_SECONDS)
+            await asyncio.to_thread(recordings.discard_raw, self._folder, recording)
+        if self.keeper is not None:
+            await self.keeper.seal(finished.path, call)
+
+    def _soon(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=f"recording-{name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error("recording.defect", task=task.get_name(), exc_info=error)

@@ -1,0 +1,136 @@
+"""A recording that stops is an alarm and begun again; one is paused, and resumed, when asked."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+import soundfile
+from msgspec.structs import replace
+
+from ess_pbx.demo.stage import operator_tone
+from ess_pbx.domain.commands import Asker, PauseRecording, ResumeRecording, Via
+from ess_pbx.domain.facts import FactKind
+from ess_pbx.domain.ids import CallId
+from ess_pbx.engine import recorder
+from ess_pbx.phones import audio
+from ess_pbx.phones.rtp import tone
+
+from .story import AGENCY_TONE, CALLER_TONE, HEARD_DBOV, QUICK, SOON, GivenCentre, Story, until
+
+pytestmark = pytest.mark.asterisk
+
+STRETCH = 1.5
+"""Seconds that each stretch of a recording lasts here."""
+OPERATOR_TONE, SECRET_TONE = operator_tone("1001"), 950
+OPERATOR = Asker("1001", Via.API)
+
+
+def sides(path: str) -> tuple[audio.Samples, audio.Samples]:
+    sound, rate = soundfile.read(Path(path), dtype="int16", always_2d=True)
+    assert rate == audio.SAMPLE_RATE
+    return sound[:, 0], sound[:, 1]
+
+
+def has(samples: audio.Samples, hertz: int) -> bool:
+    """Whether the tone is heard anywhere, at the level at which it was sent."""
+    step = audio.SAMPLE_RATE // 5
+    stretches = [samples[at : at + step] for at in range(0, len(samples), step)]
+    return any(audio.tone_level_dbov(each, hertz) >= HEARD_DBOV for each in stretches)
+
+
+def the_call(story: Story) -> CallId:
+    (call,) = story.engine.centres.calls
+    return call
+
+
+async def parts_written(story: Story, call: CallId, count: int) -> None:
+    folder = story.settings.folders.recordings
+    await until(
+        lambda: len([*folder.glob(f"{call}*.raw")]) == count, f"{count} files of the recording"
+    )
+
+
+async def test_a_recording_that_stops_is_an_alarm_and_begun_again(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_centre(on_duty=("1001",))
+    caller, operator = await story.given_talking()
+    call = the_call(story)
+    await asyncio.sleep(STRETCH)
+
+    await story.installation.console.ask(f"mixmonitor stop {call}")
+
+    within = recorder.STALLED_SECONDS + SOON
+    await story.assert_fact(FactKind.RECORDING_FAILED, within, recording=call)
+    await story.assert_fact(FactKind.ALARM_RAISED, alarm=recorder.ALARM)
+    await story.assert_fact(FactKind.ALARM_CLEARED, alarm=recorder.ALARM)
+    await story.assert_they_talk(caller, operator)
+    caller.rtp.play(tone(SECRET_TONE))
+    await operator.heard_tone(SECRET_TONE, SOON)
+    await asyncio.sleep(STRETCH)
+    await caller.call.hang_up()
+    record = await story.assert_one_ending(caller)
+
+    (recording,) = record.recordings
+    left, _ = sides(recording["path"])
+    assert has(left, CALLER_TONE), "what was said before"
+    assert has(left, SECRET_TONE), "what was said after"
+    finished = await story.assert_fact(FactKind.RECORDING_FINISHED)
+    answered = await story.assert_fact(FactKind.CALL_ANSWERED)
+    ended = await story.assert_fact(FactKind.CALL_ENDED)
+    # What lies between is silence, so that the clock of the recording is that of the call.
+    assert finished.data["seconds"] == pytest.approx(ended.at - answered.at, abs=0.5)
+
+
+async def test_what_is_said_while_the_recording_is_paused_is_not_in_it(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_centre(on_duty=("1001",), policy=replace(QUICK, recording_pause=60.0))
+    caller, operator = await story.given_talking()
+    call, dispatcher = the_call(story), story.engine.dispatcher
+    await asyncio.sleep(STRETCH)
+
+    assert dispatcher.command(PauseRecording(OPERATOR, call, "nomor rekening")) is None
+    await story.engine.settled()
+    caller.rtp.play(tone(SECRET_TONE))
+    await operator.heard_tone(SECRET_TONE, SOON)
+    await asyncio.sleep(STRETCH)
+    caller.rtp.play(tone(CALLER_TONE))
+    await operator.heard_tone(CALLER_TONE, SOON)
+    assert dispatcher.command(ResumeRecording(OPERATOR, call)) is None
+    await parts_written(story, call, 2)
+    await asyncio.sleep(STRETCH)
+    await caller.call.hang_up()
+    record = await story.assert_one_ending(caller)
+
+    (recording,) = record.recordings
+    left, right = sides(recording["path"])
+    assert not has(left, SECRET_TONE)
+    second = audio.SAMPLE_RATE
+    assert has(left[-second:], CALLER_TONE)
+    assert has(right[-second:], OPERATOR_TONE)
+    assert not story.told_of(FactKind.RECORDING_FAILED)
+
+
+async def test_a_consult_has_a_recording_of_its_own(given_centre: GivenCentre) -> None:
+    story = await given_centre(on_duty=("1001",))
+    agency = await story.given_agency()
+    caller, operator = await story.given_talking()
+    await operator.press("*119#")
+    await (await agency.invited(SOON)).answered(SOON)
+    await operator.heard_tone(AGENCY_TONE, SOON)
+    await parts_written(story, the_call(story), 2)
+    await asyncio.sleep(STRETCH)
+    await caller.call.hang_up()
+    record = await story.assert_one_ending(caller)
+
+    of_call, of_consult = record.recordings
+    assert of_consult["id"].startswith(f"{of_call['id']}~ag")
+    _, heard_by_caller = sides(of_call["path"])
+    assert not has(heard_by_caller, AGENCY_TONE)
+    from_agency, to_agency = sides(of_consult["path"])
+    assert has(from_agency, AGENCY_TONE)
+    assert has(to_agency, OPERATOR_TONE)
+    assert not has(to_agency, CALLER_TONE)
