@@ -77,10 +77,11 @@ async def without_asterisk(engine: Engine) -> None:
 
 
 class Service:
-    """An engine and its API."""
+    """An engine and its API; that it has no Asterisk is an alarm only where it is ``watched``."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, watched: bool = False) -> None:
         self.settings = settings
+        self.watched = watched
         state = settings.folders.state
         extensions = [each.extension for centre in settings.centres for each in centre.operators]
         credentials = load_credentials(state, extensions)
@@ -110,7 +111,8 @@ class Service:
 
     async def start(self) -> None:
         await without_asterisk(self.engine)
-        await self.watch.start()
+        if self.watched:
+            await self.watch.start()
         await self.web.start()
 
     async def stop(self) -> None:

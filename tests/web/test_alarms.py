@@ -33,7 +33,7 @@ class Watched(Service):
     ) -> None:
         settings = replace(centre_settings(folder / "s"), watching=limits, webhook=hooks)
         settings.folders.recordings.mkdir(parents=True)
-        super().__init__(settings)
+        super().__init__(settings, watched=True)
         self.alarms: list[tuple[str, str]] = []
         self.engine.listeners.append(self._hear)
 
@@ -158,7 +158,7 @@ async def test_an_alarm_of_an_engine_before_is_cleared_by_the_next_that_finds_no
     await before.start()
     before.watch.tell("database", "the database takes no facts")
     await before.stop()
-    after = Service(before.settings)
+    after = Service(before.settings, watched=True)
     await after.start()
     try:
         await until(lambda: "database" not in after.core.alarms.standing, "cleared")

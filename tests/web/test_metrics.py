@@ -29,7 +29,7 @@ OPEN = Allowed(loopback=True)
 
 @asynccontextmanager
 async def given_service(folder: Path, allowed: Allowed) -> AsyncIterator[Service]:
-    service = Service(replace(centre_settings(folder / "s"), metrics=allowed))
+    service = Service(replace(centre_settings(folder / "s"), metrics=allowed), watched=True)
     await service.start()
     try:
         yield service
