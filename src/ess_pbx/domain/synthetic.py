@@ -153,8 +153,12 @@ class SyntheticCalls:
         match event:
             case LegAnswered() if call == attempt.call and attempt.answered is None:
                 attempt.answered = now
+                if attempt.heard is not None:
+                    # The sentence can be quicker than the news of the answer that it comes with.
+                    attempt.heard = now
                 playback = ids.playback(call, 1)
-                return [PlayPrompt(_leg(call), False, playback, PROMPT, self.centre.language)]
+                language = self.centre.language
+                effects.append(PlayPrompt(_leg(call), False, playback, PROMPT, language))
             case SpeechBegan() if call == attempt.call:
                 attempt.heard = attempt.heard or now
             case SpeechBegan():

@@ -152,6 +152,17 @@ def test_when_each_end_has_heard_the_other_it_is_on_record_with_its_times() -> N
     assert machine.alarms == []
 
 
+def test_a_sentence_that_is_quicker_than_the_news_of_the_answer_is_heard_with_it() -> None:
+    machine = Machine()
+    out = machine.sends()
+    machine.arrives(out)
+    machine.hears(SpeechBegan(out, ids.synthetic_leg(out)), 0.01)
+    machine.hears(SpeechBegan(IN, LegId(IN)), 0.01)
+    machine.hears(LegAnswered(out, ids.synthetic_leg(out)), 0.01)
+    (fact,) = machine.told(FactKind.SYNTHETIC_CALL)
+    assert fact.data == {"channel": IN, "result": "ok", "answered_ms": 40, "heard_ms": 40}
+
+
 def test_both_ends_stay_a_moment_and_are_then_hung_up() -> None:
     machine = Machine()
     machine.succeeds()
