@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ess_pbx.domain.call import Call
 from ess_pbx.domain.events import AlarmChanged
-from ess_pbx.domain.facts import JSON, FactKind
+from ess_pbx.domain.facts import JSON, Fact, FactKind
 from ess_pbx.domain.ids import CallId
 from ess_pbx.settings.model import Metrics as Allowed
 from ess_pbx.web.control import within_reach
@@ -136,6 +136,26 @@ async def test_an_answer_is_counted_once_from_invite_to_the_human(tmp_path: Path
         service.when_the_caller_hangs_up()
         assert await reading(service, "calls_arrived_total", centre="contoh") == 1
         assert await reading(service, "calls_ended_total", result="success") == 1
+
+
+async def test_the_answer_is_the_first_human_or_our_own_answer_if_that_was_later(
+    tmp_path: Path,
+) -> None:
+    async with given_service(tmp_path, OPEN) as service:
+        for number, told in enumerate(
+            (
+                [("operator_answered", 2000), ("agency_answered", 3000), ("call_answered", 1000)],
+                [("call_answered", 500), ("agency_answered", 4000), ("operator_answered", 9000)],
+                [("operator_answered", 1000), ("call_answered", 1500)],
+            )
+        ):
+            for kind, ms in [("call_arrived", 0), *told]:
+                call = f"ess1-1.{number}"
+                service.watch.metrics.told(
+                    Fact(id="x", centre="contoh", call=call, kind=kind, at=0.0, ms=ms)
+                )
+        assert await reading(service, "answer_seconds_count", centre="contoh") == 3
+        assert await reading(service, "answer_seconds_sum", centre="contoh") == 2.0 + 4.0 + 1.5
 
 
 async def test_who_left_without_a_human_is_no_answer(tmp_path: Path) -> None:

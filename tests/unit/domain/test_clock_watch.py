@@ -93,6 +93,14 @@ def test_a_slow_correction_is_no_jump_however_far_it_goes() -> None:
     assert all(machine.reads(jump=CENTRE.policy.clock_jump) == [] for _ in range(100))
 
 
+def test_after_a_slow_correction_back_is_where_the_clock_would_be_now() -> None:
+    machine = Machine()
+    for _ in range(20):
+        machine.reads(jump=1.0)
+    machine.reads(jump=HOUR)
+    assert kinds(machine.reads(jump=-HOUR)) == ["clock_jumped", "alarm_cleared"]
+
+
 def test_an_alarm_of_an_engine_before_is_cleared_by_the_next_when_it_was_steady() -> None:
     before = Machine()
     before.reads(jump=HOUR)

@@ -101,8 +101,9 @@ async def test_each_commit_is_timed_and_one_under_way_says_how_long_it_takes(
     await asyncio.to_thread(disk.reached.wait, 5)
     journal.append(a_fact(2))
     journal.append(a_fact(3))
-    while journal.stuck < 0.05:  # noqa: ASYNC110 - nobody tells
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(5):
+        while journal.stuck < 0.05:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
     disk.gate.set()
     await journal.flushed(3)
     await journal.close()
