@@ -11,7 +11,7 @@ import msgspec
 from cyclopts import App, Parameter
 
 from ess_pbx import log
-from ess_pbx.terminal import Progress, out, run, run_folder
+from ess_pbx.terminal import Progress, err, out, run, run_folder
 
 bench = App(name="bench", help="Performance, measured on this machine, beside plain Asterisk.")
 
@@ -84,6 +84,26 @@ def crowd(
         lambda folder: run_crowd(callers, operators, per_second, talk, folder, Progress()),
         show_bench,
         json=json,
+    )
+    return 0
+
+
+@bench.command
+def journal(
+    *,
+    facts: Annotated[int, Parameter(help="In each round.")] = 20_000,
+    per_second: Annotated[float, Parameter(help="Facts a second, for the latency.")] = 2000.0,
+    json: Json = False,
+) -> int:
+    """Facts a second on this disk, time until one is durable, and what fsync costs a call."""
+    from ess_pbx.bench.journal import render as show_bench
+    from ess_pbx.bench.journal import run_journal_bench
+
+    if facts < 1 or per_second < 1:
+        err.print(f"--facts {facts} --per-second {per_second:g}: expected 1 or more of each")
+        return 2
+    _measure_and_show(
+        lambda folder: run_journal_bench(facts, per_second, folder), show_bench, json=json
     )
     return 0
 

@@ -60,3 +60,38 @@ def chaos_faults(
         sys.stdout.write(render(verdicts))
         err.print(f"Logs of each fault: {folder}")
     return int(any(verdict.passed is False for verdict in verdicts))
+
+
+@chaos.command
+def campaign(
+    *,
+    kills: Annotated[int, Parameter(help="How many times.")] = 100,
+    seed: Annotated[int, Parameter(help="Of when; the same points for the same seed.")] = 1,
+    seconds: Annotated[float, Parameter(help="For how long calls come, each round.")] = 60.0,
+    full: Annotated[bool, Parameter(help="5 calls a second and 50 live ones; else 2, 20.")] = False,
+    json: Annotated[bool, Parameter(help="One JSON object on stdout, nothing else.")] = False,
+) -> int:
+    """kill -9 the engine at many random points under load: dropped, lost, adoption time.
+
+    Exit code 1 when it cost more than it may.
+    """
+    from msgspec.structs import replace
+
+    from ess_pbx.chaos.campaign import render, run_campaign
+    from ess_pbx.chaos.stage import FULL, USUAL
+
+    if kills < 1 or seconds < 1:
+        err.print(f"--kills {kills} --seconds {seconds:g}: expected 1 or more of each")
+        return 2
+    load = replace(FULL if full else USUAL, seconds=seconds)
+    folder = run_folder("chaos")
+    folder.mkdir(parents=True, mode=0o700)
+    with (folder / "chaos.log").open("w") as log_file:
+        log.configure("info", log_file)
+        result = run(run_campaign(kills, seed, load, folder, Progress()))
+    if json:
+        sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
+    else:
+        sys.stdout.write(render(result))
+        err.print(f"Logs of each round: {folder}")
+    return int(result.passed is False)

@@ -21,7 +21,16 @@ from ess_pbx import log
 from ess_pbx.audit_commands import audit
 from ess_pbx.bench_commands import bench
 from ess_pbx.chaos_commands import chaos
-from ess_pbx.control_commands import GROUPS, live, mark, pause_recording, resume_recording
+from ess_pbx.control_commands import (
+    GROUPS,
+    live,
+    mark,
+    pause_recording,
+    pull,
+    resume_recording,
+    stop_supervising,
+    supervise,
+)
 from ess_pbx.errors import EssPbxError, SettingsError
 from ess_pbx.ivr_commands import ivr
 from ess_pbx.journal_commands import journal
@@ -43,7 +52,7 @@ render = App(name="render", help="Files made from settings.")
 prompts = App(name="prompts", help="What callers hear.")
 calls = App(name="calls", help="The latest calls, and those that go on.")
 calls.command(live)
-for command in (mark, pause_recording, resume_recording):
+for command in (mark, supervise, stop_supervising, pull, pause_recording, resume_recording):
     calls.command(command)
 app.command(audit)
 for group in (config, render, prompts, roster, ivr, recordings, journal, calls, *GROUPS):

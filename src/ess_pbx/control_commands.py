@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from cyclopts import App, Parameter
 
-from ess_pbx.domain.commands import Mark
+from ess_pbx.domain.commands import Mark, Mode
 from ess_pbx.settings.load import load_settings
 from ess_pbx.terminal import Named, err, out, print_json, print_rows, run
 
@@ -62,6 +62,12 @@ def end_break(settings: SettingsFile, *extensions: Extensions) -> int:
     return _each(settings, extensions, "end-break")
 
 
+@agents.command(name="move")
+def move(settings: SettingsFile, *extensions: Extensions, queue: Sequence[str] = ()) -> int:
+    """Offer operators the calls of these queues until their duty ends; of none: of their own."""
+    return _each(settings, extensions, "move", {"queues": [*queue]})
+
+
 @agents.command(name="end-wrap-up")
 def end_wrap_up(settings: SettingsFile, *extensions: Extensions) -> int:
     """Operators have written their reports: the next call may come."""
@@ -78,6 +84,22 @@ def mark(settings: SettingsFile, call: str, what: Mark, *, note: str = "") -> in
     """Say what a call was."""
     body = {"mark": what.value, "note": note}
     return _do(settings, f"/calls/{_part(call)}/mark", body, f"{call}: {what.value}")
+
+
+def supervise(settings: SettingsFile, call: str, supervisor: str, mode: Mode) -> int:
+    """Ring a supervisor, who listens to a call, whispers, barges in or takes it over."""
+    body = {"supervisor": supervisor, "mode": mode.value}
+    return _do(settings, f"/calls/{_part(call)}/supervise", body, f"{call}: {mode.value}")
+
+
+def stop_supervising(settings: SettingsFile, call: str) -> int:
+    """The supervisor leaves a call, which goes on."""
+    return _do(settings, f"/calls/{_part(call)}/stop-supervising", None, f"{call}: left alone")
+
+
+def pull(settings: SettingsFile, call: str, agent: str) -> int:
+    """Offer a waiting call to an operator or supervisor at once."""
+    return _do(settings, f"/calls/{_part(call)}/pull", {"agent": agent}, f"{call}: {agent} is rung")
 
 
 def pause_recording(settings: SettingsFile, call: str, *, reason: str) -> int:

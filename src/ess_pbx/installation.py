@@ -7,8 +7,9 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import structlog
 
@@ -23,6 +24,7 @@ from ess_pbx.domain import (
     ivr,
     pranks,
     silence,
+    supervising,
     surge_centre,
     synthetic,
     transfer,
@@ -39,8 +41,10 @@ from ess_pbx.prompts.synthesis import EspeakSynthesiser
 from ess_pbx.runtime import Runtime
 from ess_pbx.settings.credentials import Credentials, load_credentials
 from ess_pbx.settings.model import Settings
-from ess_pbx.watching.watch import Watch
-from ess_pbx.web.server import WebServer
+
+if TYPE_CHECKING:
+    from ess_pbx.watching.watch import Watch
+    from ess_pbx.web.server import WebServer
 
 FALLBACK_PROMPT = "gangguan"
 """What the dialplan plays when no engine claims a call."""
@@ -117,10 +121,11 @@ class Installation:
         await self._asterisk_runs()
         self._watch = asyncio.create_task(self._keep_asterisk(), name="asterisk")
         self.engine = self.make_engine(credentials, on_fact)
-        self.watch = Watch(self.settings, self.engine)
+        early: list[Fact] = []
+        self.engine.listeners.append(early.append)
         try:
             await self.engine.start()
-            await self.watch.start()
+            self.watch = await self._start_watch(self.engine, early)
             await self._start_web(self.engine, self.watch)
         except BaseException:
             await self.stop()
@@ -134,7 +139,24 @@ class Installation:
         """The engine that ``start`` starts."""
         return Engine(self.settings, credentials, self.folders, on_fact=on_fact)
 
+    async def _start_watch(self, engine: Engine, early: list[Fact]) -> Watch:
+        """Watch from now on; what was told so far is counted too."""
+        # In a thread, and after the engine, as the API.
+        await asyncio.to_thread(import_module, "ess_pbx.watching.watch")
+        from ess_pbx.watching.watch import Watch
+
+        watch = Watch(self.settings, engine)
+        engine.listeners.remove(early.append)
+        for fact in early:
+            watch.metrics.told(fact)
+        await watch.start()
+        return watch
+
     async def _start_web(self, engine: Engine, watch: Watch) -> None:
+        # In a thread, and after the engine: callers are there by now, and wait for nothing of it.
+        await asyncio.to_thread(import_module, "ess_pbx.web.server")
+        from ess_pbx.web.server import WebServer
+
         self.web = WebServer(self.settings, engine, watch.metrics)
         try:
             await self.web.start()
@@ -234,6 +256,7 @@ def spoken_prompts(centre: Centre) -> Iterator[str]:
     yield from (rung.prompt for rung in centre.policy.ladder if rung.prompt is not None)
     yield from (transfer.HOLD_PROMPT, transfer.FAILED_PROMPT, FALLBACK_PROMPT)
     yield from (*desks.PROMPTS, desks.APOLOGY_PROMPT)
+    yield from supervising.PROMPTS
     yield from (each.prompt for each in centre.policy.break_reasons if each.prompt)
     yield pranks.MARKED_PROMPT
     if centre.policy.silent_after > 0:

@@ -32,7 +32,7 @@ SHORT_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1
 
 
 class Metrics:
-    """All figures of one engine; made before it is started, so that no fact is missed."""
+    """All figures of one engine, from when they are made."""
 
     def __init__(self, engine: Engine, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
@@ -174,7 +174,7 @@ class Metrics:
             "journal_waiting": ("Facts in memory only", engine.journal.waiting),
             "journal_refused": ("Whether the disk refuses facts", float(engine.journal.refused)),
             "journal_stuck_seconds": ("How long the disk has not answered", engine.journal.stuck),
-            "projector_lag": ("Facts on disk that the database lacks", engine.projector.lag),
+            "projector_lag": ("Facts on disk that the database lacks", engine.not_stored),
         }
         for name, (what, value) in readings.items():
             yield GaugeMetricFamily(f"ess_pbx_{name}", what, value=value)

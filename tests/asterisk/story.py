@@ -260,6 +260,13 @@ class Story:
         self._dead.append(phones)
         os.killpg(phones.pid, signal.SIGKILL)
 
+    def when_phones_are_cut_off(self, desk: int = 0) -> None:
+        """Nothing comes from a desk's phones any more, and nobody says that they are gone."""
+        phones = self.desks[desk]
+        assert phones.pid is not None
+        self._dead.append(phones)
+        os.killpg(phones.pid, signal.SIGSTOP)
+
     async def when_the_engine_stops(self) -> None:
         await self.engine.stop()
 

@@ -16,7 +16,7 @@ from ess_pbx.domain.facts import FactKind
 from ess_pbx.phones.softphone import Answer
 
 from .killable import KillableStory
-from .story import AGENCY_TONE, CALLER_TONE, SOON, GivenCentre, until
+from .story import AGENCY_TONE, CALLER_TONE, QUICK, SOON, GivenCentre, until
 
 pytestmark = pytest.mark.asterisk
 
@@ -178,7 +178,7 @@ async def test_a_consult_and_a_conference_go_on(given_centre: GivenCentre) -> No
 async def test_who_hangs_up_while_no_engine_is_there_is_on_record_and_orphans_are_hung_up(
     given_centre: GivenCentre,
 ) -> None:
-    story = await given_killable(given_centre)
+    story = await given_killable(given_centre, policy=replace(QUICK, call_back=True))
     caller, operator = await story.given_talking()
     await story.when_the_engine_is_killed()
     await caller.call.hang_up()
@@ -193,6 +193,9 @@ async def test_who_hangs_up_while_no_engine_is_there_is_on_record_and_orphans_ar
     assert (record.call["result"], record.call["reason"]) == ("success", "completed")
     (ended,) = story.told_of(FactKind.CALL_ENDED)
     assert abs(ended.at - left) < 0.5
+    # The dialplan told that they hung up: nobody is called back who was not cut off.
+    assert story.told_of(FactKind.LEG_ENDED, role="caller")[0].data["cause"] == 16
+    assert not story.told_of(FactKind.CALL_BACK_CREATED)
 
 
 @pytest.mark.parametrize("back", ["during the call", "after it"])

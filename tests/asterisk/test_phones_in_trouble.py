@@ -88,12 +88,17 @@ async def test_a_phone_that_dies_in_a_call_drops_nobody_and_leaves_nothing(
     caller, _ = await story.given_talking()
 
     story.when_phones_die()
-    await until(lambda: caller.rtp.longest_silence(time.monotonic() - 1) > 0.5, "silence")
+    await story.assert_fact(FactKind.QUEUED, priority=9)
+    died = time.monotonic()
+    await story.assert_fact(FactKind.ANNOUNCED, prompt="mohon-tunggu")
+    await until(lambda: caller.rtp.heard_until() > died + 2, "two seconds later")
+    assert caller.rtp.longest_silence(died, died + 2) < 1.0
     assert caller.call.end is None
     await caller.call.hang_up()
 
     record = await story.assert_one_ending(caller)
-    assert record.call["result"] == "success"
+    # With nobody else to take them they left; that is no conversation that was completed.
+    assert (record.call["result"], record.call["reason"]) == ("client", "abandoned")
 
 
 @pytest.mark.parametrize(

@@ -198,6 +198,21 @@ def an_overflowing_call(call: str = "call-2", first: int = 1) -> list[Fact]:
     return [a_fact(first + n, kind, call, **data) for n, (kind, data) in enumerate(story)]
 
 
+def a_call_taken_over(call: str = "call-6", first: int = 1) -> list[Fact]:
+    """A supervisor listened, and then had the caller in the operator's place."""
+    operator, supervisor = f"{call}-op1", f"{call}-sv2"
+    by, mode = {"by": "3001", "via": "phone"}, {"supervisor": "3001", "operator": "2001"}
+    story: list[tuple[FactKind, dict[str, Any]]] = [
+        (K.OPERATOR_ANSWERED, {"agent": "2001", "leg": operator}),
+        (K.SUPERVISION_ASKED, {**mode, "mode": "listen", "leg": supervisor, **by}),
+        (K.SUPERVISION_MODE, {**mode, "mode": "listen", **by}),
+        (K.TAKEN_OVER, {"agent": "3001", "former": "2001", "leg": supervisor, **by}),
+        (K.LEG_ENDED, {"leg": operator, "role": "operator", "party": "2001", "cause": 16}),
+        (K.LEG_ENDED, {"leg": supervisor, "role": "operator", "party": "3001", "cause": 16}),
+    ]
+    return [a_fact(first + n, kind, call, **data) for n, (kind, data) in enumerate(story)]
+
+
 def _a_report(call: str) -> list[tuple[K, dict[str, Any]]]:
     """Opened, written, given to an agency, joined with another's, closed and opened again."""
     report, by = {"report": "cilegon-20250615-0001"}, {"by": "2002", "via": "api"}

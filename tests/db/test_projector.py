@@ -27,6 +27,7 @@ from .story import (
     STARTED,
     K,
     a_call_back,
+    a_call_taken_over,
     a_fact,
     a_whole_call,
     an_overflowing_call,
@@ -74,6 +75,7 @@ def at(number: int) -> datetime:
 
 def test_the_story_tells_every_fact_that_changes_a_table_with_exactly_its_fields() -> None:
     story = [*a_whole_call(), *a_call_back(), *an_overflowing_call("call-5")]
+    story += a_call_taken_over()
     assert set(PROJECTIONS) <= {fact.kind for fact in story} <= set(FIELDS)
     assert [fields_differ(fact) for fact in story] == [None] * len(story)
 
@@ -95,6 +97,19 @@ async def test_an_overflow_is_told_by_its_legs(journal: Journal, engine: AsyncEn
         *("agency", "tetangga", "busy"),
     )
     assert (legs["ag2"]["started_at"], legs["ag2"]["answered_at"]) == (at(7), at(9))
+
+
+async def test_a_call_is_whose_who_took_it_over(journal: Journal, engine: AsyncEngine) -> None:
+    await carried_over(journal, engine, a_call_taken_over())
+    record = await call_with_everything(engine, "call-6")
+    assert record is not None
+    assert (record.call["operator"], record.call["operator_answered_at"]) == ("3001", at(1))
+    legs = {leg["id"].removeprefix("call-6-"): leg for leg in record.legs}
+    assert {name: (leg["role"], leg["party"]) for name, leg in legs.items()} == {
+        "op1": ("operator", "2001"),
+        "sv2": ("operator", "3001"),
+    }
+    assert legs["sv2"]["answered_at"] == at(4)
 
 
 async def test_a_whole_call_is_told_by_its_rows(journal: Journal, engine: AsyncEngine) -> None:

@@ -38,6 +38,11 @@ from ess_pbx.domain.commands import (
     EndWrapUp,
     LogIn,
     LogOut,
+    Mode,
+    MoveOperator,
+    PullCall,
+    StopSupervising,
+    Supervise,
     TakeBreak,
     Via,
 )
@@ -69,6 +74,7 @@ from ess_pbx.domain.events import (
     PhoneReachable,
     PinChecked,
     PlaybackEnded,
+    StreamRestarted,
     TimerFired,
     TimerId,
 )
@@ -77,7 +83,13 @@ from ess_pbx.domain.found import AsteriskFound
 from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_call_back, is_caller
 from ess_pbx.domain.priority import compose
 from ess_pbx.domain.surge import SurgeMode
-from ess_pbx.simulation.sample_centre import AGENTS, LADDER, SUPERVISOR, a_centre
+from ess_pbx.simulation.sample_centre import (
+    AGENTS,
+    LADDER,
+    OTHER_SUPERVISOR,
+    SUPERVISOR,
+    a_centre,
+)
 from ess_pbx.simulation.virtual_asterisk import NORMAL, VirtualAsterisk, arrival
 
 ADMIN = Asker("admin", Via.API)
@@ -85,7 +97,10 @@ CODES = ("*119#", "*110#", "*2#", "*3#", "*4#", "*71#", "*73#")
 REFUSALS = (17, 19, 20, 21)
 CUT_OFF = (0, 38, 127)
 MOST_CALLS = 5
-DESK_CODES = ("*10", "*11", "*12", "*13", "*14", "*15", f"*16{AGENTS[0]}", "*17", "*19")
+DESK_CODES = (
+    *("*10", "*11", "*12", "*13", "*14", "*15", "*17", "*19"),
+    *(f"*16{AGENTS[0]}", f"*18{AGENTS[0]}", f"*18{AGENTS[1]}"),
+)
 RIGHT_PIN = "246810"
 BY = Asker("3001", Via.API)
 COMMANDS: tuple[Command, ...] = tuple(
@@ -94,10 +109,14 @@ COMMANDS: tuple[Command, ...] = tuple(
     for command in (
         *(LogIn(BY, agent), LogIn(BY, agent), LogOut(BY, agent), EndWrapUp(BY, agent)),
         *(TakeBreak(BY, agent, "sholat"), TakeBreak(BY, agent, "tidur"), EndBreak(BY, agent)),
+        *(MoveOperator(BY, agent, ("umum",)), MoveOperator(BY, agent, ("medis",))),
+        *(MoveOperator(BY, agent, ()), MoveOperator(BY, agent, ("umum", "medis"))),
     )
 )
+SUPERVISED = (FactKind.SUPERVISION_ASKED, FactKind.CALL_PULLED)
+SUPERVISORS = (SUPERVISOR, OTHER_SUPERVISOR)
 NOBODY_RUNG = {Phase.CALLING_OPERATOR, Phase.CALL_BACK_FAILED}
-PHONES = (*AGENTS, SUPERVISOR)
+PHONES = (*AGENTS, *SUPERVISORS)
 STARTED = 1_800_000_000.0
 
 picks = st.integers(0, 30)
@@ -124,6 +143,7 @@ class CallCentreMachine(RuleBasedStateMachine):
         self.durable = 0
         self.unrecorded: set[CallId] = set()
         """Calls that came and went between the last fact on disk and the next engine."""
+        self.supervised: set[CallId] = set()
 
     @initialize(
         menu=st.booleans(),
@@ -151,7 +171,9 @@ class CallCentreMachine(RuleBasedStateMachine):
         So are call-backs, where those who waited gave up.
         """
         self.searches = searches
-        self.centre = a_centre(menu, wrap_up, searches, calls_back is not None, rings_all)
+        self.centre = a_centre(
+            menu, wrap_up, searches, calls_back is not None, rings_all, SUPERVISORS
+        )
         self.core = CallCentre(self.centre)
         self.clock_shows(9)
         for phone in sorted(phones):
@@ -240,7 +262,51 @@ class CallCentreMachine(RuleBasedStateMachine):
     def something_is_commanded(self, command: Command) -> None:
         self._hear(command)
 
-    @rule(agent=st.sampled_from(("9999", *AGENTS)), code=st.sampled_from(DESK_CODES))
+    @rule(
+        pick=picks,
+        supervisor=st.sampled_from((SUPERVISOR, SUPERVISOR, OTHER_SUPERVISOR, AGENTS[0])),
+        mode=st.sampled_from(Mode),
+        picks_up=st.booleans(),
+    )
+    def a_call_is_supervised(self, pick: int, supervisor: str, mode: Mode, picks_up: bool) -> None:
+        self._hear(PhoneReachable(supervisor))
+        # Those with an operator, if there are any: of others it is refused.
+        talking = [call for call in self.core.calls.values() if call.operator]
+        calls = talking or list(self.core.calls.values())
+        if not calls:
+            return
+        call = calls[pick % len(calls)].id
+        self._hear(Supervise(BY, call, supervisor, mode))
+        supervision = self.core.calls[call].supervision if call in self.core.calls else None
+        if picks_up and supervision is not None:
+            self._pick_up(supervision.leg)
+        self._catch_up()
+
+    @rule(pick=picks, key=st.sampled_from("12341234*9"))
+    def a_supervisor_presses_a_key(self, pick: int, key: str) -> None:
+        legs = [call.supervision.leg for call in self.core.calls.values() if call.supervision]
+        if legs:
+            self._dial(legs[pick % len(legs)], key)
+        self._catch_up()
+
+    @rule(pick=picks)
+    def supervision_is_stopped(self, pick: int) -> None:
+        if calls := list(self.core.calls):
+            self._hear(StopSupervising(BY, calls[pick % len(calls)]))
+
+    @rule(pick=picks)
+    def a_stream_restarts(self, pick: int) -> None:
+        if legs := [leg for call in self.core.calls.values() for leg in call.legs]:
+            leg = legs[pick % len(legs)]
+            if leg in self.asterisk.channels and call_of(leg) in self.core.calls:
+                self._hear(StreamRestarted(call_of(leg), leg))
+
+    @rule(pick=picks, agent=st.sampled_from(PHONES))
+    def a_call_is_pulled(self, pick: int, agent: str) -> None:
+        if calls := list(self.core.calls):
+            self._hear(PullCall(BY, calls[pick % len(calls)], agent))
+
+    @rule(agent=st.sampled_from(("9999", SUPERVISOR, *AGENTS)), code=st.sampled_from(DESK_CODES))
     def an_operator_dials_a_code_at_the_desk(self, agent: str, code: str) -> None:
         call = CallId(f"d-{len(self.desk_calls) + 1}")
         self.desk_calls.add(call)
@@ -371,7 +437,9 @@ class CallCentreMachine(RuleBasedStateMachine):
         self.now = until
 
     @rule(
-        trouble=st.sampled_from(["refuses_phones", "loses_phones", "plays_nothing"]),
+        trouble=st.sampled_from(
+            ["refuses_phones", "refuses_snoops", "loses_phones", "plays_nothing"]
+        ),
         on=st.booleans(),
     )
     def asterisk_has_trouble(self, trouble: str, on: bool) -> None:
@@ -512,6 +580,8 @@ class CallCentreMachine(RuleBasedStateMachine):
                     self.facts.append(fact)
                     if kind is FactKind.CALL_ENDED and call is not None:
                         self.ends[call] += 1
+                    if kind in SUPERVISED and call is not None:
+                        self.supervised.add(call)
                     if kind is FactKind.CALL_BACK_STARTED:
                         self.made += 1
                         assert not self.core.acd.waiting, "callers go first"
@@ -571,7 +641,7 @@ class CallCentreMachine(RuleBasedStateMachine):
             taken_over = isinstance(event, AsteriskFound)
             assert in_vain or taken_over or self.core.config.policy.wrap_up == 0
         else:
-            assert state in (AgentState.IDLE, AgentState.OFFERED)
+            assert state in (AgentState.IDLE, AgentState.OFFERED, AgentState.SUPERVISING)
 
     def _may_be_dropped(self, call: Call | None, event: CallEvent | CentreEvent | None) -> None:
         """A caller is hung up only when who talked with them hung up, or after the end.
@@ -660,7 +730,8 @@ class CallCentreMachine(RuleBasedStateMachine):
     def timers_belong_to_someone(self) -> None:
         owners = {timer.owner for timer in self.timers}
         assert owners <= {*PHONES, *self.core.calls, *self.core.desks.calls}
-        assert owners >= self.core.desks.calls.keys(), "a call at a desk ends by itself"
+        alone = self.core.desks.calls.keys() - self.core.desks.lent.keys()
+        assert owners >= alone, "a call at a desk ends by itself"
 
     @invariant()
     def whoever_is_rung_or_being_told_has_a_timer_that_ends_it(self) -> None:
@@ -682,13 +753,23 @@ class CallCentreMachine(RuleBasedStateMachine):
             armed = {(t.kind, t.key) for t in self.timers if t.owner == call.id}
             if call.phase is Phase.TALKING and silence:
                 armed -= silence  # until the caller was asked
-            assert armed == expected
+            if (supervision := call.supervision) is not None:
+                coming = supervision.coming is not None or not supervision.connected
+                assert (("supervise", "") in armed) is coming
+            relieved = {("relieved", str(each.side.leg)) for each in call.relieved}
+            assert armed - relieved - {("supervise", "")} == expected
+            assert relieved <= armed
+
+    @invariant()
+    def a_call_at_a_desk_is_lent_to_the_call_that_hangs_it_up(self) -> None:
+        for desk, to in self.core.desks.lent.items():
+            assert caller_leg(desk) in self.core.calls[to].legs
 
     @invariant()
     def supervisors_and_agencies_ring_for_those_alone_whom_the_ladder_brought_so_far(self) -> None:
         for call in self.core.calls.values():
-            if call.rungs < len(LADDER):
-                assert SUPERVISOR not in agents_of(call)
+            if call.rungs < len(LADDER) and call.id not in self.supervised:
+                assert not {*SUPERVISORS} & {*agents_of(call)}
             if call.rungs < 2:
                 assert call.overflows == ()
 
@@ -755,8 +836,38 @@ class CallCentreMachine(RuleBasedStateMachine):
             sides = (*call.offers, call.operator, call.agency, *call.overflows)
             caller = set() if call.phase in NOBODY_RUNG else {call.caller}
             wanted = caller | {side.leg for side in sides if side is not None}
+            wanted |= {each.side.leg for each in call.relieved}
+            if (supervision := call.supervision) is not None:
+                wanted |= {supervision.leg}
+                wanted |= {s for s in (supervision.snoop, supervision.coming) if s is not None}
             there = {leg for leg in self.asterisk.channels if call_of(leg) == call.id}
             assert there <= (set() if call.phase is Phase.ENDED else wanted)
+
+    @precondition(lambda self: self.asterisk.quiet)
+    @invariant()
+    def a_supervisor_hears_and_is_heard_as_their_mode_says(self) -> None:
+        for call in self.core.calls.values():
+            supervision = call.supervision
+            if supervision is None or supervision.mode is None or call.phase is Phase.ENDED:
+                continue
+            channels = self.asterisk.channels
+            by_snoop = {
+                channels[each].spied
+                for each in self.asterisk.humans_heard_by(supervision.leg)
+                if channels[each].role is Role.SNOOP
+            }
+            spoken_to = self.asterisk.spoken_to_by(supervision.leg)
+            operator = {call.operator.leg} if call.operator else set()
+            match supervision.mode:
+                case Mode.BARGE:
+                    assert by_snoop == set()
+                    assert spoken_to == talkers(call) - {supervision.leg}
+                case Mode.LISTEN if supervision.coming is None:
+                    assert (by_snoop, spoken_to) == (operator, set())
+                case Mode.WHISPER if supervision.coming is None:
+                    assert (by_snoop, spoken_to) == (operator, operator)
+                case _:
+                    assert call.caller not in spoken_to
 
     def teardown(self) -> None:
         """Trouble passes, everyone hangs up, and time goes by: nothing is left."""
@@ -787,8 +898,9 @@ class CallCentreMachine(RuleBasedStateMachine):
 
 def agents_of(call: Call) -> list[str]:
     """Operators whom a call keeps busy."""
-    sides = (*call.offers, call.operator)
-    return [side.agent for side in sides if side is not None]
+    sides = (*call.offers, call.operator, *(each.side for each in call.relieved))
+    supervisor = [call.supervision.supervisor] if call.supervision else []
+    return [side.agent for side in sides if side is not None] + supervisor
 
 
 def steps_left(call: Call) -> bool:
@@ -800,6 +912,8 @@ def steps_left(call: Call) -> bool:
 def talkers(call: Call) -> set[LegId]:
     """Who is to be in a call's bridge."""
     operator = {call.operator.leg} if call.operator else set()
+    if call.supervision and call.supervision.mode is Mode.BARGE:
+        operator |= {call.supervision.leg}
     agency = {call.agency.leg} if call.agency else set()
     return {
         Phase.TALKING: {call.caller} | operator,
@@ -809,7 +923,7 @@ def talkers(call: Call) -> set[LegId]:
         Phase.CALL_BACK_FAILED: operator,
         Phase.CONSULT: operator | agency,
         Phase.CONFERENCE: {call.caller} | operator | agency,
-        Phase.HANDED_OVER: {call.caller} | agency,
+        Phase.HANDED_OVER: {call.caller} | agency | operator,
     }.get(call.phase, set())
 
 

@@ -17,12 +17,11 @@ from ess_pbx.domain.facts import JSON, Fact, FactKind
 from ess_pbx.settings.model import Watching, Webhook
 from ess_pbx.watching import behind
 from ess_pbx.watching import watch as watching
-from ess_pbx.watching.disk import MEGABYTE
 
 from .story import PINS, SUPERVISOR, Person, Service, centre_settings, until
 
 CHANGES = (FactKind.ALARM_RAISED, FactKind.ALARM_CLEARED)
-QUICK = Watching(journal_free=1, recordings_free=1, database_behind=1.0)
+QUICK = Watching(database_behind=1.0)
 
 
 class Watched(Service):
@@ -97,25 +96,12 @@ async def test_a_database_that_is_away_is_an_alarm_until_it_has_all_facts(
     await watched.watch.look()
     watched.alarms.clear()
     with monkeypatch.context() as stopped:
-        stopped.setattr(watched.engine.projector, "_store", away)
+        stopped.setattr(watched.engine._storing._projector, "_store", away)
         watched.when_a_call_arrives()
         await until(lambda: watched.of("database") == ["raised"], "raised")
-        assert watched.engine.projector.lag > 0
+        assert watched.engine.not_stored > 0
     await until(lambda: watched.of("database") == ["raised", "cleared"], "cleared")
     await watched.engine.stored(5)
-
-
-async def test_a_disk_without_room_is_an_alarm_of_its_own(tmp_path: Path) -> None:
-    most = 100_000_000
-    watched = Watched(tmp_path, Watching(journal_free=1, recordings_free=most))
-    await watched.start()
-    try:
-        await until(lambda: watched.of("disk:recordings") == ["raised"], "raised")
-        assert watched.of("disk:journal") == []
-        free = watched.watch.metrics.disk_free.labels("recordings")._value.get()
-        assert 0 < free < most * MEGABYTE
-    finally:
-        await watched.stop()
 
 
 async def test_a_test_call_that_left_no_recording_is_an_alarm_until_one_does(

@@ -33,7 +33,7 @@ async def test_a_service_that_answers_lives(anyone: Person) -> None:
 async def test_background_work_that_ended_is_named_for_whoever_restarts_the_service(
     service: Service, anyone: Person
 ) -> None:
-    task = service.engine._projector_task
+    task = service.engine._storing._task
     assert task is not None
     task.cancel()
     await until(task.done, "the projector has ended")

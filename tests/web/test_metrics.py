@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -246,4 +245,4 @@ async def test_two_services_in_one_process_count_apart(tmp_path: Path) -> None:
 
 def _earlier(service: Service, seconds: float) -> Call:
     call = service.core.calls[CALL]
-    return dataclasses.replace(call, arrived=call.arrived - seconds)
+    return replace(call, arrived=call.arrived - seconds)

@@ -72,6 +72,9 @@ async def test_wrong_values_in_a_body(row: Row, admin: Person) -> None:
         "to": "contoh-20261122-0002",
         "step": "diterima",
         "outcome": "padam",
+        "supervisor": "1007",
+        "mode": "listen",
+        "queues": ["umum"],
     }
     body = {name: whole[name] for name in row.body.__struct_fields__}
     for wrong in WRONG_VALUES:

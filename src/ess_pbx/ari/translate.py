@@ -33,6 +33,7 @@ from ess_pbx.domain.ids import (
     is_call_back,
     is_called_back,
     is_caller,
+    is_snoop,
     is_synthetic,
 )
 from ess_pbx.settings.entry import Entry
@@ -130,6 +131,8 @@ class Translator:
                 # Asterisk sends ChannelDestroyed only for the channels that were originated.
                 cause = self._causes.pop(channel.id, UNKNOWN_CAUSE)
                 return [LegGone(call_of(channel.id), LegId(channel.id), cause)]
+            case models.StasisEnd(channel=channel) if is_snoop(channel.id):
+                return [LegGone(call_of(channel.id), LegId(channel.id), NORMAL_CLEARING)]
             case models.ChannelDtmfReceived(channel=channel, digit=digit):
                 return [KeyPressed(call_of(channel.id), LegId(channel.id), digit)]
             case models.ChannelTalkingStarted(channel=channel) if is_caller(

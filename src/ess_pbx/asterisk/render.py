@@ -79,6 +79,11 @@ class AsteriskFolders:
     """Where the dialplan writes what became of calls that no engine claimed."""
 
     @property
+    def ended(self) -> Path:
+        """Where it writes how each call ended that an engine had."""
+        return self.unclaimed.with_name("ended-calls")
+
+    @property
     def config_file(self) -> Path:
         """The file that names all of its folders."""
         return self.etc / "asterisk.conf"

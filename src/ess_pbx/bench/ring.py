@@ -143,13 +143,13 @@ class _Bench:
         while (
             engine.centres.calls
             or engine.tasks_left
-            or engine.projector.lag
+            or engine.not_stored
             or not all(seat.free for seat in engine.centres.seats.values())
         ):
             if time.monotonic() > deadline:
                 raise BenchError(
                     f"not quiet within {QUIET_SECONDS:.0f} s: {len(engine.centres.calls)} calls, "
-                    f"{engine.tasks_left} tasks, {engine.projector.lag} facts not stored; "
+                    f"{engine.tasks_left} tasks, {engine.not_stored} facts not stored; "
                     f"seats: {[seat.state for seat in engine.centres.seats.values()]}"
                 )
             await asyncio.sleep(_POLL)

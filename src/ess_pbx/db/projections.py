@@ -93,6 +93,12 @@ def _operator_answered(fact: Fact) -> Iterator[Change]:
     yield from _leg(fact, fact.data.get("leg"), role="operator", party=agent, answered_at=at)
 
 
+def _taken_over(fact: Fact) -> Iterator[Change]:
+    at, agent = moment(fact.at), text(fact.data.get("agent"))
+    yield from _call(fact, {}, {"operator": agent})
+    yield from _leg(fact, fact.data.get("leg"), role="operator", party=agent, answered_at=at)
+
+
 def _agency_answered(fact: Fact) -> Iterator[Change]:
     at, agency = moment(fact.at), text(fact.data.get("agency"))
     once = {"agency_answered_at": at, "agency_answered_ms": whole(fact.ms, 63)}
@@ -276,6 +282,7 @@ PROJECTIONS: Mapping[str, Callable[[Fact], Iterator[Change]]] = MappingProxyType
         FactKind.OPERATOR_RUNG: _leg_step("operator", "rung_at"),
         FactKind.OFFER_MISSED: _came_to_nothing,
         FactKind.OPERATOR_ANSWERED: _operator_answered,
+        FactKind.TAKEN_OVER: _taken_over,
         FactKind.OVERFLOW_STARTED: _leg_step("agency", "started_at"),
         FactKind.OVERFLOW_FAILED: _came_to_nothing,
         FactKind.CONSULT_STARTED: _leg_step("agency", "started_at"),

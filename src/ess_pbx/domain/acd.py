@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeAlias
 
 from ess_pbx.domain.agent import (
@@ -33,6 +34,7 @@ from ess_pbx.domain.commands import Asker, Via
 from ess_pbx.domain.config import Centre, Surge
 from ess_pbx.domain.effects import (
     ArmTimer,
+    Attend,
     CancelTimer,
     JoinQueue,
     LeaveQueue,
@@ -99,6 +101,8 @@ class Acd:
             for operator in centre.operators
         }
         self.waiting: dict[CallId, Waiting] = {}
+        self._own_queues = {each: seat.queues for each, seat in self.seats.items()}
+        """Those of the settings, from which an operator may be moved to others."""
         self._lent: dict[CallId, Seat] = {}
         """Operators whose phones ring for a call-back, until they pick up."""
         self._places: dict[str, list[Order]] = {each: [] for each in self._strategies}
@@ -111,6 +115,8 @@ class Acd:
         self._alarmed: set[str] = set()
         self._not_answering: set[str] = set()
         self._count = 0
+        self._holds = False
+        """Whether nobody is offered a call for the moment."""
 
     def position(self, call: CallId) -> int | None:
         """Which of its queue's waiting calls this is, in the order in which they are served.
@@ -133,6 +139,8 @@ class Acd:
                 return self._missed(call, agent, reason, now)
             case ReleaseAgent(call, agent, wrap_up):
                 return self._release(call, agent, now, wrap_up)
+            case Attend(call, agent):
+                return self._attend(call, agent)
 
     def set_reachable(self, agent: str, reachable: bool, now: float) -> list[Decision]:
         """An operator's phone came or went; one that is not known is nobody's."""
@@ -169,6 +177,7 @@ class Acd:
                     seat.logged_in = seat.logged_in or self._policy.log_in == "phone"
 
                 cleared += self._answers(seat)
+                cleared += self._move(seat, (), BY_DUTY)
                 changes.append((seat, change))
         return [*cleared, *self._presence_changed(changes, now, BY_DUTY)]
 
@@ -202,6 +211,34 @@ class Acd:
             OfferWithdrawn(entry.call, agent, status),
             *self._presence_changed([(seat, change)], now, by),
         ]
+
+    def move(self, agent: str, queues: Sequence[str], by: Asker | None) -> list[Decision]:
+        """From now on offer an operator the calls of these queues, or of none: of their own.
+
+        A phone that rings, and a call in hand, go on. ``by`` None: it was so before a restart.
+        """
+        moved = self._move(self.seats[agent], queues, by)
+        return [*moved, *self._serve(), *self._alarms()]
+
+    def _move(self, seat: Seat, queues: Sequence[str], by: Asker | None) -> list[Decision]:
+        wanted = tuple(each for each in self._strategies if each in queues)
+        wanted = wanted or self._own_queues[seat.extension]
+        if seat.queues == wanted:
+            return []
+        seat.queues = wanted
+        its: list[Line] = []
+        for queue, lines in self._lines.items():
+            for asked, line in lines.items():
+                takes, took = _takes(seat, queue, asked), seat.extension in line.seats
+                if takes and not took:
+                    line.add_seat(seat)
+                elif took and not takes:
+                    line.drop_seat(seat)
+                if takes or queue in wanted:
+                    its.append(line)
+        self._lines_of[seat.extension] = its
+        others = () if wanted == self._own_queues[seat.extension] else wanted
+        return [] if by is None else [move_fact(seat.extension, others, by)]
 
     def end_wrap_up(self, agent: str, now: float) -> list[Decision]:
         """The report is written before its time is over."""
@@ -265,6 +302,17 @@ class Acd:
         self._lent[call] = seat
         return [_state(seat)]
 
+    def pull(self, call: CallId, agent: str) -> list[Decision]:
+        """Offer a waiting call to somebody who is free, out of turn; phones that ring go on."""
+        return self._offer_one_more(self.waiting[call], self.seats[agent])
+
+    def _attend(self, call: CallId, agent: str) -> list[Decision]:
+        seat = self.seats[agent]
+        if not seat.apply(AgentEvent.ATTEND):
+            return []
+        seat.call = call
+        return [_state(seat)]
+
     def _join(self, effect: JoinQueue) -> list[Decision]:
         """A call comes into a queue, or moves to another with what its caller chose."""
         self._count += 1
@@ -308,9 +356,22 @@ class Acd:
             line.add_call(entry, self.waiting)
         return [_state(seat) for seat in seats]
 
-    def serve(self) -> list[Decision]:
-        """Offer what waits to whoever is idle, after calls of another engine were taken over."""
-        return self._serve()
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Offer nothing meanwhile: much is told that is so at once. ``serve`` is to follow.
+
+        Or else a call would be offered to whom the next thing told says to be gone, or before one
+        that it says to be more urgent.
+        """
+        self._holds = True
+        try:
+            yield
+        finally:
+            self._holds = False
+
+    def serve(self, now: float) -> list[Decision]:
+        """Offer what waits to whoever is idle, and tell those whom nobody is there for."""
+        return self._presence_changed((), now, None)
 
     def adopt_talking(self, agent: str, call: CallId) -> list[Record]:
         """An operator talks in a call that another engine connected."""
@@ -439,7 +500,8 @@ class Acd:
 
     def _alone(self, entry: Waiting) -> list[Decision]:
         """What a waiting call is told when nobody could be offered it."""
-        if self._present(entry.queue) > 0 or entry.line.present > 0:
+        entry.told = False
+        if self._holds or self._present(entry.queue) > 0 or entry.line.present > 0:
             return []
         entry.told = True
         return [*self._raise_alarm(entry.queue), OperatorsMissing(entry.call)]
@@ -456,6 +518,8 @@ class Acd:
 
     def _offer_to_idle(self, entry: Waiting) -> list[Decision]:
         """Offer a call to the idle operator whom the strategy chooses, or to all of them."""
+        if self._holds:
+            return []
         takers = self._takers(entry.line)
         if entry.line.rings_all:
             seats = [*takers.all_idle(), *self._lent_to(takers)]
@@ -495,14 +559,12 @@ class Acd:
         """
         if not seat.free:
             return []
-        entry = self._most_urgent(
-            [
-                line
-                for line in self._lines_of[seat.extension]
-                if (line.calls or line.ringing)
-                and (line.present == 0 or seat.extension in line.seats)
-            ]
-        )
+        lines = [
+            line
+            for line in self._lines_of[seat.extension]
+            if (line.calls or line.ringing) and (line.present == 0 or seat.extension in line.seats)
+        ]
+        entry = None if self._holds else self._most_urgent(lines)
         if entry is None:
             self._is_idle(seat)
             return []
@@ -553,7 +615,7 @@ class Acd:
         for seat, change in changes:
             self._change(seat, change, came, went, by)
         for queue in self._strategies:
-            if self._present(queue) == 0:
+            if self._present(queue) == 0 and not self._holds:
                 self._call_back(queue, came, went)
         decisions = went
         for seat in came.values():
@@ -605,6 +667,8 @@ class Acd:
 
         Each waiting call gets one before any gets all who are left.
         """
+        if self._holds:
+            return []
         decisions: list[Decision] = []
         lines = [line for lines in self._lines.values() for line in lines.values()]
         while True:
@@ -635,6 +699,8 @@ class Acd:
 
     def _alarms(self) -> list[Decision]:
         """Callers wait where nobody is; or somebody is there again."""
+        if self._holds:
+            return []
         decisions: list[Decision] = []
         for queue in sorted(self._alarmed):
             if self._present(queue) > 0:
@@ -679,6 +745,11 @@ def status_fact(agent: str, status: Status, reason: str | None, by: Asker) -> Re
     """What an operator's status is from now on, and who wanted it so."""
     data = {"agent": agent, "status": str(status), "reason": reason, **by.fields}
     return Record(None, FactKind.AGENT_STATUS, {**data})
+
+
+def move_fact(agent: str, queues: Sequence[str], by: Asker) -> Record:
+    """Which queues' calls an operator is offered from now on; of none: their own."""
+    return Record(None, FactKind.AGENT_MOVED, {"agent": agent, "queues": [*queues], **by.fields})
 
 
 def _state(seat: Seat) -> Record:

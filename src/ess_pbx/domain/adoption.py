@@ -11,7 +11,8 @@ last two for its own calls. docs/decisions/0011 has the reasons.
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from ess_pbx.domain import (
     calling_back,
@@ -25,6 +26,7 @@ from ess_pbx.domain import (
     queueing,
     ringing,
     silence,
+    supervision_adoption,
     waiting,
 )
 from ess_pbx.domain.call import AgencySide, Call, Direction, Leg, OperatorSide, Phase, Result, Turn
@@ -70,6 +72,8 @@ HUMANS = frozenset(
     }
 )
 ASTERISK_LOST = "asterisk-lost"
+MOST_TORN_OFF = 100
+"""More legs or playbacks of a call than are made in the milliseconds that a crash forgets."""
 
 
 def is_for_us(call: CallId, found: AsteriskFound) -> bool:
@@ -130,12 +134,13 @@ def _is_talking(call: CallId, found: AsteriskFound) -> bool:
 
 
 def first_never_made(kept: KeptCall, wall: float) -> int:
-    """A number that no leg or playback of the call has: the milliseconds since it arrived.
+    """A number that no leg or playback of the call has: the milliseconds of the wall clock.
 
-    The last facts of a crash are torn off, so that the journal cannot say what was made; but so
-    many things as that no engine has made.
+    The last facts of a crash are torn off, so that the journal cannot say what was made; and where
+    the clock was set back they may even say more than it.
     """
-    return max(kept.made_legs, kept.made_playbacks, round((wall - kept.arrived) * 1000))
+    known = max(kept.made_legs, kept.made_playbacks)
+    return max(known + MOST_TORN_OFF, round(wall * 1000))
 
 
 def restore(kept: KeptCall, found: AsteriskFound, centre: Centre, now: float) -> Call:
@@ -155,19 +160,22 @@ def restore(kept: KeptCall, found: AsteriskFound, centre: Centre, now: float) ->
             legs.setdefault(leg, Leg(Role.OPERATOR, agent))
         for leg, agency in kept.overflows.items():
             legs.setdefault(leg, Leg(Role.AGENCY, agency))
-    for leg, there in found.made_for(kept.id):
-        if leg in members and leg not in legs:
-            role = Role.OPERATOR if ids.is_operator(leg) else Role.AGENCY
-            legs[leg] = Leg(role, _party(role, there.party, centre))
+    for leg in sorted(members - legs.keys()):
+        # A supervisor of whom no fact is left may be the only human whom the caller has.
+        role = Role.AGENCY if ids.is_agency(leg) else Role.OPERATOR
+        legs[leg] = Leg(role, _party(role, found.legs[leg].party, centre))
     known = {queue.id for queue in centre.queues}
     never_made = first_never_made(kept, found.wall)
 
+    # Where the clock was set back it is later than it says: who waits is not yet to come.
+    wall = max(found.wall, kept.last)
+
     def ago(at: float | None) -> float | None:
-        return None if at is None else now - (found.wall - at)
+        return None if at is None else now - (wall - at)
 
     call = Call(
         kept.id,
-        now - (found.wall - kept.arrived),
+        now - (wall - kept.arrived),
         phase=kept.phase,
         number=kept.number,
         display=kept.display,
@@ -187,10 +195,12 @@ def restore(kept: KeptCall, found: AsteriskFound, centre: Centre, now: float) ->
         legs=legs,
         bridged=ids.bridge_of(kept.id) in found.bridges,
         greeted=kept.greeted,
+        unended=frozenset(found.heard_in(kept.id)),
         made_legs=never_made,
         made_playbacks=never_made,
     )
     call = _as_urgent(_as_far_up(call, kept, centre), kept)
+    call = supervision_adoption.restored(call, kept, found)
     if call.phase in (Phase.IVR, Phase.WAITING):
         return _with_offers(call, kept, found, centre)
     if call.phase in calling_back.PHASES:
@@ -234,7 +244,7 @@ def _with_offers(call: Call, kept: KeptCall, found: AsteriskFound, centre: Centr
     """A caller who waits; one who is in the bridge with somebody was being connected."""
     offers = tuple(OperatorSide(agent, leg) for leg, agent in sorted(kept.offers.items()))
     if _is_talking(call.id, found):
-        leg = min(found.members(call.id) - {call.caller}, key=lambda leg: (ids.is_agency(leg), leg))
+        leg = min(found.members(call.id) - {call.caller}, key=_likely_operator)
         if ids.is_agency(leg):
             agency = AgencySide(_agency(call.legs[leg].party, centre), leg)
             return replace(call, phase=Phase.HANDED_OVER, agency=agency)
@@ -270,7 +280,7 @@ def _with_humans(
     agency: AgencySide | None = None
     if kept.agency:
         agency = AgencySide(_agency(kept.agency, centre), kept.agency_leg)
-    for leg in sorted(members & call.legs.keys()):
+    for leg in sorted(members & call.legs.keys(), key=_likely_operator):
         role, party = call.legs[leg].role, call.legs[leg].party
         if role is Role.OPERATOR and operator is None and call.phase is not Phase.HANDED_OVER:
             operator = OperatorSide(party, leg)
@@ -290,10 +300,16 @@ def _with_humans(
     return replace(call, phase=phase, operator=operator, agency=agency)
 
 
+def _likely_operator(leg: LegId) -> tuple[bool, bool, LegId]:
+    """Sorts who talks with a caller: operators first, agencies last."""
+    return ids.is_agency(leg), not ids.is_operator(leg), leg
+
+
 def one_call_each(adopted: Iterable[Call], idle: Container[str]) -> Iterator[Call]:
     """The same calls, without offers to who is not ``idle``, talks or rings elsewhere."""
     calls = list(adopted)
     busy = {call.operator.agent for call in calls if call.operator is not None}
+    busy |= {call.supervision.supervisor for call in calls if call.supervision is not None}
     for call in calls:
         offers: list[OperatorSide] = []
         for side in call.offers:
@@ -369,6 +385,7 @@ def resume(
             turn.do(ArmTimer(timer(call.id, "release"), RELEASE_CHECK))
         case _:
             pass  # who talks goes on talking
+    supervision_adoption.resume(turn)
 
 
 def _record_missed(turn: Turn, kept: KeptCall) -> None:
@@ -393,6 +410,7 @@ def _menu_again(turn: Turn, kept: KeptCall) -> None:
     menu = kept.menus[-1] if kept.menus else turn.centre.first_menu
     if menu is None or menu not in turn.centre.menus:
         turn.set(phase=Phase.WAITING)
+        queueing.record(turn)  # or the next engine may ask them what a menu of now asks
         _wait_again(turn)
         waiting.wait(turn, waiting.WAIT_PROMPT)
         return
@@ -451,7 +469,7 @@ def missed(call: Call, kept: KeptCall | None, found: AsteriskFound) -> Iterator[
     if caller in call.legs and found.is_gone(caller):
         if kept is not None and kept.arrived < found.started:
             yield Stopping(call.id, ASTERISK_LOST)
-        yield LegGone(call.id, caller, UNKNOWN_CAUSE)
+        yield LegGone(call.id, caller, found.causes.get(call.id, UNKNOWN_CAUSE))
     elif kept is not None and not kept.answered and _has_answered(caller, found):
         yield LegAnswered(call.id, caller)
     for leg in call.legs:
@@ -462,6 +480,7 @@ def missed(call: Call, kept: KeptCall | None, found: AsteriskFound) -> Iterator[
     for side in (*call.offers, *call.overflows, agency):
         if side is not None and found.is_up(side.leg):
             yield LegAnswered(call.id, side.leg)
+    yield from supervision_adoption.missed(call, found)
     for playback in (call.playing, call.operator_hears):
         # One asked for in this very turn cannot have been looked for.
         lost = kept is not None and playback in (kept.playing, kept.operator_hears)
@@ -476,8 +495,9 @@ def repairs(call: Call, found: AsteriskFound) -> Iterator[AsteriskEffect]:
         return
     members = found.members(call.id)
     wanted = {leg for leg in call.talkers if leg in found.legs}
+    told = {each.told for each in call.relieved}
     for playback in found.heard_in(call.id):
-        if playback not in (call.playing, call.operator_hears, call.asking):
+        if playback not in {call.playing, call.operator_hears, call.asking, *told}:
             yield StopPlayback(playback)
     if call.phase is Phase.ENDED:
         return
@@ -503,7 +523,8 @@ def parties(call: Call) -> frozenset[LegId]:
     if call.phase is Phase.ENDED:
         return frozenset()
     sides = (*call.offers, call.operator, call.agency, *call.overflows)
-    return frozenset({call.caller, *(side.leg for side in sides if side is not None)})
+    legs = {call.caller, *(side.leg for side in sides if side is not None)}
+    return supervision_adoption.parties(call) | legs
 
 
 def _has_answered(caller: LegId, found: AsteriskFound) -> bool:

@@ -31,6 +31,8 @@ class AgentState(StrEnum):
     WRAP_UP = "wrap-up"
     PAUSED = "paused"
     """Passed over for a while after an offer that was not answered (RONA)."""
+    SUPERVISING = "supervising"
+    """Listens to an operator's call, whispers or has barged in."""
 
 
 class AgentEvent(StrEnum):
@@ -43,6 +45,7 @@ class AgentEvent(StrEnum):
     RELEASE = "release"
     WRAPPED_UP = "wrapped-up"
     PAUSE_OVER = "pause-over"
+    ATTEND = "attend"
 
 
 class Verdict(StrEnum):
@@ -68,6 +71,7 @@ TABLE: Mapping[AgentState, Mapping[AgentEvent, AgentState | Verdict]] = {
         _E.RELEASE: _V.ILLEGAL,
         _E.WRAPPED_UP: _V.IGNORED,
         _E.PAUSE_OVER: _V.IGNORED,
+        _E.ATTEND: _S.SUPERVISING,
     },
     _S.OFFERED: {
         _E.OFFER: _V.ILLEGAL,
@@ -77,6 +81,7 @@ TABLE: Mapping[AgentState, Mapping[AgentEvent, AgentState | Verdict]] = {
         _E.RELEASE: _V.ILLEGAL,
         _E.WRAPPED_UP: _V.IGNORED,
         _E.PAUSE_OVER: _V.IGNORED,
+        _E.ATTEND: _V.ILLEGAL,
     },
     _S.TALKING: {
         _E.OFFER: _V.ILLEGAL,
@@ -86,6 +91,7 @@ TABLE: Mapping[AgentState, Mapping[AgentEvent, AgentState | Verdict]] = {
         _E.RELEASE: _S.WRAP_UP,
         _E.WRAPPED_UP: _V.IGNORED,
         _E.PAUSE_OVER: _V.IGNORED,
+        _E.ATTEND: _V.ILLEGAL,
     },
     _S.WRAP_UP: {
         _E.OFFER: _V.ILLEGAL,
@@ -95,6 +101,7 @@ TABLE: Mapping[AgentState, Mapping[AgentEvent, AgentState | Verdict]] = {
         _E.RELEASE: _V.ILLEGAL,
         _E.WRAPPED_UP: _S.IDLE,
         _E.PAUSE_OVER: _V.IGNORED,
+        _E.ATTEND: _S.SUPERVISING,
     },
     _S.PAUSED: {
         _E.OFFER: _V.ILLEGAL,
@@ -104,6 +111,17 @@ TABLE: Mapping[AgentState, Mapping[AgentEvent, AgentState | Verdict]] = {
         _E.RELEASE: _V.ILLEGAL,
         _E.WRAPPED_UP: _V.IGNORED,
         _E.PAUSE_OVER: _S.IDLE,
+        _E.ATTEND: _S.SUPERVISING,
+    },
+    _S.SUPERVISING: {
+        _E.OFFER: _V.ILLEGAL,
+        _E.WITHDRAW: _V.ILLEGAL,
+        _E.MISS: _V.ILLEGAL,
+        _E.TAKE: _S.TALKING,
+        _E.RELEASE: _S.WRAP_UP,
+        _E.WRAPPED_UP: _V.IGNORED,
+        _E.PAUSE_OVER: _V.IGNORED,
+        _E.ATTEND: _V.ILLEGAL,
     },
 }
 

@@ -84,7 +84,7 @@ class CallBacks:
     def __init__(self) -> None:
         self.open: dict[str, CallBack] = {}
         self.started = 0
-        """Calls made so far, for their ids."""
+        """The number of the latest call made, for its id."""
         self._of_number: dict[str, str] = {}
 
     def of_number(self, number: str | None) -> CallBack | None:
@@ -124,9 +124,12 @@ class CallBacks:
                 if task.caller_e164 and self._of_number.get(task.caller_e164) == task.id:
                     del self._of_number[task.caller_e164]
 
-    def skip_torn_off(self) -> None:
-        """After a start: the latest calls made may be on no record, and their ids be in use."""
-        self.started += TORN_OFF
+    def skip_torn_off(self, wall: float) -> None:
+        """After a start: the latest calls made may be on no record, and their ids be in use.
+
+        Numbers go on from the wall clock's milliseconds, which no engine before it had.
+        """
+        self.started = max(self.started + TORN_OFF, round(wall * 1000))
 
     def skip_in_use(self, calls: Iterable[str]) -> None:
         """The ids of these calls are taken, whether their start is on record or not."""

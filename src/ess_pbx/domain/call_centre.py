@@ -13,7 +13,17 @@ from functools import partial
 
 from msgspec import structs
 
-from ess_pbx.domain import absence, adoption, clock_watch, pranks, synthetic
+from ess_pbx.domain import (
+    absence,
+    adoption,
+    clock_watch,
+    moves,
+    pranks,
+    supervision,
+    supervision_adoption,
+    supervision_desk,
+    synthetic,
+)
 from ess_pbx.domain.absence import DialplanServed
 from ess_pbx.domain.acd import Acd, Decision
 from ess_pbx.domain.agent import AgentState
@@ -39,14 +49,19 @@ from ess_pbx.domain.commands import (
     LogIn,
     LogOut,
     MarkCall,
+    MoveOperator,
     PauseRecording,
+    PullCall,
     ResumeRecording,
+    StopSupervising,
+    Supervise,
     TakeBreak,
 )
 from ess_pbx.domain.config import Centre
 from ess_pbx.domain.desks import Desks
 from ess_pbx.domain.effects import (
     Ask,
+    Attend,
     CreateBridge,
     Defect,
     Effect,
@@ -93,6 +108,7 @@ from ess_pbx.domain.memory import Memory
 from ess_pbx.domain.presence import Presence, carry_out, unknown_operator
 from ess_pbx.domain.recording_pause import RecordingPauses
 from ess_pbx.domain.roster import Roster, ahead
+from ess_pbx.domain.supervision import ListenByPhone
 from ess_pbx.domain.surge import SurgeMode, SurgeState
 from ess_pbx.domain.surge_centre import in_surge
 from ess_pbx.domain.synthetic import SyntheticCalls
@@ -117,6 +133,7 @@ class CallCentre:
         self.incidents = Incidents(config)
         self.desks = Desks(config, self.acd)
         self.presence = Presence()
+        self.moves = moves.Moves()
         self._desk = CallBackDesk(config, self.call_backs, self.acd)
         self.callers = Callers(config.policy)
         self.surge = SurgeMode(config.surge)
@@ -137,6 +154,7 @@ class CallCentre:
         self.memories: tuple[Memory, ...] = (
             self.kept,
             self.presence,
+            self.moves,
             self.desks.wrong_pins,
             self.incidents,
             self.callers,
@@ -151,6 +169,9 @@ class CallCentre:
         effects: list[EngineEffect] = []
         self._told = 0
         match event:
+            case CallEvent(call) if call in self.desks.lent:
+                for each in self.desks.passed_on(event):
+                    self._call(each, now, effects)
             case CallEvent(call) | PinChecked(call) if call in self.desks.calls:
                 effects += self.desks.decide(event, partial(self._command, now), self.wall(now))
             case CallEvent(call) if call in self.synthetic.calls:
@@ -280,14 +301,23 @@ class CallCentre:
 
     def beside(self) -> frozenset[LegId]:
         """Legs of no call of a caller: of operators' codes, of who is called in, of test calls."""
-        desks = map(caller_leg, self.desks.calls)
-        return frozenset((*desks, *self.call_in.legs, *self.synthetic.legs))
+        alone = map(caller_leg, self.desks.calls.keys() - self.desks.lent.keys())
+        return frozenset((*alone, *self.call_in.legs, *self.synthetic.legs))
 
     def _found(self, found: AsteriskFound, now: float, effects: list[EngineEffect]) -> None:
         """Go on with the calls that Asterisk holds, whoever began them (``domain.adoption``).
 
-        What one call has wrong costs that call its adoption alone: its caller is offered again.
+        Nobody is offered a call before all calls are where they belong: one whose operator left
+        meanwhile goes before others. What one call has wrong costs that call its adoption alone:
+        its caller is offered again.
         """
+        with self.acd.holding():
+            self._take_over(found, now, effects)
+        self._follow(self.acd.serve(now), now, effects)
+        self._remember(effects, now)
+        effects += self._desk.clock(self.calls, self.kept.live, found.wall)
+
+    def _take_over(self, found: AsteriskFound, now: float, effects: list[EngineEffect]) -> None:
         self._wall_ahead = found.wall - now
         self.call_backs.skip_in_use(map(call_of, found.legs))
         self._recall_seats(now, effects)
@@ -295,8 +325,12 @@ class CallCentre:
         kept = {each.id: structs.replace(each) for each in self.kept.calls.values()}
         unknown = adoption.unknown_talkers({*kept, *self.calls}, found)
         kept |= {call: adoption.kept_of(each, found.wall) for call, each in unknown.items()}
+        for name, own in self.calls.items():
+            self.calls[name] = supervision_adoption.seen(own, found)
         adopted = self._restored_calls(kept, found, now, effects)
         self.calls |= {call.id: call for call in adopted}
+        for call in adopted:
+            self.desks.lend_again(call)
         missed = self._missed(kept, {call.id for call in adopted}, found, effects)
         unwanted = list(adoption.strangers(self.calls, self.beside(), found))
         self._offered_again = {
@@ -314,7 +348,6 @@ class CallCentre:
                 # What rings for who has left is hung up before it rings for others.
                 events = missed.pop(call.id, [])
                 self._catch_up(call.id, kept[call.id], events, found, now, effects)
-        self._follow(self.acd.serve(), now, effects)
         self._remember(effects, now)
         for name, events in missed.items():
             self._catch_up(name, kept.get(name), events, found, now, effects)
@@ -328,8 +361,6 @@ class CallCentre:
             alarmed = synthetic.ALARM in self.alarms.standing
             lost = LegGone(call_of(leg), leg, UNKNOWN_CAUSE)
             effects += self.synthetic.decide(lost, now, alarmed=alarmed)
-        self._remember(effects, now)
-        effects += self._desk.clock(self.calls, self.kept.live, found.wall)
 
     def _restored_calls(
         self,
@@ -452,11 +483,13 @@ class CallCentre:
         talks = {call: side.agent for call, side in sides if side is not None}
         if not self._taken_over:
             self._taken_over = True
-            self.call_backs.skip_torn_off()
+            self.call_backs.skip_torn_off(found.wall)
             talking = [seat for seat in self.acd.seats.values() if seat.state is AgentState.TALKING]
             for seat in talking:
                 call = seat.call
                 if call is None or talks.get(call) == seat.extension:
+                    continue
+                if call in self.calls and supervision.is_told(self.calls[call], seat.extension):
                     continue
                 if found.is_served(call):
                     self._served_calls |= {call}
@@ -466,6 +499,10 @@ class CallCentre:
                 self._follow(self.acd.apply(over, now), now, effects)
         for name, agent in talks.items():
             effects += self.acd.adopt_talking(agent, name)
+        for each in self.calls.values():
+            if each.supervision is not None:
+                attends = Attend(each.id, each.supervision.supervisor)
+                self._follow(self.acd.apply(attends, now), now, effects)
 
     def _catch_up(
         self,
@@ -486,7 +523,7 @@ class CallCentre:
             made = any(isinstance(each, CreateBridge) for each in wanted)
             # One that was asked for on a line that broke may never have been made.
             bridged = made or call.bridge in found.bridges
-            call = self.calls[name] = replace(call, bridged=bridged)
+            call = self.calls[name] = structs.replace(call, bridged=bridged)
             done += wanted
             for event in events:
                 if name in self.calls:
@@ -531,11 +568,16 @@ class CallCentre:
             case LogIn() | LogOut() | TakeBreak() | EndBreak() | EndWrapUp():
                 done = carry_out(command, self.acd, self.config.policy, now)
                 self._follow(done, now, effects)
+            case MoveOperator():
+                self._follow(moves.move(command, self.acd, self.config), now, effects)
             case CallBackNow(agent=str(agent)) if agent not in self.acd.seats:
                 effects.append(unknown_operator(agent))
             case CallBackNow() | CloseCallBack():
                 follows = self._desk.command(command, self.calls, self.wall(now))
                 self._follow(follows, now, effects)
+            case Supervise() | ListenByPhone() | StopSupervising() | PullCall():
+                asked = supervision_desk.command(command, self.calls, self.acd)
+                self._follow(asked, now, effects)
             case DeclareSurge() | EndSurge():
                 effects += self.surge.command(command, self.wall(now))
             case _ if isinstance(command, ReportCommand):
@@ -564,7 +606,10 @@ class CallCentre:
 
     def _restored(self, local: datetime, now: float) -> list[Decision]:
         policy, wall = self.config.policy, self.wall(now)
-        return self.presence.restore(self.acd, policy, self.roster, local, wall, now)
+        return [
+            *self.presence.restore(self.acd, policy, self.roster, local, wall, now),
+            *self.moves.restore(self.acd, self.roster, local, wall),
+        ]
 
     def _number_of(self, call: CallId) -> str | None:
         """The number of a call that goes on or is remembered; None for a call unknown."""
@@ -647,7 +692,14 @@ class CallCentre:
         missing: list[Decision] = []
         for effect in wanted:
             match effect:
-                case JoinQueue() | LeaveQueue() | OfferTaken() | OfferMissed() | ReleaseAgent():
+                case (
+                    JoinQueue()
+                    | LeaveQueue()
+                    | OfferTaken()
+                    | OfferMissed()
+                    | ReleaseAgent()
+                    | Attend()
+                ):
                     decisions = self.acd.apply(effect, now)
                     # An offer rings at once. That nobody is there changes what the caller hears,
                     # which this turn may have begun: it is told after it.
@@ -664,7 +716,10 @@ class CallCentre:
         self._follow([*missing, *seen], now, effects)
 
     def _follow(
-        self, decisions: Sequence[Decision | Refused], now: float, effects: list[EngineEffect]
+        self,
+        decisions: Sequence[CallEvent | Decision | Refused],
+        now: float,
+        effects: list[EngineEffect],
     ) -> None:
         for decision in decisions:
             if isinstance(decision, CallEvent):

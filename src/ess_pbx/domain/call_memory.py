@@ -13,6 +13,7 @@ import msgspec
 
 from ess_pbx.domain import ids
 from ess_pbx.domain.call import Phase
+from ess_pbx.domain.commands import Mode
 from ess_pbx.domain.effects import Role
 from ess_pbx.domain.facts import JSON, FactKind
 from ess_pbx.domain.ids import CallId, LegId, PlaybackId
@@ -79,6 +80,10 @@ class KeptCall(msgspec.Struct, kw_only=True):
     operator_leg: LegId = LegId("")
     agency: str = ""
     agency_leg: LegId = LegId("")
+    supervisor: str = ""
+    supervisor_leg: LegId = LegId("")
+    supervision_mode: Mode = Mode.LISTEN
+    """As it was wanted last."""
     recent: list[PlaybackId] = []
     """The latest prompts and tones; each may go on."""
     playing: PlaybackId | None = None
@@ -276,7 +281,8 @@ def _fold(kept: KeptCall, kind: str, data: Mapping[str, JSON], at: float) -> Non
             kept.recent = [*kept.recent[-(MOST_RECENT - 1) :], playback]
             if data.get("to") == Role.OPERATOR:
                 kept.operator_hears = playback
-            else:
+            elif kept.phase is not Phase.TALKING:
+                # Else it is said into the bridge: a caller taken out of it would hear nothing.
                 kept.playing = playback
         case FactKind.OFFERED:
             _add_leg(kept, leg, Role.OPERATOR, str(data.get("agent")))
@@ -324,6 +330,16 @@ def _fold(kept: KeptCall, kind: str, data: Mapping[str, JSON], at: float) -> Non
             phase = data.get("phase")
             if phase in [*Phase]:
                 _goes_on(kept, Phase(str(phase)))
+        case FactKind.SUPERVISION_ASKED:
+            kept.supervisor, kept.supervisor_leg = str(data.get("supervisor")), leg
+            kept.supervision_mode = _mode(data)
+            _add_leg(kept, leg, Role.SUPERVISOR, kept.supervisor)
+        case FactKind.SUPERVISION_MODE:
+            kept.supervision_mode = _mode(data)
+        case FactKind.SUPERVISION_ENDED:
+            kept.supervisor = ""
+        case FactKind.TAKEN_OVER:
+            _taken_over(kept, leg, str(data.get("agent")))
         case FactKind.LEG_ENDED:
             kept.legs.pop(leg, None)
             if leg == kept.agency_leg and kept.phase is Phase.CONFERENCE:
@@ -337,6 +353,18 @@ def _fold(kept: KeptCall, kind: str, data: Mapping[str, JSON], at: float) -> Non
 def _add_leg(kept: KeptCall, leg: LegId, role: Role, party: str) -> None:
     kept.legs[leg] = role, party
     kept.made_legs = max(kept.made_legs, ids.number_of(leg))
+
+
+def _taken_over(kept: KeptCall, leg: LegId, agent: str) -> None:
+    kept.supervisor, kept.operator, kept.operator_leg = "", agent, leg
+    kept.legs[leg] = Role.OPERATOR, agent
+    if kept.phase is Phase.HANDED_OVER:
+        _goes_on(kept, Phase.CONFERENCE if kept.agency_leg in kept.legs else Phase.TALKING)
+
+
+def _mode(data: Mapping[str, JSON]) -> Mode:
+    mode = data.get("mode")
+    return Mode(str(mode)) if mode in [*Mode] else Mode.LISTEN
 
 
 def _goes_on(kept: KeptCall, phase: Phase) -> None:

@@ -111,9 +111,10 @@ def operator_answered(turn: Turn, event: LegAnswered) -> None:
         ),
         CancelTimer(ringing.ring_timer(call.id, offered.leg)),
         ArmTimer(timer(call.id, TIMER), ring),
-        CreateBridge(call.bridge),
-        Join(call.bridge, (offered.leg,)),
     )
+    if not call.bridged:
+        turn.do(CreateBridge(call.bridge))
+    turn.do(Join(call.bridge, (offered.leg,)))
     hearing.ring_back(turn)
     turn.do(OfferTaken(call.id, offered.agent))
     turn.add_leg(call.caller, Role.CALLER, call.number)

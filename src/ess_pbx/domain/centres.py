@@ -102,7 +102,7 @@ class Centres:
     @property
     def known(self) -> frozenset[CallId]:
         """Calls that go on, or that an engine before this one left, of all centres."""
-        return frozenset(call for each in self for call in (*each.calls, *each.kept.calls))
+        return frozenset(call for each in self for call in _with_lent(each))
 
     def legs(self) -> frozenset[LegId]:
         """Every leg that a centre knows, or remembers from before."""
@@ -124,7 +124,7 @@ class Centres:
                 of_call[there.arrival.call] = there.arrival.centre
         for centre in reversed(list(self)):
             beside = (*centre.desks.calls, *centre.call_in.calls, *centre.synthetic.calls)
-            known = (*centre.kept.calls, *centre.calls, *beside)
+            known = (*_with_lent(centre), *beside)
             of_call |= dict.fromkeys(known, centre.config.id)
 
         def belongs(identifier: str) -> str:
@@ -209,6 +209,13 @@ class Centres:
         self._over[call] = centre
         if len(self._over) > REMEMBERED_CALLS:
             del self._over[next(iter(self._over))]
+
+
+def _with_lent(centre: CallCentre) -> Iterator[CallId]:
+    """A centre's calls, and those of supervisors who have lent theirs to one of them."""
+    for calls in (centre.kept.calls, centre.calls):
+        yield from calls
+        yield from (ids.call_of(leg) for call in calls.values() for leg in call.legs)
 
 
 def _said(event: CentreEvent, field: str) -> str | None:

@@ -74,6 +74,16 @@ class TakeBreak(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class MoveOperator(Command):
+    """An operator is offered the calls of these queues until their duty ends; of none: of their
+    own again.
+    """
+
+    agent: str
+    queues: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EndWrapUp(Command):
     """The report is written before its time is over: the next call may come."""
 
@@ -160,6 +170,45 @@ class EndSurge(Command):
     """Surge mode ends."""
 
     reason: str
+
+
+class Mode(StrEnum):
+    """How a supervisor is with a call."""
+
+    LISTEN = "listen"
+    WHISPER = "whisper"
+    """Heard by the operator alone."""
+    BARGE = "barge"
+    """Heard by all."""
+    TAKE_OVER = "take-over"
+    """In the operator's place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Supervise(Command):
+    """Let a supervisor listen to a call, whisper, barge in or take it over, or go from one to the
+    other.
+    """
+
+    call: CallId
+    supervisor: str
+    """Whose phone is rung."""
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
+class StopSupervising(Command):
+    """Nobody listens to the call any more, or barges in on it."""
+
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True)
+class PullCall(Command):
+    """Offer a waiting call to this operator or supervisor at once, whatever the queue's order."""
+
+    call: CallId
+    agent: str
 
 
 @dataclass(frozen=True, slots=True)

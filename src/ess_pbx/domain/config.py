@@ -281,10 +281,14 @@ class Policy(Shape, frozen=True, kw_only=True):
     shift_alarm: Annotated[float, Meta(ge=0, le=86400)] = 900.0
     """How long before a shift starts it is an alarm that too few of its phones are reachable."""
     recording_days: Annotated[int, Meta(ge=1)] = 365
-    recording_pause: Annotated[float, Meta(ge=0, le=900)] = 0.0
-    """Seconds for which an operator may pause a recording; 0 for not at all."""
     """How long recordings are kept before they are destroyed, unless held for legal proceedings
     (UU PDP 27/2022)."""
+    phone_silence: Annotated[float, Meta(ge=0, le=60)] = 0.3
+    """When so long nothing comes from the phone of an operator in a call, it is asked whether it is
+    there; one that is not loses the call, whose caller goes to the head of the queue. 0 is never,
+    and leaves such a caller in silence until somebody hangs up."""
+    recording_pause: Annotated[float, Meta(ge=0, le=900)] = 0.0
+    """Seconds for which an operator may pause a recording; 0 for not at all."""
     silent_after: Annotated[float, Meta(ge=0, le=3600)] = 10.0
     """A caller of whom no speech and no key is heard for so long is asked to press 5; 0 is never,
     and then the key means nothing."""
@@ -298,6 +302,8 @@ class Policy(Shape, frozen=True, kw_only=True):
     """At least this for a redial."""
     redial_keeps_age: bool = True
     """A redial waits in the queue from the first of the attempts within ``redial_within``."""
+    show_listening: bool = False
+    """Whether operators are told when a supervisor begins to listen; callers never are."""
     prank_marks: Annotated[int, Meta(ge=0, le=100)] = 0
     """So many calls of a number marked as prank make it a confirmed prankster's; 0 leaves that to
     supervisors."""

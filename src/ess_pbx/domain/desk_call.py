@@ -2,7 +2,11 @@
 
     *10 hear my status      *13 break, then a key for the reason    *16<ext> log another out
     *11 log in              *14 end the break                       *17<ext> end another's break
-    *12 log out             *15 end wrap-up                         (these two: supervisors)
+    *12 log out             *15 end wrap-up                         *18<ext> listen to another
+                                                                    (these three: supervisors)
+
+Who listens hears at once, on this very call: it is lent to the call that they listen to
+(``supervising``), and ends with that.
 
 One table, (step, event) → what is done, as for callers' calls (``transitions``); but here nothing
 hangs on the call itself: it always ends, by a timer if by nothing else, and leaves nothing behind.
@@ -51,6 +55,7 @@ from ess_pbx.domain.events import (
 )
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId, PlaybackId
+from ess_pbx.domain.supervision import ListenByPhone
 
 PIN_LENGTH = 6
 MOST_WRONG = 3
@@ -77,6 +82,8 @@ _OWN: Mapping[str, Callable[[Asker, str], Command]] = {
     "*15": EndWrapUp,
 }
 _OTHERS: Mapping[str, Callable[[Asker, str], Command]] = {"*16": LogOut, "*17": EndBreak}
+LISTEN_CODE = "*18"
+_FOR_SUPERVISORS = frozenset({*_OTHERS, LISTEN_CODE})
 _CODE_LENGTH = 3
 
 
@@ -89,6 +96,8 @@ class Step(StrEnum):
     REASON = "reason"
     SAYING = "saying"
     """The last words; then it is hung up."""
+    LENT = "lent"
+    """A supervisor listens: what happens to the call is the business of the one listened to."""
     ENDING = "ending"
 
 
@@ -207,7 +216,7 @@ def decide(call: DeskCall, event: Heard, centre: Centre) -> tuple[DeskCall | Non
 
 def _answered(turn: Turn, _: LegAnswered) -> None:
     code = turn.call.code
-    own, others = code in {*_OWN, BREAK_CODE, STATUS_CODE}, code[:_CODE_LENGTH] in _OTHERS
+    own, others = code in {*_OWN, BREAK_CODE, STATUS_CODE}, code[:_CODE_LENGTH] in _FOR_SUPERVISORS
     if own or (others and len(code) > _CODE_LENGTH):
         turn.go(Step.PIN, FIRST_KEY_WITHIN, ASK_PIN)
     else:
@@ -253,11 +262,13 @@ def _go_on(turn: Turn) -> None:
         turn.do(Ask(None))
     elif code in _OWN:
         turn.do(Ask(_OWN[code](turn.asker, agent)))
-    elif _may_force(turn):
-        other = code[_CODE_LENGTH:]
-        turn.do(Ask(_OTHERS[code[:_CODE_LENGTH]](turn.asker, other)))
-    else:
+    elif not _may_force(turn):
         turn.go(Step.SAYING, SAID_WITHIN, REFUSED)
+    elif (other := code[_CODE_LENGTH:]) and code.startswith(LISTEN_CODE):
+        leg = ids.caller_leg(turn.call.id)
+        turn.do(Ask(ListenByPhone(turn.asker, other, leg)))
+    else:
+        turn.do(Ask(_OTHERS[code[:_CODE_LENGTH]](turn.asker, other)))
 
 
 def _may_force(turn: Turn) -> bool:
@@ -289,6 +300,10 @@ def _told(turn: Turn, event: Told) -> None:
     code = turn.call.code
     if event.refused:
         turn.go(Step.SAYING, SAID_WITHIN, REFUSED, *event.status)
+    elif code.startswith(LISTEN_CODE):
+        turn.hush()
+        turn.set(step=Step.LENT)
+        turn.do(CancelTimer(turn.timer))
     elif code[:_CODE_LENGTH] in _OTHERS:
         turn.go(Step.SAYING, SAID_WITHIN, DONE)
     else:
@@ -333,6 +348,7 @@ TABLE: Mapping[Step, Mapping[type[Heard], Handler]] = {
         TimerFired: _too_late,
     },
     Step.SAYING: {PlaybackEnded: _prompt_over, TimerFired: _give_up},
+    Step.LENT: {},
     Step.ENDING: {TimerFired: _give_up},
 }
 """An event without a row means nothing in that step; ``LegGone`` is the end in each."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-from ess_pbx.domain import desk_call
+from ess_pbx.domain import desk_call, ids
 from ess_pbx.domain.acd import Acd
 from ess_pbx.domain.agent import AgentState, Seat
+from ess_pbx.domain.call import Call
 from ess_pbx.domain.commands import Command
 from ess_pbx.domain.config import Centre
-from ess_pbx.domain.desk_call import Ask, DeskCall, Heard, Told, Wanted
+from ess_pbx.domain.desk_call import Ask, DeskCall, Heard, Step, Told, Wanted
 from ess_pbx.domain.effects import EngineEffect, Record, Refused
-from ess_pbx.domain.events import CallEvent, DeskCallArrived, PinChecked
+from ess_pbx.domain.events import CallEvent, DeskCallArrived, LegGone, PinChecked
 from ess_pbx.domain.facts import JSON, FactKind
 from ess_pbx.domain.ids import CallId
 
@@ -76,6 +78,8 @@ class Desks:
     def __init__(self, centre: Centre, acd: Acd) -> None:
         self.calls: dict[CallId, DeskCall] = {}
         self.wrong_pins = WrongPins()
+        self.lent: dict[CallId, CallId] = {}
+        """Calls of supervisors who listen, and what they listen to."""
         self._centre = centre
         self._acd = acd
 
@@ -93,6 +97,21 @@ class Desks:
         """Something happened to a desk call, at epoch seconds ``at``; ``ask`` decides a command."""
         return self._decide(event.call, event, ask, at)
 
+    def passed_on(self, event: CallEvent) -> list[CallEvent]:
+        """What happens to a call that is lent, as the call hears it that it is lent to."""
+        to = self.lent[event.call]
+        if isinstance(event, LegGone):
+            del self.lent[event.call], self.calls[event.call]
+        return [replace(event, call=to)]
+
+    def lend_again(self, call: Call) -> None:
+        """A call of another engine to which supervisors have lent theirs."""
+        for leg, there in call.legs.items():
+            if (name := ids.call_of(leg)) != call.id:
+                code = desk_call.LISTEN_CODE
+                self.calls[name] = DeskCall(name, there.party, code, step=Step.LENT)
+                self.lent[name] = call.id
+
     def clock(self, at: float) -> list[Record]:
         """Alarms of wrong PINs end when an hour was quiet."""
         wrong = self.wrong_pins
@@ -106,6 +125,7 @@ class Desks:
         after, wanted = desk_call.decide(call, event, self._centre)
         if after is None:
             del self.calls[name]
+            self.lent.pop(name, None)
         else:
             self.calls[name] = after
         return self._follow(name, wanted, ask, at)
@@ -121,11 +141,19 @@ class Desks:
                 refused = any(isinstance(one, Refused) for one in done)
                 told = Told(refused, said_of(self._acd.seats[self.calls[name].agent]))
                 effects += self._decide(name, told, ask, at)
+                self._lend(name)
                 continue
             effects.append(each)
             if isinstance(each, Record) and each.kind is FactKind.PIN_REFUSED:
                 effects += self._too_many(str(each.data["agent"]), at)
         return effects
+
+    def _lend(self, name: CallId) -> None:
+        call = self.calls.get(name)
+        if call is not None and call.step is Step.LENT:
+            to = self._acd.seats[call.agent].call
+            if to is not None:
+                self.lent[name] = to
 
     def _too_many(self, agent: str, at: float) -> list[Record]:
         # The one that is being decided is not remembered yet.

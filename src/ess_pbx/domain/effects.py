@@ -22,6 +22,9 @@ class Role(StrEnum):
     CALLER = "caller"
     OPERATOR = "operator"
     AGENCY = "agency"
+    SUPERVISOR = "supervisor"
+    SNOOP = "snoop"
+    """Nobody: the channel by which a supervisor hears an operator's."""
     STAFF = "staff"
     """An operator on their own phone, who is called in."""
     TEST = "test"
@@ -100,6 +103,17 @@ class DestroyBridge:
     """Delete a bridge that is empty."""
 
     bridge: BridgeId
+
+
+@dataclass(frozen=True, slots=True)
+class Snoop:
+    """Make a channel that hears both directions of another, and with ``whisper`` speaks to its
+    phone alone.
+    """
+
+    target: LegId
+    snoop: LegId
+    whisper: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +291,16 @@ class ReleaseAgent:
 
 
 @dataclass(frozen=True, slots=True)
+class Attend:
+    """A supervisor is with the call, and is offered none; ``OfferTaken`` when they take it over,
+    ``ReleaseAgent`` when they leave it.
+    """
+
+    call: CallId
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """What an operator asks of the centre on the keys of their phone; it never leaves the core."""
 
@@ -292,13 +316,14 @@ AsteriskEffect: TypeAlias = (
     | Join
     | Part
     | DestroyBridge
+    | Snoop
     | PlayPrompt
     | PlayTone
     | StopPlayback
     | StartMusic
     | StopMusic
 )
-QueueEffect: TypeAlias = JoinQueue | LeaveQueue | OfferTaken | OfferMissed | ReleaseAgent
+QueueEffect: TypeAlias = JoinQueue | LeaveQueue | OfferTaken | OfferMissed | ReleaseAgent | Attend
 EngineEffect: TypeAlias = (
     AsteriskEffect
     | ArmTimer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ess_pbx.domain import hearing
+from ess_pbx.domain import hearing, ids, supervision
 from ess_pbx.domain.call import Phase, Result, Termination, Turn
 from ess_pbx.domain.effects import (
     ArmTimer,
@@ -25,7 +25,7 @@ UNKNOWN_CAUSE = 0
 RELEASE_CHECK = 5.0
 """Seconds after which legs that should be gone are hung up once more."""
 
-_TIMERS = ("menu", "comfort", "agency", "ladder", "silence", "callback")
+_TIMERS = ("menu", "comfort", "agency", "ladder", "silence", "callback", supervision.TIMER)
 _NOTHING_TO_REPORT = frozenset({Phase.CALLING_BACK, Phase.CALL_BACK_FAILED})
 
 
@@ -63,6 +63,7 @@ def end(turn: Turn, result: Result, reason: str, ended_by: Role | None, cause: i
     if call.operator is not None:
         spoke = call.phase not in _NOTHING_TO_REPORT
         turn.do(ReleaseAgent(call.id, call.operator.agent, wrap_up=spoke))
+    supervision.end_with_call(turn)
     turn.set(
         phase=Phase.ENDED,
         offers=(),
@@ -134,4 +135,7 @@ def _forget_when_empty(turn: Turn) -> None:
         # Empty first: deleting bridges with channels in them has crashed (asterisk#1201).
         turn.do(DestroyBridge(call.bridge))
         turn.set(bridged=False)
+    if call.side_bridge:
+        turn.do(DestroyBridge(ids.side_bridge(call.id)))
+        turn.set(side_bridge=False)
     turn.do(Forget(call.id))

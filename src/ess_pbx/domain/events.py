@@ -14,6 +14,7 @@ from ess_pbx.domain.facts import JSON
 from ess_pbx.domain.ids import CallId, LegId, PlaybackId
 
 if TYPE_CHECKING:
+    from ess_pbx.domain.commands import Asker, Mode
     from ess_pbx.domain.earthquake import Earthquake
     from ess_pbx.domain.roster import Entry
 
@@ -197,6 +198,31 @@ class CallBackWithdrawn(CallEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class SupervisionAsked(CallEvent):
+    """A supervisor is to listen to the call, or to go over to another mode of it."""
+
+    supervisor: str
+    mode: Mode
+    by: Asker
+    leg: LegId | None = None
+    """The supervisor's phone when it is connected already; otherwise it is rung."""
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisionStopped(CallEvent):
+    """The supervisor is to leave the call."""
+
+    by: Asker
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRestarted(CallEvent):
+    """A party's RTP stream began anew, and Asterisk may no longer hear it (docs/decisions/0006)."""
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True)
 class CentreEvent:
     """Something happened to the centre rather than to one call."""
 
@@ -313,4 +339,7 @@ CALL_EVENTS: tuple[type[CallEvent], ...] = (
     Stopping,
     CallBackDue,
     CallBackWithdrawn,
+    SupervisionAsked,
+    SupervisionStopped,
+    StreamRestarted,
 )

@@ -52,9 +52,9 @@ class FactKind(StrEnum):
     RECORDING_FINISHED = "recording_finished"
     RECORDING_FAILED = "recording_failed"
     RECORDING_SEALED = "recording_sealed"
+    """From then on it is FLAC, sealed, and in the manifest."""
     RECORDING_PAUSED = "recording_paused"
     RECORDING_RESUMED = "recording_resumed"
-    """From then on it is FLAC, sealed, and in the manifest."""
     CALL_ENDED = "call_ended"
     CALL_ADOPTED = "call_adopted"
     """An engine that did not begin this call goes on with it."""
@@ -62,6 +62,8 @@ class FactKind(StrEnum):
     """The dialplan served this call, for no engine was there; all that is known of it is told."""
     AGENT_STATE = "agent_state"
     AGENT_STATUS = "agent_status"
+    AGENT_MOVED = "agent_moved"
+    """From now on the operator is offered the calls of these queues; of none: of their own."""
     """Logged in, out, or on break: what was wanted. ``AGENT_STATE`` has what calls find."""
     WRAP_UP_ENDED = "wrap_up_ended"
     """Before its time."""
@@ -113,6 +115,14 @@ class FactKind(StrEnum):
     """A test call is over: how far it came, and how fast."""
     CLOCK_JUMPED = "clock_jumped"
     """The wall clock was set: ``at`` of what came before is off by that from what comes after."""
+    SUPERVISION_ASKED = "supervision_asked"
+    SUPERVISION_MODE = "supervision_mode"
+    """From now on the supervisor listens, whispers or barges in."""
+    SUPERVISION_ENDED = "supervision_ended"
+    TAKEN_OVER = "taken_over"
+    """The supervisor ``agent`` has the call in place of the operator ``former``."""
+    CALL_PULLED = "call_pulled"
+    """A waiting call was offered to somebody out of turn."""
     CHECKPOINT = "checkpoint"
     """All that a centre remembers at that moment: what came before need not be read again."""
 
@@ -174,6 +184,7 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.CALL_IMPORTED: ("operator",),
         FactKind.AGENT_STATE: ("agent", "status", "state", "call"),
         FactKind.AGENT_STATUS: ("agent", "status", "reason", "by", "via"),
+        FactKind.AGENT_MOVED: ("agent", "queues", "by", "via"),
         FactKind.WRAP_UP_ENDED: ("agent", "by", "via"),
         FactKind.PIN_REFUSED: ("agent", "by", "via"),
         FactKind.ALARM_RAISED: ("alarm", "detail"),
@@ -217,6 +228,11 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.PRANK_RELEASED: ("why", "priority"),
         FactKind.SYNTHETIC_CALL: ("channel", "result", "answered_ms", "heard_ms"),
         FactKind.CLOCK_JUMPED: ("seconds",),
+        FactKind.SUPERVISION_ASKED: ("supervisor", "operator", "mode", "leg", "by", "via"),
+        FactKind.SUPERVISION_MODE: ("supervisor", "operator", "mode", "by", "via"),
+        FactKind.SUPERVISION_ENDED: ("supervisor", "reason", "by", "via"),
+        FactKind.TAKEN_OVER: ("agent", "former", "leg", "by", "via"),
+        FactKind.CALL_PULLED: ("agent", "by", "via"),
         FactKind.CHECKPOINT: ("memories",),
     }
 )

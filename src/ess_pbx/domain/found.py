@@ -42,6 +42,8 @@ class AsteriskFound(CentreEvent):
     """When this Asterisk started: a call from before is gone."""
     last_heard: Mapping[CallId, float] = field(default_factory=dict)
     """When a call that is gone was last recorded."""
+    causes: Mapping[CallId, int] = field(default_factory=dict)
+    """Why the caller's leg of a call that is gone ended (Q.850), where the dialplan has told."""
     asked: frozenset[LegId] | None = None
     """The legs that the core knew before Asterisk was asked; others may be newer than the answer.
     None means every leg."""

@@ -23,6 +23,7 @@ BridgeId = NewType("BridgeId", str)
 PlaybackId = NewType("PlaybackId", str)
 
 _MARK = "~"
+_SNOOP = f"{_MARK}sn"
 _CALL_BACK = "-cb"
 _SYNTHETIC = "uji:"
 _CALL_BACK_ID = re.compile(r"-cb[0-9]+(\.[0-9]+)+(~|$)")
@@ -68,14 +69,34 @@ def bridge_of(call: CallId) -> BridgeId:
     return BridgeId(f"{call}{_MARK}br")
 
 
+def supervisor_leg(call: CallId, number: int) -> LegId:
+    """The channel to a supervisor's phone; ``number`` counts the call's legs."""
+    return LegId(f"{call}{_MARK}sv{number}")
+
+
+def snoop(call: CallId, number: int) -> LegId:
+    """A channel that spies on one of the call's; ``number`` counts the call's legs."""
+    return LegId(f"{call}{_SNOOP}{number}")
+
+
+def is_snoop(leg: str) -> bool:
+    """Whether the channel is nobody's phone, but spies on one."""
+    return _SNOOP in leg
+
+
+def side_bridge(call: CallId) -> BridgeId:
+    """Where a supervisor hears what a snoop channel hears, beside the call's bridge."""
+    return BridgeId(f"{call}{_MARK}sb")
+
+
 def playback(call: CallId, number: int) -> PlaybackId:
     """One prompt or tone being played; ``number`` counts the call's playbacks."""
     return PlaybackId(f"{call}{_MARK}pb{number}")
 
 
 def call_back(task: str, number: int) -> CallId:
-    """A call that the centre makes for a task, named by the call that it came of; ``number``
-    counts the calls that the centre made.
+    """A call that the centre makes for a task, named by the call that it came of; no two calls
+    that the centre made have one ``number``.
     """
     node, _, came = task.rpartition("-")
     return CallId(f"{node}{_CALL_BACK}{came.removeprefix('cb')}.{number}")
@@ -123,8 +144,8 @@ def is_agency(leg: str) -> bool:
 
 
 def is_bridge(bridge: str) -> bool:
-    """Whether a bridge is a call's, rather than the dialplan's own."""
-    return bridge.partition(_MARK)[2] == "br"
+    """Whether a bridge is a call's, or beside it, rather than the dialplan's own."""
+    return bridge.partition(_MARK)[2] in ("br", "sb")
 
 
 def number_of(identifier: str) -> int:

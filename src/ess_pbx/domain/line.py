@@ -56,7 +56,7 @@ class Line:
     queue: str
     asked: Asked
     strategy: Strategy
-    seats: Mapping[str, Seat]
+    seats: dict[str, Seat]
     """Operators who take these calls, by extension."""
     present: int = 0
     """How many of them calls can reach now."""
@@ -69,7 +69,7 @@ class Line:
     """Whether a call rings at all idle operators at once."""
 
     @classmethod
-    def of(cls, queue: str, asked: Asked, strategy: Strategy, seats: Mapping[str, Seat]) -> Line:
+    def of(cls, queue: str, asked: Asked, strategy: Strategy, seats: dict[str, Seat]) -> Line:
         """A line as it begins, with those who are there and idle now."""
         further = isinstance(asked, Reach)
         line = cls(queue, asked, "ring-all" if further else strategy, seats)
@@ -93,6 +93,18 @@ class Line:
             case "skill-first":
                 level = sum(seat.skills.get(each, 0) for each in self.skills)
                 return float(-level), seat.idle_since
+
+    def add_seat(self, seat: Seat) -> None:
+        """An operator takes these calls from now on."""
+        self.seats[seat.extension] = seat
+        self.present += seat.present
+        if seat.free:
+            self.add_idle(seat)
+
+    def drop_seat(self, seat: Seat) -> None:
+        """An operator takes these calls no more."""
+        del self.seats[seat.extension]
+        self.present -= seat.present
 
     def add_idle(self, seat: Seat) -> None:
         """An operator of this line can take a call."""
@@ -161,8 +173,8 @@ class Line:
 
     def _is_idle(self, entry: tuple[Place, int, str]) -> bool:
         """Whether an entry still says what is so."""
-        seat = self.seats[entry[2]]
-        return seat.free and self.place(seat) == entry[0]
+        seat = self.seats.get(entry[2])
+        return seat is not None and seat.free and self.place(seat) == entry[0]
 
     def _is_here(self, entry: Waiting, order: Order, rings: bool) -> bool:
         """Whether an item of a heap still says what is so."""

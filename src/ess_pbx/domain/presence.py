@@ -80,7 +80,7 @@ class Presence:
                 continue
             of_duty = known.status is Status.BREAK or policy.log_in == "phone"
             wanted = known.status, known.reason
-            if of_duty and not _same_duty(agent, roster, local, wall - known.at):
+            if of_duty and not in_same_duty(agent, roster, local, wall - known.at):
                 wanted = Status.AVAILABLE, None
                 if wanted[0] is not known.status:
                     decisions.append(status_fact(agent, *wanted, BY_DUTY))
@@ -89,7 +89,7 @@ class Presence:
         return decisions
 
 
-def _same_duty(agent: str, roster: Roster, local: datetime, ago: float) -> bool:
+def in_same_duty(agent: str, roster: Roster, local: datetime, ago: float) -> bool:
     """Whether what was so ``ago`` seconds before is in the duty, or the leisure, of now."""
     then = local - timedelta(seconds=max(0.0, ago))
     same = (agent in roster.on_duty(then)) is (agent in roster.on_duty(local))

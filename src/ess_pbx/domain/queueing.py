@@ -10,10 +10,15 @@ from ess_pbx.domain.facts import FactKind
 
 def join(turn: Turn) -> None:
     """Queue the call as it stands, or move it there; its age counts from its arrival."""
+    record(turn)
+    ask(turn)
+
+
+def record(turn: Turn) -> None:
+    """Put on record that the call waits, and where."""
     call = turn.call
     menu = call.menu if call.phase is Phase.IVR else ""
     turn.record(FactKind.QUEUED, queue=call.queue, priority=call.priority, menu=menu or None)
-    ask(turn)
 
 
 def ask(turn: Turn, *offered_to: str) -> None:

@@ -17,6 +17,7 @@ from ess_pbx.domain import (
     ladder,
     ringing,
     silence,
+    supervising,
     talking,
     transfer,
     waiting,
@@ -42,6 +43,9 @@ from ess_pbx.domain.events import (
     SpeechBegan,
     SpeechEnded,
     Stopping,
+    StreamRestarted,
+    SupervisionAsked,
+    SupervisionStopped,
     TimerFired,
 )
 
@@ -92,6 +96,9 @@ _HUMANS = rules(
     on(Stopping, ending.stopped),
     on(CallBackDue, illegal),
     on(CallBackWithdrawn, ignored),
+    on(SupervisionAsked, supervising.asked),
+    on(SupervisionStopped, supervising.stopped),
+    on(StreamRestarted, supervising.restarted),
 )
 """What holds where humans talk, unless a phase says otherwise."""
 
@@ -99,6 +106,7 @@ _CALLING_BACK = _HUMANS | rules(
     on(LegRang, waiting.rang),
     on(OfferMade, illegal),
     on(CallBackWithdrawn, calling_back.withdrawn),
+    on(SupervisionAsked, illegal),
 )
 """What holds until whoever is called back has answered."""
 
@@ -129,6 +137,9 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
         on(Stopping, ending.stopped),
         on(CallBackDue, illegal),
         on(CallBackWithdrawn, ignored),
+        on(SupervisionAsked, illegal),
+        on(SupervisionStopped, ignored),
+        on(StreamRestarted, ignored),
     ),
     Phase.WAITING: rules(
         on(Arrived, illegal),
@@ -148,6 +159,9 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
         on(Stopping, ending.stopped),
         on(CallBackDue, illegal),
         on(CallBackWithdrawn, ignored),
+        on(SupervisionAsked, illegal),
+        on(SupervisionStopped, ignored),
+        on(StreamRestarted, ignored),
     ),
     Phase.TALKING: _HUMANS
     | rules(
@@ -198,6 +212,7 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
     | rules(
         on(Arrived, illegal),
         on(CallBackDue, illegal),
+        on(SupervisionAsked, illegal),
         on(LegAnswered, ending.answered_too_late),
         on(LegGone, ending.leg_gone),
         on(TimerFired, ending.release_overdue),
@@ -210,4 +225,6 @@ def decide(turn: Turn, event: CallEvent) -> None:
     """What becomes of a call by an event, and what is to be done."""
     if isinstance(event, PlaybackEnded):
         turn.set(unended=turn.call.unended - {event.playback})
-    TABLE[turn.call.phase][type(event)](turn, event)
+    if not supervising.handled(turn, event):
+        TABLE[turn.call.phase][type(event)](turn, event)
+    supervising.follow(turn)

@@ -7,7 +7,7 @@ module of its own, and outlives engine and Asterisk. docs/decisions/0011 says wh
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,6 +66,22 @@ def read(
     if not talking and len(over) == len(new):
         _set_aside(path)
     return DialplanServed(over, talking)
+
+
+def causes(path: Path, calls: Iterable[CallId]) -> dict[CallId, int]:
+    """How the callers' legs of these calls ended (Q.850), of each that the dialplan wrote of.
+
+    Blocks on disk, for the last ``LARGEST`` bytes: the calls of an engine that is gone are there.
+    """
+    wanted, found = set(calls), dict[CallId, int]()
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - LARGEST))
+        for line in file:
+            call, _, cause = line.decode(errors="replace").strip().partition("|")
+            if call in wanted and cause.isdecimal():
+                found[CallId(call)] = int(cause)
+    _set_aside(path)
+    return found
 
 
 def _in(calls: dict[str, ServedCall], known: Container[CallId]) -> Iterator[str]:

@@ -27,6 +27,7 @@ from ess_pbx.domain.effects import (
     PlayPrompt,
     PlayTone,
     Role,
+    Snoop,
     StartMusic,
     StopMusic,
     StopPlayback,
@@ -147,6 +148,9 @@ class Executor:
                 return "POST", f"bridges/{bridge}/removeChannel", {"channel": leg}
             case DestroyBridge(bridge):
                 return "DELETE", f"bridges/{bridge}", {}
+            case Snoop(target, snoop, whisper):
+                heard = {"spy": "both", "whisper": "out" if whisper else "none", "app": APP}
+                return "POST", f"channels/{target}/snoop/{snoop}", {**heard}
             case PlayPrompt(target, in_bridge, playback, prompt, language):
                 kind = "bridges" if in_bridge else "channels"
                 media = f"sound:{self._sound(call_of(playback), language, prompt)}"
@@ -212,6 +216,8 @@ class Executor:
         match effect:
             case Originate(call, leg) if not isinstance(error, AriTimeoutError):
                 self._feed(LegGone(call, leg, DEAD_LEG_CAUSE))
+            case Snoop(_, snoop) if not isinstance(error, AriTimeoutError):
+                self._feed(LegGone(call_of(snoop), snoop, DEAD_LEG_CAUSE))
             case HangUp(leg) if gone:
                 self._feed(LegGone(call_of(leg), leg, DEAD_LEG_CAUSE))
             case PlayPrompt() | PlayTone():

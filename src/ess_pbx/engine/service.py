@@ -6,21 +6,16 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ess_pbx.ari import models
 from ess_pbx.ari.connection import AriConnection
 from ess_pbx.ari.translate import EVENTS, Translator, to_be_recorded
 from ess_pbx.asterisk.console import Console
 from ess_pbx.asterisk.render import AsteriskFolders
-from ess_pbx.db import migrate
-from ess_pbx.db.configuration import sync_centre
-from ess_pbx.db.connect import create_engine
-from ess_pbx.db.projector import Projector
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.centres import Centres
 from ess_pbx.domain.earthquake import Earthquake
@@ -37,15 +32,18 @@ from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId, LegId, call_of
 from ess_pbx.engine import absence
 from ess_pbx.engine.clock import Clock, SystemClock
+from ess_pbx.engine.disk_watch import watch_disks
 from ess_pbx.engine.dispatcher import Dispatcher
 from ess_pbx.engine.duty import Duty
 from ess_pbx.engine.executor import APP, NOT_FOUND, Executor
 from ess_pbx.engine.journal import Journal
 from ess_pbx.engine.keeping import ALARM as NOT_SEALED
 from ess_pbx.engine.keeping import RecordingKeeper, open_archive
+from ess_pbx.engine.phone_watch import PhoneWatch
 from ess_pbx.engine.pin_check import PinCheck
 from ess_pbx.engine.recall import recall
 from ess_pbx.engine.recorder import Recorder
+from ess_pbx.engine.storing import Storing
 from ess_pbx.engine.stream_watch import StreamWatch
 from ess_pbx.engine.taking_stock import take_stock
 from ess_pbx.errors import AriError, AriRefusedError
@@ -53,12 +51,17 @@ from ess_pbx.evidence import EvidenceError
 from ess_pbx.evidence.retention import keep_days
 from ess_pbx.feeds.bmkg import BmkgFeed
 from ess_pbx.settings.credentials import Credentials
-from ess_pbx.settings.entry import own_sip_address, trunks_of
+from ess_pbx.settings.entry import own_sip_address
 from ess_pbx.settings.model import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 CLOCK_SECONDS = 5.0
 """How often the wall clock is read: shifts change, and the clock may be set."""
 DRAIN_SECONDS = 10.0
+STOCK_SECONDS = 5.0
+"""How long the database waits at most for the calls to be taken over."""
 LOOK_AGAIN_SECONDS = 1.0
 """How long until Asterisk is asked again for what it did not tell after a connect."""
 
@@ -91,8 +94,7 @@ class Engine:
         self._held: list[CallEvent | CentreEvent] | None = None
         """Events while Asterisk is asked for all it holds, of calls that are not taken over yet."""
         self._watches: list[asyncio.Task[None]] = []
-        self._projector_task: asyncio.Task[None] | None = None
-        self._database: AsyncEngine | None = None
+        self._took_stock = asyncio.Event()
         self._stopped = False
         self.replaced = asyncio.Event()
         """Set when another engine has taken this one's place."""
@@ -121,6 +123,7 @@ class Engine:
             on_trouble=self._journal_trouble,
             on_recovered=lambda: self._log.info("journal.recovered"),
         )
+        self._storing = Storing(settings, self.journal)
         self.dispatcher = Dispatcher(
             self.centres, self.journal, self._clock, self._call_over, self._tell
         )
@@ -145,15 +148,6 @@ class Engine:
             own_sip_address(settings.asterisk),
         )
         self.dispatcher.check_pin = PinCheck(settings.folders.state, self.dispatcher.feed).begin
-        self._database = create_engine(settings.database.url)
-        self.projector = Projector(
-            self.journal,
-            self._database,
-            prepare=self._prepare_database,
-            on_trouble=lambda reason: self._log.error("database.trouble", reason=reason),
-            on_recovered=lambda: self._log.info("database.recovered"),
-        )
-        self._projector_task = asyncio.create_task(self.projector.run(), name="projector")
         self._duties = [
             Duty(
                 centre,
@@ -165,11 +159,16 @@ class Engine:
         ]
         for duty in self._duties:
             await self._read_duty(duty)
-        self.streams = StreamWatch(self.ari, lambda: list(self.centres.calls.values()))
+        self.streams = StreamWatch(
+            self.ari, lambda: list(self.centres.calls.values()), self.dispatcher.feed
+        )
+        self.phones = PhoneWatch(self.ari, self.centres, self.dispatcher.feed)
         self._watches = [
             asyncio.create_task(self.streams.run(), name="streams"),
+            asyncio.create_task(self.phones.run(), name="phones"),
             asyncio.create_task(self.recorder.run(), name="recorder"),
             asyncio.create_task(self._watch_unclaimed(), name="unclaimed"),
+            asyncio.create_task(watch_disks(settings, self.dispatcher.feed), name="disks"),
             # Each of its own: a roster on a disk that does not answer holds up one centre only.
             *(asyncio.create_task(self._watch_clock(duty), name="clock") for duty in self._duties),
         ]
@@ -177,6 +176,9 @@ class Engine:
         await self._keep_recordings()
         await self.ari.start()
         await self.ari.wait_connected(timeout)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._took_stock.wait(), STOCK_SECONDS)
+        await self._storing.begin()
 
     async def stop(self) -> None:
         """Stop all. Calls in Asterisk go on; what was decided is in the journal and database."""
@@ -192,16 +194,8 @@ class Engine:
         await self.settled()
         self.dispatcher.write_log()
         await self.journal.close()
-        if self._projector_task is not None:
-            # A closed journal lets the projector finish; a database that is away does not.
-            done, _ = await asyncio.wait([self._projector_task], timeout=DRAIN_SECONDS)
-            if not done:
-                self._log.warning("database.behind", facts=self.projector.lag)
-                self._projector_task.cancel()
-        projector = [] if self._projector_task is None else [self._projector_task]
-        await asyncio.gather(*self._watches, *projector, return_exceptions=True)
-        if self._database is not None:
-            await self._database.dispose()
+        await self._storing.stop(DRAIN_SECONDS)
+        await asyncio.gather(*self._watches, return_exceptions=True)
 
     async def end_calls(self, within: float = DRAIN_SECONDS) -> None:
         """End every call, on record and with its recording: their Asterisk is to be stopped.
@@ -225,7 +219,7 @@ class Engine:
         """Wait until all facts so far are in the database; raises TimeoutError."""
         await self.settled()
         sequence = self.journal.durable + self.journal.waiting
-        await asyncio.wait_for(self.projector.reached(sequence), within)
+        await self._storing.reached(sequence, within)
 
     @property
     def duty(self) -> frozenset[str]:
@@ -235,9 +229,12 @@ class Engine:
     @property
     def database(self) -> AsyncEngine:
         """Where facts end up; raises RuntimeError before the start."""
-        if self._database is None:
-            raise RuntimeError("the engine was not started")
-        return self._database
+        return self._storing.database
+
+    @property
+    def not_stored(self) -> int:
+        """How many facts are not in the database yet."""
+        return self._storing.lag
 
     @property
     def phones_known(self) -> bool:
@@ -247,8 +244,7 @@ class Engine:
     @property
     def ended(self) -> list[str]:
         """Names of background work that is to go on for ever and did not."""
-        projector = self._projector_task
-        return [*self.ari.ended, *(["projector"] if projector and projector.done() else [])]
+        return [*self.ari.ended, *(["projector"] if self._storing.ended else [])]
 
     @property
     def failed_requests(self) -> int:
@@ -287,11 +283,6 @@ class Engine:
                 # Who only listens must not keep the others, or a call, from going on.
                 self._log.exception("listener.failed", kind=fact.kind)
 
-    async def _prepare_database(self, database: AsyncEngine) -> None:
-        await asyncio.to_thread(migrate.upgrade, self.settings.database.url)
-        for centre in self.settings.centres:
-            await sync_centre(database, centre, trunks_of(self.settings, centre.id))
-
     def _language(self, call: CallId) -> str:
         return self.centres.home(call).config.language
 
@@ -305,6 +296,8 @@ class Engine:
         if (called_back := to_be_recorded(event)) is not None:
             self._record_called_back(LegId(called_back))
         for translated in self._translator.translate(event):
+            if not self.phones.passes(translated):
+                continue
             if self._held is not None and self._is_of_call_to_adopt(translated):
                 self._held.append(translated)
             else:
@@ -364,7 +357,12 @@ class Engine:
         self._held = []
         try:
             found = await take_stock(
-                self.ari, self._translator, self.centres, recordings_folder, self._clock
+                self.ari,
+                self._translator,
+                self.centres,
+                recordings_folder,
+                self._folders.ended,
+                self._clock,
             )
         finally:
             held, self._held = self._held, None
@@ -377,6 +375,7 @@ class Engine:
             if there.to_be_recorded and call_of(leg) in self.centres.calls:
                 self._record_called_back(leg)
         self._asterisk_started = found.started
+        self._took_stock.set()
         await self._read_unclaimed()
         self._log.info("asterisk.found", channels=len(found.legs), calls=len(self.centres.calls))
         await self.recorder.finish_left_behind(found.legs)

@@ -18,7 +18,9 @@ import structlog
 from ess_pbx.ari import models
 from ess_pbx.ari.protocol import Answer, Query
 from ess_pbx.domain.call import Call
-from ess_pbx.domain.ids import BridgeId, LegId
+from ess_pbx.domain.events import StreamRestarted
+from ess_pbx.domain.ids import BridgeId, LegId, call_of
+from ess_pbx.domain.supervision import heard_in
 from ess_pbx.errors import AriError
 
 WATCH_SECONDS = 2.0
@@ -34,21 +36,28 @@ class Asterisk(Protocol):
 
 def talking(calls: Iterable[Call]) -> dict[LegId, BridgeId]:
     """The legs that are in their call's bridge now."""
-    return {
-        leg: call.bridge
-        for call in calls
-        if len(call.talkers) > 1
-        for leg in (call.caller, *call.legs)
-        if leg in call.talkers
-    }
+    heard: dict[LegId, BridgeId] = {}
+    for call in calls:
+        if len(call.talkers) > 1:
+            legs = [leg for leg in (call.caller, *call.legs) if leg in call.talkers]
+            heard |= dict.fromkeys(legs, call.bridge)
+        heard |= heard_in(call)
+    return heard
 
 
 class StreamWatch:
     """Looks after the streams of all conversations until it is cancelled."""
 
-    def __init__(self, asterisk: Asterisk, calls: Callable[[], Iterable[Call]]) -> None:
+    def __init__(
+        self,
+        asterisk: Asterisk,
+        calls: Callable[[], Iterable[Call]],
+        feed: Callable[[StreamRestarted], None] = lambda _: None,
+    ) -> None:
+        """``feed`` is told of each restart: a supervisor may listen to that party."""
         self._asterisk = asterisk
         self._calls = calls
+        self._feed = feed
         self._ssrc: dict[LegId, int] = {}
         self._log = structlog.get_logger(__name__)
 
@@ -82,6 +91,7 @@ class StreamWatch:
         if before in (0, ssrc) or talking(self._calls()).get(leg) != bridge:
             return
         self._log.warning("stream.restarted", leg=leg)
+        self._feed(StreamRestarted(call_of(bridge), leg))
         query = {"channel": leg}
         await self._asterisk.call("POST", f"bridges/{bridge}/removeChannel", query=query)
         if talking(self._calls()).get(leg) == bridge:

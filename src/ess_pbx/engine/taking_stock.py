@@ -31,6 +31,7 @@ from ess_pbx.domain.ids import (
     is_called_back,
     is_caller,
 )
+from ess_pbx.engine.absence import causes
 from ess_pbx.engine.clock import Clock
 from ess_pbx.engine.recordings import last_written
 from ess_pbx.errors import AriRefusedError
@@ -49,9 +50,17 @@ class Asterisk(Protocol):
 
 
 async def take_stock(
-    asterisk: Asterisk, translator: Translator, centres: Centres, recordings: Path, clock: Clock
+    asterisk: Asterisk,
+    translator: Translator,
+    centres: Centres,
+    recordings: Path,
+    ended: Path,
+    clock: Clock,
 ) -> AsteriskFound:
-    """Ask for everything. Raises AriError or msgspec.ValidationError when it cannot be had."""
+    """Ask for everything; ``ended`` is where the dialplan wrote of calls that ended.
+
+    Raises AriError or msgspec.ValidationError when it cannot be had.
+    """
     asked, sounds = centres.legs(), centres.sounds()
     info = msgspec.convert(
         await asterisk.call("GET", "asterisk/info", query={"only": "status"}), models.AsteriskInfo
@@ -72,6 +81,7 @@ async def take_stock(
         phones=await _phones(asterisk, translator),
         started=_epoch(info),
         last_heard=last_heard(recordings, gone),
+        causes=await asyncio.to_thread(causes, ended, gone),
         asked=asked,
     )
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Registered SIP phones on one pjsua2 endpoint, as a program of its own.
 
-``python -m ess_pbx.phones.pjsua_process FOLDER`` reads commands from stdin and writes replies and
-events to stdout, each one JSON object a line; ``softphone`` is its driver. It imports nothing of
-ess-pbx, and nothing of ess-pbx imports it: pjsua2 is GPL.
+``python -m ess_pbx.phones.pjsua_process FOLDER [--vad]`` reads commands from stdin and writes
+replies and events to stdout, each one JSON object a line; ``softphone`` is its driver. It imports
+nothing of ess-pbx, and nothing of ess-pbx imports it: pjsua2 is GPL.
 
 A command is ``{"id": 1, "do": "hang_up", "call": "1001-1"}``, its reply ``{"reply": 1}`` or
 ``{"reply": 1, "error": "…"}``; an event is ``{"event": "ended", "call": "1001-1", "at": …}``.
@@ -135,8 +135,8 @@ class PhoneAccount(pj.Account):  # type: ignore[misc]
 class Phone:
     """The endpoint, its accounts and calls, and the loop that serves pjsua, stdin and timers."""
 
-    def __init__(self, folder: Path, out: int) -> None:
-        self.folder, self._out = folder, out
+    def __init__(self, folder: Path, out: int, *, vad: bool) -> None:
+        self.folder, self._out, self._vad = folder, out, vad
         self.accounts: dict[str, PhoneAccount] = {}
         self.calls: dict[str, PhoneCall] = {}
         self._numbers = itertools.count(1)
@@ -155,7 +155,7 @@ class Phone:
         config.logConfig.level, config.logConfig.consoleLevel = 4, 0
         config.logConfig.filename = str(self.folder / "pjsua.log")
         config.medConfig.clockRate = config.medConfig.sndClockRate = SAMPLE_RATE
-        config.medConfig.noVad = True
+        config.medConfig.noVad = not self._vad
         config.medConfig.ecTailLen = 0
         self.endpoint.libInit(config)
         transport = pj.TransportConfig()
@@ -320,7 +320,7 @@ def main() -> None:
     os.dup2(2, 1)
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    phone = Phone(folder, out)
+    phone = Phone(folder, out, vad="--vad" in sys.argv[2:])
     phone.start()
     try:
         phone.run()

@@ -51,9 +51,13 @@ Behaviour = Answer | Literal["ring", "busy", "unavailable", "decline"]
 class SoftPhone:
     """Up to ``MAX_ACCOUNTS`` registered phones in one process of their own."""
 
-    def __init__(self, folder: Path) -> None:
-        """``folder`` gets pjsua.log, stderr.log and one WAV a call of what was heard."""
+    def __init__(self, folder: Path, *, suppresses_silence: bool = False) -> None:
+        """``folder`` gets pjsua.log, stderr.log and one WAV a call of what was heard.
+
+        ``suppresses_silence``: nothing is sent while there is nothing to hear (VAD).
+        """
         self.folder = folder
+        self._options = ("--vad",) if suppresses_silence else ()
         self.calls: list[SoftCall] = []
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -87,7 +91,7 @@ class SoftPhone:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "stderr.log").open("wb") as errors:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", MODULE, str(self.folder)),
+                *(sys.executable, "-m", MODULE, str(self.folder), *self._options),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,

@@ -51,9 +51,6 @@ HookUrl = Annotated[
     str, Meta(pattern=r"^(https://[^\s@/?#]+|http://127\.[0-9.]+(:[0-9]+)?)(/[^\s@#]*)?$")
 ]
 EnvironmentName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
-Megabytes = Annotated[int, Meta(ge=1, le=100_000_000)]
-"""Of 1,000,000 bytes."""
-
 LEAST_RTP_PORTS = 20
 """Five calls of two legs; two ports (RTP and RTCP) a leg."""
 
@@ -132,10 +129,6 @@ class Metrics(Shape, frozen=True, kw_only=True):
 class Watching(Shape, frozen=True, kw_only=True):
     """From when on what lies beside calls is an alarm."""
 
-    journal_free: Megabytes = 500
-    """Less room than this where the journal lies."""
-    recordings_free: Megabytes = 2000
-    """An hour of one call takes 115 MB until it is sealed."""
     database_behind: Seconds = 10.0
     """The database has taken none of the facts that wait for it for so long."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
+from math import inf
 from typing import TYPE_CHECKING
 
 from ess_pbx.domain.agent import AgentState, Seat
@@ -37,7 +38,10 @@ if TYPE_CHECKING:
 LONGEST_SILENCE = 3.0
 LONGEST_LEFT = 5.5
 """Seconds after the end of a call until its legs are gone, lines of some tenths included."""
-ENOUGH = 1e-6
+ENOUGH = 1e-5
+"""Seconds; the wall clock tells microseconds."""
+CLOCK_SECONDS = 5.1
+"""How late the engine may know what the wall clock says."""
 QUEUED = (Phase.WAITING, Phase.IVR)
 
 
@@ -60,6 +64,7 @@ class Watch:
         self._adopts = False
         self._rung_now: list[str] = []
         self._wraps_up_until: dict[str, float] = {}
+        self._clock_jumped = -inf
         self._states: dict[str, str] = {}
 
     # what the world says
@@ -81,8 +86,17 @@ class Watch:
         """Whether a fault may show yet."""
         return self._world.now < self._trouble_until
 
+    def clock_jumped(self) -> None:
+        """The wall clock was set."""
+        self._clock_jumped = self._world.now
+
     def engine_started(self) -> None:
         """What the journal lost did not happen."""
+        # Of a wrap-up from before the clock was set the next engine cannot know what is left.
+        since_then = self._clock_jumped + self._world.core.config.policy.wrap_up
+        self._wraps_up_until = {
+            agent: until for agent, until in self._wraps_up_until.items() if until > since_then
+        }
         facts = self._world.facts
         self._ended = {
             CallId(fact.call): self._world.now
@@ -102,6 +116,13 @@ class Watch:
         """Everybody was cut off."""
         for leg in legs:
             self._silent.pop(leg, None)
+
+    @property
+    def _wrap_up(self) -> float:
+        """How long a wrap-up is that begins now."""
+        core = self._world.core
+        usual, surge = core.config.policy.wrap_up, core.config.surge.wrap_up
+        return usual if core.surge.state is None else min(usual, surge)
 
     # before and after a decision
 
@@ -130,9 +151,13 @@ class Watch:
             case FactKind.AGENT_STATE:
                 agent, state = str(data["agent"]), str(data["state"])
                 if state == AgentState.WRAP_UP and self._states.get(agent) != state:
-                    until = world.now + world.core.config.policy.wrap_up
-                    self._wraps_up_until[agent] = until
+                    self._wraps_up_until[agent] = world.now + self._wrap_up
                 self._states[agent] = state
+            case FactKind.SURGE_DECLARED:
+                # Those that go on become shorter, and stay so when it is over.
+                shorter = world.core.config.policy.wrap_up - self._wrap_up
+                for agent, until in self._wraps_up_until.items():
+                    self._wraps_up_until[agent] = until - shorter
             case FactKind.WRAP_UP_ENDED:
                 self._wraps_up_until.pop(str(data["agent"]), None)
             case _:
@@ -225,15 +250,14 @@ class Watch:
         local = self._world.local
         if not surge:
             if not seat.supervisor and agent not in core.roster.on_duty(local):
-                # The wall clock is read every few seconds.
-                late = self._world.wall - core.wall(now)
-                if not seat.on_duty or (abs(late) < 1.0 and not self._shift_just_ended(agent)):
+                known = now - self._clock_jumped > CLOCK_SECONDS
+                if not seat.on_duty or (known and not self._shift_just_ended(agent)):
                     raise Broken(f"{agent} is rung off shift")
             self._rung_now.append(agent)
             self._first_come(effect, seat)
 
     def _shift_just_ended(self, agent: str) -> bool:
-        before = self._world.local - timedelta(seconds=5.1)
+        before = self._world.local - timedelta(seconds=CLOCK_SECONDS)
         return agent in self._world.core.roster.on_duty(before)
 
     def _first_come(self, effect: Originate, seat: Seat) -> None:

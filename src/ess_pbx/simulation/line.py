@@ -178,6 +178,7 @@ class Line:
                 self._meet_requests.append(step)
             case "clock-jumps":
                 world.wall_jump += step.much
+                world.watch.clock_jumped()
             case _ if not self.is_up:
                 return
             case "line-cut":
@@ -247,8 +248,8 @@ class Line:
                 world.later(0.0, self._fails, effect, self._connection)
 
     def _comes_back(self) -> None:
-        if self.is_up:
-            return
+        if self.is_up or not self._world.alive:
+            return  # the line is the engine's: while it is dead there is none
         self.is_up = True
         self._connection += 1
         self._world.tell("the line is up")

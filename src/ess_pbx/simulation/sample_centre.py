@@ -24,7 +24,7 @@ from ess_pbx.domain.config import (
 )
 
 AGENTS = ("2001", "2002", "2003", "2004")
-SUPERVISOR = "3001"
+SUPERVISOR, OTHER_SUPERVISOR = "3001", "3002"
 LADDER = (
     Rung(after=10, step="wider-skills"),
     Rung(after=20, step="overflow", to="psc", prompt="antrean-pusat-lain"),
@@ -41,6 +41,7 @@ def a_centre(
     searches: bool,
     calls_back: bool = False,
     rings_all: bool = False,
+    supervisors: tuple[str, ...] = (SUPERVISOR,),
 ) -> Centre:
     """With or without a menu; ``wrap_up`` in seconds; ``rings_all`` in the queue of most."""
     return Centre(
@@ -81,7 +82,7 @@ def a_centre(
         ),
         operators=(
             *(Operator(extension=each, name=each, skills=SKILLS.get(each, {})) for each in AGENTS),
-            Operator(extension=SUPERVISOR, name="Penyelia", role="supervisor"),
+            *(Operator(extension=each, name="Penyelia", role="supervisor") for each in supervisors),
         ),
         agencies=(
             Agency(id="psc", name="P", code="119", contact="sip:119@127.0.0.1"),

@@ -25,6 +25,7 @@ from ess_pbx.domain.effects import (
     PlayPrompt,
     PlayTone,
     Role,
+    Snoop,
     StartMusic,
     StopMusic,
     StopPlayback,
@@ -51,6 +52,7 @@ from ess_pbx.domain.ids import (
     call_of,
     caller_leg,
     is_call_back,
+    is_called_back,
 )
 
 NORMAL, BUSY, DEAD = 16, 17, 20
@@ -85,6 +87,9 @@ class Channel:
     up: bool = False
     music: bool = False
     bridge: BridgeId | None = None
+    spied: LegId | None = None
+    """The leg that a snoop channel hears."""
+    whispers: bool = False
 
 
 @dataclass
@@ -102,6 +107,7 @@ class VirtualAsterisk:
     made: set[str] = field(default_factory=set)
     """Every leg and playback that there ever was: no id is used again."""
     refuses_phones: bool = False
+    refuses_snoops: bool = False
     loses_phones: bool = False
     """An originate is neither carried out nor answered, as when the request timed out."""
     plays_nothing: bool = False
@@ -111,6 +117,8 @@ class VirtualAsterisk:
     """Addresses of phones that are not registered."""
     refusals: dict[LegId, int] = field(default_factory=dict)
     """Legs whose far end refuses at once, before it rings, and the cause."""
+    lost_line: bool = False
+    """What was asked last may be asked once more: the next engine does not know of it."""
     lost_requests: bool = False
     """Requests may have been lost on the way: what the engine believes may not be so here."""
 
@@ -143,6 +151,8 @@ class VirtualAsterisk:
                 self.bridges.discard(bridge)
                 for playback in list(self.playing.get(bridge, ())):
                     self.playback_over(playback)
+            case Snoop(target, snoop, whisper):
+                self._snoop(target, snoop, whisper)
             case PlayPrompt(target, _, playback):
                 self._play(target, playback)
             case PlayTone(bridge, playback):
@@ -201,6 +211,18 @@ class VirtualAsterisk:
         bridge = self.channels[leg].bridge
         return self.members(bridge) - {leg} if bridge is not None else set()
 
+    def spoken_to_by(self, leg: LegId) -> set[LegId]:
+        """By whom somebody is heard: in their bridge, and through a snoop that whispers."""
+        bridge = self.channels[leg].bridge
+        heard: set[LegId] = set()
+        for each in self.members(bridge) - {leg} if bridge is not None else set():
+            channel = self.channels[each]
+            if channel.spied is None:
+                heard.add(each)
+            elif channel.whispers:
+                heard.add(channel.spied)
+        return heard
+
     @property
     def quiet(self) -> bool:
         """Whether nothing is under way in either direction."""
@@ -233,6 +255,7 @@ class VirtualAsterisk:
 
     def loses_the_line(self, carried_out: int) -> None:
         """Some requests still arrive, the rest does not; nothing is told."""
+        self.lost_line = True
         for _ in range(min(carried_out, len(self.requests))):
             self.carry_out()
         self.requests.clear()
@@ -258,11 +281,9 @@ class VirtualAsterisk:
         self.events.append(event)
 
     def _originate(self, wanted: Originate) -> None:
-        if self.lost_requests and wanted.leg in self.channels and is_call_back(wanted.leg):
-            # The number of a call back is used again whose start was torn off the journal: 409.
-            self._tell(LegGone(wanted.call, wanted.leg, DEAD))
-            return
-        again = self.lost_requests and is_call_back(wanted.leg)
+        # That somebody was called back may be torn off the journal; they have one leg's name.
+        unknown = self.lost_line or self.lost_requests
+        again = unknown and is_called_back(wanted.leg) and wanted.leg not in self.channels
         _must(wanted.leg not in self.made or again, f"{wanted.leg} was made before")
         self.made.add(wanted.leg)
         same = {c.address for c in self.channels.values() if c.role is Role.OPERATOR}
@@ -280,6 +301,17 @@ class VirtualAsterisk:
             return
         self.channels[wanted.leg] = Channel(wanted.role, wanted.address)
         self._tell(LegRang(wanted.call, wanted.leg))
+
+    def _snoop(self, target: LegId, snoop: LegId, whisper: bool) -> None:
+        _must(snoop not in self.channels, f"{snoop} exists")
+        if target not in self.channels or self.refuses_snoops:
+            self._tell(LegGone(call_of(snoop), snoop, DEAD))
+            return
+        _must(target != caller_leg(call_of(snoop)), "a caller is never listened to")
+        channel = Channel(Role.SNOOP, "", up=True, spied=target, whispers=whisper)
+        self.channels[snoop] = channel
+        if not self.loses_phones:
+            self._tell(LegAnswered(call_of(snoop), snoop))
 
     def _join(self, bridge: BridgeId, legs: tuple[LegId, ...]) -> None:
         _must(bridge in self.bridges or self.lost_requests, f"{bridge} does not exist")
@@ -301,7 +333,8 @@ class VirtualAsterisk:
             return
         if place in self.channels:
             channel = self.channels[LegId(place)]
-            alone = channel.bridge is None or channel.role is Role.OPERATOR
+            bridge = channel.bridge
+            alone = bridge is None or place != caller_leg(call_of(bridge))
             _must(alone, "a prompt to a caller in a bridge, who then hears nobody")
         queue = self.playing.setdefault(place, [])
         queue.append(playback)
@@ -312,5 +345,8 @@ class VirtualAsterisk:
         """A leg goes, and what played to it; one that is not there answers 404, which says so."""
         for playback in list(self.playing.get(leg, ())):
             self.playback_over(playback)
-        self.channels.pop(leg, None)
+        gone = self.channels.pop(leg, None)
         self._tell(LegGone(call_of(leg), leg, cause))
+        if gone is not None:
+            for snoop in [s for s, c in self.channels.items() if c.spied == leg]:
+                self._end(snoop, NORMAL)

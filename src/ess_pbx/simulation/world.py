@@ -47,6 +47,8 @@ from ess_pbx.simulation.virtual_asterisk import NORMAL, ImpossibleRequest
 CLOCK_SECONDS = 5.0
 """How often the engine reads the wall clock."""
 PIN_SECONDS = 0.05
+TORN_SECONDS = 0.005
+"""How long before a crash facts may not have been on the disk yet."""
 STARTED = datetime(2026, 1, 1, tzinfo=UTC)
 CLOSING_SECONDS = 150.0
 """How long after the last of a story everything must be over."""
@@ -77,6 +79,7 @@ class World:
         """``centre`` is another than the story's setting says."""
         self.story = story
         self.now = 0.0
+        self._began = STARTED + timedelta(hours=story.setting.hour)
         self.wall_jump = 0.0
         self.outcome = Outcome(story)
         self.closing = False
@@ -84,6 +87,8 @@ class World:
         self.alive = True
         """Whether the engine runs."""
         self.facts: list[Fact] = []
+        self._written: list[float] = []
+        """When each was, on a clock that nobody sets."""
         self._tells = tells
         self._agenda: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._entries = 0
@@ -155,13 +160,12 @@ class World:
     @property
     def wall(self) -> float:
         """Epoch seconds, as the clock of the engine's machine shows them."""
-        return self.local.timestamp()
+        return self._began.timestamp() + self.now + self.wall_jump
 
     @property
     def local(self) -> datetime:
         """The centre's local time, by that clock."""
-        hours = timedelta(hours=self.story.setting.hour)
-        return STARTED + hours + timedelta(seconds=self.now + self.wall_jump)
+        return self._began + timedelta(seconds=self.now + self.wall_jump)
 
     def tell(self, line: str, *values: object) -> None:
         """Write down what happened, for who wants to read it."""
@@ -200,11 +204,9 @@ class World:
         """All that was in memory is gone, and of the journal the end of the last milliseconds."""
         self.alive, self._kill_after = False, None
         self._timers.clear()
-        recent = (
-            [fact for fact in self.facts[-torn:] if fact.at > self.wall - 0.005] if torn else []
-        )
-        if recent:
-            del self.facts[-len(recent) :]
+        while torn and self._written and self._written[-1] > self.now - TORN_SECONDS:
+            torn -= 1
+            del self.facts[-1], self._written[-1]
 
     def start_anew(self) -> None:
         """Another engine: what it knows is what is in the journal."""
@@ -272,6 +274,7 @@ class World:
         if (differs := fields_differ(fact)) is not None:
             raise Broken(f"a fact {record.kind} is not as it should be: {differs}")
         self.facts.append(fact)
+        self._written.append(self.now)
         self.watch.recorded(fact)
 
     @property

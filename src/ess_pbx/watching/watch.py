@@ -7,6 +7,8 @@ record: raised once, cleared once, on the live feed, among the figures and on it
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
@@ -18,6 +20,7 @@ from ess_pbx.asterisk.render import TESTS
 from ess_pbx.domain import synthetic
 from ess_pbx.domain.events import AlarmChanged
 from ess_pbx.domain.facts import Fact, FactKind
+from ess_pbx.engine.disk_watch import disks
 from ess_pbx.engine.service import Engine
 from ess_pbx.metrics import Metrics
 from ess_pbx.settings.entry import home
@@ -25,12 +28,12 @@ from ess_pbx.settings.model import Settings, Trunk, Webhook
 from ess_pbx.settings.webhook_checks import SECRET, SecretError, read_secret
 from ess_pbx.watching import behind, trunks
 from ess_pbx.watching.behind import BehindWatch
-from ess_pbx.watching.disk import MEGABYTE, DiskWatch, Room
 from ess_pbx.watching.loop_lag import watch_loop
 from ess_pbx.watching.recorded import clear, was_recorded
 from ess_pbx.watching.trunks import TrunkWatch
 from ess_pbx.watching.webhook import AlarmMessages, Message, WebhookSender
 
+ROOM_SECONDS = 5.0
 AWAY_SECONDS = 3.0
 """A line to Asterisk that is back within so long is no alarm."""
 STUCK_SECONDS = 2.0
@@ -40,7 +43,7 @@ RIGHT = "right again"
 
 
 class Watch:
-    """The watch over one engine; made before the engine is started, so that it hears all."""
+    """The watch over one engine, which was started."""
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self.metrics = Metrics(engine)
@@ -63,7 +66,7 @@ class Watch:
         await asyncio.to_thread(clear, self._settings.folders.recordings / TESTS)
         watches: dict[str, Coroutine[Any, Any, None]] = {
             "loop-lag": watch_loop(self.metrics.loop_lag.observe),
-            "disks": self._disks().run(),
+            "disks": self._every(ROOM_SECONDS, self._measure_disks),
             "beside-calls": self._every(behind.LOOK_SECONDS, self.look),
         }
         for hook in self._settings.webhook:
@@ -104,20 +107,16 @@ class Watch:
         refuses = journal.refused or journal.stuck >= STUCK_SECONDS
         kept = f"{journal.folder}: the disk takes no facts, they are in memory only; see its disk"
         self.tell("journal", kept if refuses else None)
-        projector = engine.projector
-        self.tell("database", self._behind.look(projector.lag, projector.position, now))
+        lag = engine.not_stored
+        self.tell("database", self._behind.look(lag, journal.durable - lag, now))
 
-    def _disks(self) -> DiskWatch:
-        limits, folders = self._settings.watching, self._settings.folders
-        rooms = (
-            Room("journal", self._engine.journal.folder, limits.journal_free * MEGABYTE),
-            Room("recordings", folders.recordings, limits.recordings_free * MEGABYTE),
-        )
-        return DiskWatch(
-            rooms,
-            lambda name, trouble: self.tell(f"disk:{name}", trouble),
-            lambda name, free: self.metrics.disk_free.labels(name).set(free),
-        )
+    async def _measure_disks(self) -> None:
+        """For the figures; that there is too little is told by ``engine.disk_watch``."""
+        folders = self._settings.folders
+        for name, folder in disks(folders.recordings, folders.state).items():
+            with contextlib.suppress(OSError):
+                room = await asyncio.to_thread(os.statvfs, folder)
+                self.metrics.disk_free.labels(name).set(room.f_bavail * room.f_frsize)
 
     def _trunk(self, trunk: Trunk, trouble: str | None) -> None:
         concerned = dict.fromkeys((home(self._settings, trunk), *trunk.centres.values()))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from ess_pbx.domain.commands import Mark
+from ess_pbx.domain.commands import Mark, Mode
 from ess_pbx.domain.config import Extension, Identifier, PromptName
 from ess_pbx.domain.incident import Fields, Incident, Step
 from ess_pbx.web.accounts import Role
@@ -57,11 +57,30 @@ class TakeBreakBody(Body, frozen=True, kw_only=True):
     reason: Reason
 
 
+class MoveBody(Body, frozen=True, kw_only=True):
+    """The queues whose calls an operator is to be offered; none: their own again."""
+
+    queues: Annotated[tuple[Identifier, ...], Meta(max_length=100)]
+
+
 class MarkBody(Body, frozen=True, kw_only=True):
     """What a call was."""
 
     mark: Mark
     note: Note = ""
+
+
+class SuperviseBody(Body, frozen=True, kw_only=True):
+    """Whose phone is rung, and how they are to be with the call."""
+
+    supervisor: Extension
+    mode: Mode
+
+
+class PullBody(Body, frozen=True, kw_only=True):
+    """Who is to be offered the call."""
+
+    agent: Extension
 
 
 class PrankBody(Body, frozen=True, kw_only=True):

@@ -160,6 +160,14 @@ TABLE: tuple[Row, ...] = (
         own="agent",
     ),
     _asks(
+        "/operators/{agent}/move",
+        commands.MoveOperator,
+        LEADERS,
+        "An operator is offered the calls of these queues until their duty ends; of none: of their "
+        "own again.",
+        body=models.MoveBody,
+    ),
+    _asks(
         "/operators/{agent}/end-wrap-up",
         commands.EndWrapUp,
         EVERYONE,
@@ -174,6 +182,26 @@ TABLE: tuple[Row, ...] = (
         "Say what a call was.",
         own="call",
         body=models.MarkBody,
+    ),
+    _asks(
+        "/calls/{call}/supervise",
+        commands.Supervise,
+        LEADERS,
+        "A supervisor, whose phone is rung, listens, whispers, barges in or takes over.",
+        body=models.SuperviseBody,
+    ),
+    _asks(
+        "/calls/{call}/stop-supervising",
+        commands.StopSupervising,
+        LEADERS,
+        "The supervisor leaves the call.",
+    ),
+    _asks(
+        "/calls/{call}/pull",
+        commands.PullCall,
+        LEADERS,
+        "A waiting call is offered to an operator or supervisor at once.",
+        body=models.PullBody,
     ),
     _asks(
         "/calls/{call}/pause-recording",

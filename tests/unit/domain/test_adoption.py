@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
-from ess_pbx.domain.agent import AgentState
+from ess_pbx.domain.adoption import first_never_made
+from ess_pbx.domain.agent import NOT_ANSWERING, AgentState, Status
 from ess_pbx.domain.call import Phase
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.call_memory import MOST_RECENT
 from ess_pbx.domain.effects import (
     Answer,
+    CreateBridge,
     HangUp,
     Join,
     Originate,
@@ -21,7 +22,7 @@ from ess_pbx.domain.effects import (
     StopPlayback,
     ToDialplan,
 )
-from ess_pbx.domain.events import KeyPressed, PlaybackEnded
+from ess_pbx.domain.events import KeyPressed, PhoneLost, PlaybackEnded
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.found import AsteriskFound, FoundLeg
 from ess_pbx.domain.ids import LegId, bridge_of, call_back, operator_leg
@@ -77,6 +78,14 @@ def test_who_waits_keeps_age_and_priority_and_hears_music_at_once() -> None:
     assert call.arrived == new.now - LATER
     assert of(new.effects, StartMusic) == [StartMusic(CALLER)]
     assert CALL in new.core.acd.waiting
+
+
+def test_who_waits_keeps_their_age_when_the_clock_was_set_back() -> None:
+    new = Takeover(given.waiting())
+    kept = new.core.kept.calls[CALL]
+    kept.arrived, kept.last = WALL + 3593.0, WALL + 3600.0
+    new.finds(CALLER, ringing=[OPERATOR])
+    assert new.core.calls[CALL].arrived == new.now - 7.0
 
 
 def test_a_prompt_that_goes_on_is_heard_to_its_end() -> None:
@@ -162,7 +171,59 @@ def test_no_id_is_used_again() -> None:
     story.arrives()
     new = Takeover(story).finds(CALLER)
     (ring,) = of(new.effects, Originate)
-    assert ring.leg == operator_leg(CALL, round(LATER * 1000) + 1)
+    assert ring.leg == operator_leg(CALL, round((WALL + LATER) * 1000) + 1)
+
+
+def test_no_id_is_used_again_when_the_clock_was_set_back() -> None:
+    """The facts of what was made last were torn off, and by the clock the call is yet to come."""
+    story = given.talking()
+    made = story.call.made_legs
+    torn = Takeover(story, torn=len(of(story.all, Record)) - 4)
+    kept = torn.core.kept.calls[CALL]
+    assert kept.made_legs < made
+    assert first_never_made(kept, kept.arrived - 3600.0) > made
+
+
+def test_a_phone_that_is_found_gone_is_not_rung_though_another_went_first() -> None:
+    """The last who is left comes off the break of those who did not answer, unless gone too."""
+    story = given.waiting(phones=("2001", "2002"))
+    story.core.acd.set_status("2002", Status.BREAK, NOT_ANSWERING, None, story.now)
+    (offered,) = story.call.offers
+    story.gone(offered.leg, cause=20)
+    assert story.core.acd.seats["2001"].state is AgentState.PAUSED
+    effects = story.core.decide(
+        AsteriskFound(
+            legs={CALLER: FoundLeg(True, "", arrival(CALL))},
+            bridges={},
+            wall=WALL,
+            asked=story.core.legs(),
+            phones={"2001": False, "2002": False},
+        ),
+        story.now,
+    )
+    assert of(effects, Originate) == []
+    assert story.core.calls[CALL].offers == ()
+
+
+def test_who_lost_their_human_while_the_line_was_cut_goes_before_who_waits() -> None:
+    """Though the phone that rings for one of them is told of before the loss."""
+    story = given.talking()
+    story.arrives(OTHER)
+    assert story.core.calls[OTHER].phase is Phase.WAITING
+    effects = story.core.decide(
+        AsteriskFound(
+            legs={
+                CALLER: FoundLeg(True, "", arrival(CALL)),
+                LegId(OTHER): FoundLeg(True, "", arrival(OTHER)),
+            },
+            bridges={bridge_of(CALL): frozenset({CALLER})},
+            wall=WALL,
+            asked=story.core.legs(),
+            phones={"2001": False, "2003": True},
+        ),
+        story.now,
+    )
+    assert [(each.call, each.address) for each in of(effects, Originate)] == [(CALL, "2003")]
 
 
 def test_the_more_urgent_of_two_who_waited_is_offered_first() -> None:
@@ -177,6 +238,20 @@ def test_the_more_urgent_of_two_who_waited_is_offered_first() -> None:
         LegId(OTHER): FoundLeg(True, "", arrival(OTHER)),
     }
     new.finds(legs=both)
+    assert [each.call for each in of(new.effects, Originate)] == [CALL]
+
+
+def test_who_lost_their_operator_unheard_goes_before_those_who_came_later() -> None:
+    story = given.talking(phones=("2001", "2002"))
+    story.feed(PhoneLost("2002"))
+    story.arrives(OTHER)
+    story.answers(OTHER)
+    new = Takeover(story)
+    both = {
+        CALLER: FoundLeg(True, "", arrival(CALL)),
+        LegId(OTHER): FoundLeg(True, "", arrival(OTHER)),
+    }
+    new.finds(legs=both, bridges={bridge_of(CALL): frozenset({CALLER})}, phones={"2002": True})
     assert [each.call for each in of(new.effects, Originate)] == [CALL]
 
 
@@ -233,3 +308,64 @@ def test_a_call_back_whose_start_was_torn_off_leaves_its_number_to_nobody() -> N
     core.decide(AsteriskFound(legs={leg: FoundLeg(False, "2001")}, bridges={}, wall=0.0), 0.0)
 
     assert core.call_backs.started >= 41
+
+
+def test_no_number_of_a_call_back_is_used_again_after_crashes_that_forgot_it() -> None:
+    numbers = []
+    for crash in range(3):
+        core = CallCentre(CENTRE)
+        core.decide(AsteriskFound(legs={}, bridges={}, wall=WALL + crash), 0.0)
+        numbers.append(core.call_backs.started)
+
+    assert sorted(set(numbers)) == numbers
+
+
+def test_a_bridge_that_a_forgotten_answer_made_is_not_made_again() -> None:
+    story = given.calling_operator()
+    leg = story.operator
+
+    new = Takeover(story).finds(leg, bridged=[leg])
+
+    assert new.phase is Phase.CALLING_BACK
+    assert of(new.effects, CreateBridge) == []
+
+
+def test_a_prompt_of_the_engine_before_is_looked_for_until_its_end() -> None:
+    """However many come after it: that it was to be stopped may be lost with the line."""
+    story = given.waiting()
+    playing = story.call.playing
+    assert playing is not None
+
+    new = Takeover(story).finds(CALLER, ringing=[OPERATOR], playbacks=frozenset({playing}))
+
+    assert playing in new.core.calls[CALL].unended
+
+
+def test_who_waits_because_their_menu_is_gone_waits_on_record() -> None:
+    """Or else the engine after this one would ask them what a menu of its own asks."""
+    new = Takeover(given.waiting())
+    new.core.kept.calls[CALL].phase = Phase.IVR
+
+    new.finds(CALLER, ringing=[OPERATOR])
+
+    assert new.phase is Phase.WAITING
+    assert new.core.kept.calls[CALL].phase is Phase.WAITING
+
+
+def test_what_was_said_into_the_bridge_is_no_prompt_to_who_is_taken_out_of_it() -> None:
+    asks = replace(NO_MENU, policy=replace(NO_MENU.policy, silent_after=10))
+    story = given.waiting(asks)
+    story.answers(story.operator)
+    story.after(13)
+    asking = story.call.asking
+    assert asking is not None
+    story.gone(OPERATOR, cause=0)
+    records = of(story.all, Record)
+    last = max(at for at, each in enumerate(records) if each.kind is FactKind.ANNOUNCED)
+
+    new = Takeover(story, torn=len(records) - last)
+    new.finds(CALLER, bridged=[CALLER], playbacks=frozenset({asking}))
+
+    assert new.phase is Phase.WAITING
+    assert StopPlayback(asking) in new.effects
+    assert StartMusic(CALLER) in new.effects

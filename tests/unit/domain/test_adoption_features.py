@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from ess_pbx.domain import adoption
 from ess_pbx.domain.absence import DialplanServed, ServedCall
 from ess_pbx.domain.agent import AgentState
-from ess_pbx.domain.call import Call, Phase
+from ess_pbx.domain.call import Call, Phase, Result
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.call_memory import KeptCall
 from ess_pbx.domain.commands import Asker, TakeBreak, Via
@@ -447,3 +447,19 @@ def test_calls_that_the_dialplan_served_are_brought_in_where_they_rang() -> None
     for share in centres.served([call], []):
         centres.decide(share, 2.0)
     assert [CALL in each.kept.imported for each in centres] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("told", "called_back"), [({}, True), ({CALL: 38}, True), ({CALL: 16}, False)]
+)
+def test_who_left_without_an_engine_is_called_back_unless_they_are_known_to_have_hung_up(
+    told: dict[CallId, int], called_back: bool
+) -> None:
+    story = given.waiting(with_policy(call_back=True))
+    story.answers(story.operator)
+
+    new = Takeover(story).finds(story.operator, causes=told)
+
+    assert bool(new.facts(FactKind.CALL_BACK_CREATED)) is called_back
+    (ended,) = new.facts(FactKind.CALL_ENDED)
+    assert ended.data["result"] == Result.SUCCESS

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace as changed
-
 import pytest
 from msgspec.structs import replace
 
@@ -407,7 +405,7 @@ def test_what_rounding_leaves_of_the_time_to_the_next_question_is_none() -> None
     story.prompt_over()
     for hair in (0.0, 1e-14, 1e-9):
         last = story.now
-        story.core.calls[CALL] = changed(story.call, silence_asked=last)
+        story.core.calls[CALL] = replace(story.call, silence_asked=last)
         story.now = last + 20 - hair
 
         story.feed(TimerFired(CALL, TimerId(CALL, "silence")))

@@ -12,6 +12,7 @@ from ess_pbx.domain.agent import TABLE as AGENT_TABLE
 from ess_pbx.domain.agent import AgentEvent, AgentState, Seat, Verdict
 from ess_pbx.domain.call import Phase
 from ess_pbx.domain.calling_back import PHASES as CALLED_BACK
+from ess_pbx.domain.commands import Asker, Mode, Via
 from ess_pbx.domain.effects import HangUp, Illegal, Record
 from ess_pbx.domain.events import (
     CALL_EVENTS,
@@ -31,6 +32,9 @@ from ess_pbx.domain.events import (
     SpeechBegan,
     SpeechEnded,
     Stopping,
+    StreamRestarted,
+    SupervisionAsked,
+    SupervisionStopped,
     TimerFired,
     TimerId,
 )
@@ -48,6 +52,7 @@ TIMERS = (
     "of-a-later-version",
 )
 CAUSES = (0, 16, 17, 19, 127)
+BY = Asker("penyelia", Via.API)
 
 
 def test_every_event_class_is_in_the_list_of_call_events() -> None:
@@ -150,6 +155,9 @@ def plausible(story: Story) -> Iterator[CallEvent]:
     yield Stopping(CALL)
     yield CallBackDue(CALL, "2002", "t", "+628", "08", "medis", "medis", 5, "id", "telco-a", "ess1")
     yield CallBackWithdrawn(CALL, "redialled")
+    yield SupervisionAsked(CALL, "2003", Mode.BARGE, BY)
+    yield SupervisionStopped(CALL, BY)
+    yield from (StreamRestarted(CALL, leg) for leg in dict.fromkeys(legs))
 
 
 def ends_the_call(story: Story, event: CallEvent) -> bool:

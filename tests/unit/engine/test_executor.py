@@ -19,6 +19,7 @@ from ess_pbx.domain.effects import (
     PlayPrompt,
     PlayTone,
     Role,
+    Snoop,
     StopMusic,
     StopPlayback,
 )
@@ -30,6 +31,7 @@ from ess_pbx.errors import AriError, AriRefusedError, AriTimeoutError
 CALL = CallId("ess1-1.0")
 LEG = LegId(f"{CALL}~op2")
 BRIDGE = BridgeId(f"{CALL}~br")
+SNOOP = LegId(f"{CALL}~sn3")
 PLAYBACK = PlaybackId(f"{CALL}~pb1")
 PROMPT = PlayPrompt(LegId(CALL), False, PLAYBACK, "mohon-tunggu", "id")
 
@@ -214,3 +216,31 @@ async def test_a_caller_is_called_back_through_the_trunk_of_their_call_with_its_
     header = {"PJSIP_HEADER(add,Priority)": "psap-callback"}
     named = {"ESS_CALL": "ess1-cb1.1", "ESS_CENTRE": "c"}
     assert asterisk.bodies == [{"variables": {**header, **named}}]
+
+
+@pytest.mark.parametrize(("whisper", "direction"), [(False, "none"), (True, "out")])
+async def test_who_listens_is_heard_by_nobody_and_who_whispers_by_the_operators_phone(
+    whisper: bool, direction: str
+) -> None:
+    asterisk, told, _ = await carry_out(Snoop(LEG, SNOOP, whisper))
+
+    wanted = {"spy": "both", "whisper": direction, "app": "ess-pbx"}
+    assert asterisk.asked == [("POST", f"channels/{LEG}/snoop/{SNOOP}", wanted)]
+    assert told == []
+
+
+async def test_a_snoop_channel_that_is_refused_is_gone_and_a_late_one_may_come() -> None:
+    _, told, _ = await carry_out(Snoop(LEG, SNOOP, False), refused(404))
+    assert told == [LegGone(CALL, SNOOP, 20)]
+    _, told, _ = await carry_out(Snoop(LEG, SNOOP, False), AriTimeoutError("late"))
+    assert told == []
+
+
+async def test_a_supervisors_phone_shows_whom_they_are_to_listen_to() -> None:
+    rung = Originate(CALL, LEG, Role.SUPERVISOR, "1007", "1001", "Dengar 1001", 17.0)
+
+    asterisk, _, _ = await carry_out(rung)
+
+    query = asterisk.asked[0][2]
+    assert (query["endpoint"], query["appArgs"]) == ("PJSIP/1007", f"supervisor,{CALL},1007")
+    assert query["callerId"] == '"Dengar 1001" <1001>'

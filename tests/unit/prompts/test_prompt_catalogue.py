@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ess_pbx.domain import comfort, desks
+from ess_pbx.domain import comfort, desks, supervising
 from ess_pbx.domain.config import BREAK_REASONS
 from ess_pbx.errors import PromptError, SettingsError
 from ess_pbx.prompts.catalogue import load_catalogue, read_recording
@@ -52,6 +52,7 @@ NAMES_THE_ENGINE_PLAYS = {
     "butuh-ambulans",
     *(comfort.position_prompt(place) for place in range(1, 22)),
     *comfort.KEY_PROMPTS.values(),
+    *supervising.PROMPTS,
     "siaga-bencana",
     "siaga-gempa",
     "siaga-tsunami",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from tests.unit.domain.centre import CALL, CENTRE, arrival
 
 from ess_pbx.domain.call import OperatorSide

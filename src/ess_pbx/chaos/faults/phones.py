@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from ess_pbx.chaos.callers import Caller, longest
-from ess_pbx.chaos.operators import PHONES_A_PROCESS
+from ess_pbx.chaos.operators import PHONES_A_PROCESS, Operators
 from ess_pbx.chaos.scene import Running, Scene
 from ess_pbx.chaos.verdict import Check
+from ess_pbx.phones.softphone import SoftPhone
 
 RING_SECONDS = 12.0
 """The policy's own: how long a phone may ring before the offer passes on."""
@@ -50,16 +52,31 @@ async def lost_while_ringing(scene: Scene) -> list[Check]:
 
 async def lost_while_talking(scene: Scene) -> list[Check]:
     """The process of up to four talking phones is killed; their callers stay on the line."""
+    return await _gone_while_talking(scene, Operators.kill)
+
+
+async def cut_off_while_talking(scene: Scene) -> list[Check]:
+    """The same without the word of the phones' machine that nothing listens there any more."""
+    return await _gone_while_talking(scene, Operators.cut_off)
+
+
+async def _gone_while_talking(
+    scene: Scene, strike: Callable[[Operators, SoftPhone], float]
+) -> list[Check]:
     async with scene.running() as running:
-        await running.warm()
-        phone = max(running.operators.phones, key=lambda phone: len(_talking(running, phone)))
         deadline = time.monotonic() + scene.load.seconds
+        crowd = min(3 * PHONES_A_PROCESS, scene.load.per_second * scene.load.talk / 2)
+        # As many again talk elsewhere: most of all at once would be a network that is away.
+        await running.centre.until(
+            lambda: running.callers.live >= crowd, "as many talk as usual", scene.load.seconds
+        )
+        phone = max(running.operators.phones, key=lambda phone: len(_talking(running, phone)))
         while not _talking(running, phone) and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
             phone = max(running.operators.phones, key=lambda one: len(_talking(running, one)))
         struck = _talking(running, phone)
-        killed = running.operators.kill(phone)
-        scene.progress(f"phones killed in {len(struck)} calls")
+        killed = strike(running.operators, phone)
+        scene.progress(f"phones gone in {len(struck)} calls")
         found = await running.checks()
         back = [_elsewhere(running, caller, killed) for caller in struck]
         return [

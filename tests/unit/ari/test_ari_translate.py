@@ -1,0 +1,61 @@
+"""Who dials a code is who registered the phone; what spies on one comes and goes like a leg."""
+
+from __future__ import annotations
+
+import pytest
+
+from ess_pbx.ari import models
+from ess_pbx.ari.translate import Translator
+from ess_pbx.demo.stage import sample
+from ess_pbx.domain.events import Arrived, DeskCallArrived, LegAnswered, LegGone
+from ess_pbx.domain.ids import CallId, snoop
+
+NOW = "2026-01-01T09:00:00.000+0700"
+
+
+def a_channel(name: str, identifier: str) -> models.Channel:
+    forged = models.CallerID(name="Penyelia", number="1006")
+    return models.Channel(
+        id=identifier,
+        protocol_id="",
+        name=name,
+        state="Ring",
+        caller=forged,
+        connected=forged,
+        accountcode="",
+        dialplan=models.DialplanCEP(
+            context="desk", exten="*11", priority=1, app_name="Stasis", app_data=""
+        ),
+        creationtime=NOW,
+        language="id",
+    )
+
+
+def entered(
+    args: list[str], name: str = "PJSIP/1001-00000003", identifier: str = "ess1-1.1"
+) -> models.StasisStart:
+    channel = a_channel(name, identifier)
+    return models.StasisStart(application="ess-pbx", timestamp=NOW, args=args, channel=channel)
+
+
+def ended(name: str, identifier: str) -> models.StasisEnd:
+    channel = a_channel(name, identifier)
+    return models.StasisEnd(application="ess-pbx", timestamp=NOW, channel=channel)
+
+
+def test_a_code_is_told_with_the_registration_that_it_came_with() -> None:
+    (event,) = Translator(sample()).translate(entered(["desk", "*11"]))
+    assert event == DeskCallArrived(CallId("ess1-1.1"), "1001", "*11")
+
+
+@pytest.mark.parametrize("args", [[], ["desk"], ["tamu", "*11"]])
+def test_any_other_call_is_a_callers(args: list[str]) -> None:
+    (event,) = Translator(sample()).translate(entered(args))
+    assert isinstance(event, Arrived)
+
+
+def test_a_snoop_channel_that_is_there_and_one_that_is_gone_are_told_as_a_leg() -> None:
+    translator, call = Translator(sample()), CallId("ess1-1.1")
+    leg, name = snoop(call, 3), "Snoop/ess1-1.1~op2-00000001"
+    assert translator.translate(entered([], name, leg)) == [LegAnswered(call, leg)]
+    assert translator.translate(ended(name, leg)) == [LegGone(call, leg, 16)]
