@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +106,9 @@ async def test_a_database_that_is_away_is_an_alarm_until_it_has_all_facts(
 
 
 async def test_a_test_call_that_left_no_recording_is_an_alarm_until_one_does(
-    watched: Watched,
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(watching, "was_recorded", partial(watching.was_recorded, within=0.3))
     folder = watched.settings.folders.recordings / "uji"
     await asyncio.to_thread(folder.mkdir)
 

@@ -14,12 +14,13 @@ OLD = 120.0
 """Seconds after which a file belongs to no test call that goes on."""
 
 
-async def was_recorded(folder: Path, channel: str) -> bool:
-    """Whether anything was written of a test call's channel, once Asterisk has closed its file.
+async def was_recorded(folder: Path, channel: str, within: float = CLOSED_WITHIN) -> bool:
+    """Whether anything was written of a test call's channel, ``within`` seconds from now.
 
-    The file is deleted, and with it those of calls that were never claimed.
+    Asterisk makes the file with the first sound, and closes it after the channel's end. It is
+    deleted then, and with it those of calls that were never claimed.
     """
-    return await asyncio.to_thread(_was_recorded, folder, channel)
+    return await asyncio.to_thread(_was_recorded, folder, channel, within)
 
 
 def clear(folder: Path, older_than: float = 0.0) -> None:
@@ -30,14 +31,15 @@ def clear(folder: Path, older_than: float = 0.0) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _was_recorded(folder: Path, channel: str) -> bool:
-    path, deadline = folder / f"{channel}.raw", time.monotonic() + CLOSED_WITHIN
+def _was_recorded(folder: Path, channel: str, within: float) -> bool:
+    path, deadline = folder / f"{channel}.raw", time.monotonic() + within
     clear(folder, OLD)
-    try:
-        while still_written(path) and time.monotonic() < deadline:
-            time.sleep(POLL)
-        size = path.stat().st_size
-        path.unlink()
-    except OSError:
-        return False
-    return size > 0
+    while True:
+        with contextlib.suppress(OSError):
+            if not still_written(path) and path.stat().st_size > 0:
+                path.unlink()
+                return True
+        if time.monotonic() >= deadline:
+            path.unlink(missing_ok=True)
+            return False
+        time.sleep(POLL)
