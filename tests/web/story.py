@@ -72,6 +72,7 @@ async def without_asterisk(engine: Engine) -> None:
 
     engine.ari.start = nothing  # type: ignore[method-assign]
     engine.ari.wait_connected = nothing  # type: ignore[method-assign, assignment]
+    engine._took_stock.set()  # there is none to be taken
     await engine.start()
     engine.dispatcher.executor = None
 

@@ -18,6 +18,7 @@ from ess_pbx.domain.facts import JSON, Fact, FactKind
 from ess_pbx.settings.model import Watching, Webhook
 from ess_pbx.watching import behind
 from ess_pbx.watching import watch as watching
+from ess_pbx.watching.recorded import was_recorded
 
 from .story import PINS, SUPERVISOR, Person, Service, centre_settings, until
 
@@ -108,7 +109,7 @@ async def test_a_database_that_is_away_is_an_alarm_until_it_has_all_facts(
 async def test_a_test_call_that_left_no_recording_is_an_alarm_until_one_does(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watching, "was_recorded", partial(watching.was_recorded, within=0.3))
+    monkeypatch.setattr(watching, "was_recorded", partial(was_recorded, within=0.3))
     folder = watched.settings.folders.recordings / "uji"
     await asyncio.to_thread(folder.mkdir)
 
