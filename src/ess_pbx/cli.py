@@ -25,6 +25,7 @@ from ess_pbx.control_commands import (
     GROUPS,
     live,
     mark,
+    outbound,
     pause_recording,
     pull,
     resume_recording,
@@ -52,7 +53,10 @@ render = App(name="render", help="Files made from settings.")
 prompts = App(name="prompts", help="What callers hear.")
 calls = App(name="calls", help="The latest calls, and those that go on.")
 calls.command(live)
-for command in (mark, supervise, stop_supervising, pull, pause_recording, resume_recording):
+for command in (
+    *(mark, outbound, supervise, stop_supervising, pull),
+    *(pause_recording, resume_recording),
+):
     calls.command(command)
 app.command(audit)
 for group in (config, render, prompts, roster, ivr, recordings, journal, calls, *GROUPS):

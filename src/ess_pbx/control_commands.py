@@ -15,6 +15,7 @@ from urllib.parse import quote
 from cyclopts import App, Parameter
 
 from ess_pbx.domain.commands import Mark, Mode
+from ess_pbx.neighbours.secret_file import make_secret
 from ess_pbx.settings.load import load_settings
 from ess_pbx.terminal import Named, err, out, print_json, print_rows, run
 
@@ -23,7 +24,8 @@ pranks = App(name="pranks", help="Numbers whose calls wait behind others.")
 call_backs = App(name="call-backs", help="Callers who are to be called back.")
 surge = App(name="surge", help="Surge mode (siaga bencana).")
 alarms = App(name="alarms", help="Alarms that stand.")
-GROUPS = (agents, pranks, call_backs, surge, alarms)
+neighbours = App(name="neighbours", help="Neighbouring centres, and the reports they get.")
+GROUPS = (agents, pranks, call_backs, surge, alarms, neighbours)
 
 SettingsFile = Annotated[Path, Parameter(help="The centre's TOML file.")]
 AsJson = Annotated[bool, Parameter(name="--json", help="JSON on stdout.", negative="")]
@@ -213,6 +215,36 @@ def ack(settings: SettingsFile, alarm: str, *, centre: Named = None) -> int:
     """An alarm was seen; it stands on, silently."""
     path = _of(f"/alarms/{_part(alarm)}/acknowledge", centre)
     return _do(settings, path, None, f"{alarm}: acknowledged")
+
+
+def outbound(settings: SettingsFile, *, as_json: AsJson = False, centre: Named = None) -> int:
+    """Show today's calls that operators placed by themselves, and attempts that were refused."""
+    columns = ("centre", "day", "operator", "supervisor", "going_on", "refused")
+    return _show(settings, _of("/outbound", centre), columns, as_json=as_json)
+
+
+@neighbours.command(name="list")
+def list_hand_overs(
+    settings: SettingsFile, *, as_json: AsJson = False, centre: Named = None
+) -> int:
+    """Show the reports that neighbours get, and which version of each they have."""
+    columns = ("report", "neighbour", "since", "version", "acknowledged", "theirs", "failed")
+    return _show(settings, _of("/hand-overs", centre), columns, as_json=as_json)
+
+
+@neighbours.command(name="hand-over")
+def hand_over(settings: SettingsFile, report: str, neighbour: str) -> int:
+    """Let a neighbour (by its id as an agency) have a report, and what changes in it."""
+    path = f"/reports/{_part(report)}/hand-over/{_part(neighbour)}"
+    return _do(settings, path, None, f"{report}: handed over to {neighbour}")
+
+
+@neighbours.command
+def secret(file: Annotated[Path, Parameter(help="Where it goes; must not be there yet.")]) -> int:
+    """Make the secret that two installations share: the other needs the same file."""
+    make_secret(file)
+    err.print(f"{file}: made; carry it to the other, not over the network between", markup=False)
+    return 0
 
 
 def _of(path: str, centre: str | None) -> str:

@@ -10,6 +10,7 @@
     ├── AriError             a request to Asterisk failed
     │   ├── AriTimeoutError  no answer in time
     │   └── AriRefusedError  Asterisk answered with an error status
+    ├── NotDeliveredError    a neighbouring centre was not told of a report (neighbours.client)
     ├── PromptError          a prompt cannot be found or spoken
     └── ControlError         the running service cannot be asked, or will not do it
 

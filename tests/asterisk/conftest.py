@@ -78,8 +78,10 @@ async def given_centre(
         ) -> Story:
             # Not in pytest's folder: the path of a UNIX socket has room for 107 bytes.
             folder = Path(tempfile.mkdtemp(prefix="ess", dir="/tmp"))
-            engine_log = stack.enter_context((folder / "engine.log").open("w"))
-            log.configure("info", engine_log)
+            if not stories:
+                # Logging is the process's: a second centre of a test writes into the same file.
+                engine_log = stack.enter_context((folder / "engine.log").open("w"))
+                log.configure("info", engine_log)
             ports = stack.enter_context(own_ports())
             story = kind(folder, centre_settings(folder / "s", ports, **options))
             stories.append(story)

@@ -75,6 +75,27 @@ async def test_who_is_in_the_menu_hears_it_again_and_can_choose(
     assert len(story.told_of(FactKind.CALL_ARRIVED)) == 1
 
 
+async def test_who_was_claimed_but_not_answered_is_answered_at_once(
+    given_centre: GivenCentre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = await given_centre(first_menu=None, on_duty=("1001",))
+    executor = story.engine.dispatcher.executor
+    # As when it is killed between the claim and all that follows.
+    monkeypatch.setattr(executor, "carry_out", lambda _: None)
+    caller = await story.when_caller_dials()
+    await story.assert_fact(FactKind.QUEUED)
+    await story.when_the_engine_stops()
+
+    await story.when_the_engine_is_back()
+
+    back = time.monotonic()
+    await caller.call.answered(SOON)
+    assert time.monotonic() - back < 1.0
+    await caller.rtp.heard_sound(SOON)
+    await caller.call.hang_up()
+    await story.assert_one_ending(caller)
+
+
 async def test_who_waits_keeps_the_place_and_is_never_in_silence(
     given_centre: GivenCentre,
 ) -> None:

@@ -198,6 +198,19 @@ def an_overflowing_call(call: str = "call-2", first: int = 1) -> list[Fact]:
     return [a_fact(first + n, kind, call, **data) for n, (kind, data) in enumerate(story)]
 
 
+def an_outbound_call(call: str = "call-7", first: int = 1) -> list[Fact]:
+    """An operator called somebody by themselves."""
+    by = {"by": "2001", "via": "phone"}
+    number = {"role": "operator", "number": "+622541234567"}
+    place = {"trunk": "telkom", "day": "2025-06-15", "node": "ess1"}
+    story: list[tuple[FactKind, dict[str, Any]]] = [
+        (K.OUTBOUND_STARTED, {"agent": "2001", **number, **place, **by}),
+        (K.OUTBOUND_ANSWERED, {"agent": "2001"}),
+        (K.OUTBOUND_ENDED, {"agent": "2001", "outcome": "completed", "answered": True}),
+    ]
+    return [a_fact(first + n, kind, call, **data) for n, (kind, data) in enumerate(story)]
+
+
 def a_call_taken_over(call: str = "call-6", first: int = 1) -> list[Fact]:
     """A supervisor listened, and then had the caller in the operator's place."""
     operator, supervisor = f"{call}-op1", f"{call}-sv2"

@@ -30,6 +30,7 @@ from .story import (
     a_call_taken_over,
     a_fact,
     a_whole_call,
+    an_outbound_call,
     an_overflowing_call,
     everything,
 )
@@ -75,7 +76,7 @@ def at(number: int) -> datetime:
 
 def test_the_story_tells_every_fact_that_changes_a_table_with_exactly_its_fields() -> None:
     story = [*a_whole_call(), *a_call_back(), *an_overflowing_call("call-5")]
-    story += a_call_taken_over()
+    story += [*a_call_taken_over(), *an_outbound_call()]
     assert set(PROJECTIONS) <= {fact.kind for fact in story} <= set(FIELDS)
     assert [fields_differ(fact) for fact in story] == [None] * len(story)
 
@@ -97,6 +98,18 @@ async def test_an_overflow_is_told_by_its_legs(journal: Journal, engine: AsyncEn
         *("agency", "tetangga", "busy"),
     )
     assert (legs["ag2"]["started_at"], legs["ag2"]["answered_at"]) == (at(7), at(9))
+
+
+async def test_an_operators_own_call_is_a_call_out_that_counts_as_none_in(
+    journal: Journal, engine: AsyncEngine
+) -> None:
+    await carried_over(journal, engine, an_outbound_call())
+    record = await call_with_everything(engine, "call-7")
+    assert record is not None
+    told = [record.call[each] for each in ("direction", "operator", "caller_e164", "trunk")]
+    assert told == ["out", "2001", "+622541234567", "telkom"]
+    assert (record.call["invited_at"], record.call["ended_at"]) == (at(1), at(3))
+    assert (record.call["result"], record.call["reason"]) == ("success", "completed")
 
 
 async def test_a_call_is_whose_who_took_it_over(journal: Journal, engine: AsyncEngine) -> None:

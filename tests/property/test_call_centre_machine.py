@@ -70,6 +70,7 @@ from ess_pbx.domain.events import (
     DeskCallArrived,
     EarthquakeReported,
     LegGone,
+    OutboundDialled,
     PhoneLost,
     PhoneReachable,
     PinChecked,
@@ -81,6 +82,8 @@ from ess_pbx.domain.events import (
 from ess_pbx.domain.facts import Fact, FactKind, fields_differ
 from ess_pbx.domain.found import AsteriskFound
 from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_call_back, is_caller
+from ess_pbx.domain.incident import Fields
+from ess_pbx.domain.incidents import LinkCall, OpenReport
 from ess_pbx.domain.priority import compose
 from ess_pbx.domain.surge import SurgeMode
 from ess_pbx.simulation.sample_centre import (
@@ -102,6 +105,8 @@ DESK_CODES = (
     *(f"*16{AGENTS[0]}", f"*18{AGENTS[0]}", f"*18{AGENTS[1]}"),
 )
 RIGHT_PIN = "246810"
+NEIGHBOUR = "polres"
+"""The agency of the sample centre that is another centre."""
 BY = Asker("3001", Via.API)
 COMMANDS: tuple[Command, ...] = tuple(
     command
@@ -137,6 +142,8 @@ class CallCentreMachine(RuleBasedStateMachine):
         self.raised: set[str] = set()
         self.forgotten: set[CallId] = set()
         self.desk_calls: set[CallId] = set()
+        self.outside: set[str] = set()
+        """Operators who called somebody by themselves, when the event that is decided came."""
         self.checks: list[CheckPin] = []
         self.lags = False
         self.facts: list[Fact] = []
@@ -313,6 +320,26 @@ class CallCentreMachine(RuleBasedStateMachine):
         self.asterisk.calls(call)
         self._hear(DeskCallArrived(call, agent, code))
 
+    @rule(
+        agent=st.sampled_from((SUPERVISOR, *AGENTS)),
+        number=st.sampled_from(["108", "108", "+622541", ""]),
+    )
+    def an_operator_calls_somebody_by_themselves(self, agent: str, number: str) -> None:
+        call = CallId(f"d-{len(self.desk_calls) + 1}")
+        self.desk_calls.add(call)
+        self.asterisk.calls(call)
+        self._hear(OutboundDialled(call, agent, number))
+
+    @invariant()
+    def nobody_calls_more_than_the_day_allows(self) -> None:
+        begun = Counter(
+            (fact.data["day"], fact.data["role"])
+            for fact in self.facts
+            if fact.kind is FactKind.OUTBOUND_STARTED
+        )
+        assert all(begun[day, "operator"] <= 3 for day, _ in begun)
+        assert all(begun[day, "supervisor"] <= 2 for day, _ in begun)
+
     @rule(pick=picks, keys=st.sampled_from([RIGHT_PIN, RIGHT_PIN, "111111", "2", "*", "9"]))
     def keys_are_pressed_at_a_desk(self, pick: int, keys: str) -> None:
         if desks := list(self.core.desks.calls):
@@ -405,6 +432,31 @@ class CallCentreMachine(RuleBasedStateMachine):
     def clock_shows(self, hour: int) -> None:
         self.hour = hour
         self._hear(ClockRead(datetime(2026, 1, 1, hour), wall=self._wall()))
+
+    @precondition(lambda self: self.core.calls)
+    @rule(pick=picks, to_report=st.booleans())
+    def somebody_writes_of_a_call(self, pick: int, to_report: bool) -> None:
+        call = list(self.core.calls)[pick % len(self.core.calls)]
+        open_reports = list(self.core.incidents.open)
+        if to_report and open_reports:
+            self._hear(LinkCall(BY, open_reports[pick % len(open_reports)], call))
+        else:
+            self._hear(OpenReport(BY, Fields(place="x"), call))
+
+    @invariant()
+    def reports_went_where_their_calls_did(self) -> None:
+        if not hasattr(self, "core"):
+            return
+        outgoing = [(each.report, each.agency) for each in self.core.hand_overs.outgoing]
+        assert len(outgoing) == len(set(outgoing))
+        passed_on = {
+            (report.number, str(fact.data["agency"]))
+            for fact in self.facts
+            if fact.kind == FactKind.AGENCY_ANSWERED and fact.data["agency"] == NEIGHBOUR
+            for report in self.core.incidents.open.values()
+            if fact.call in report.calls
+        }
+        assert set(outgoing) == passed_on
 
     @rule(tsunami=st.sampled_from(Tsunami), number=st.integers(1, 2))
     def the_earth_shakes(self, tsunami: Tsunami, number: int) -> None:
@@ -553,6 +605,7 @@ class CallCentreMachine(RuleBasedStateMachine):
     def _decide(self, event: CallEvent | CentreEvent) -> None:
         before = {call.id: call for call in self.core.calls.values()}
         seats = {agent: seat.state for agent, seat in self.core.acd.seats.items()}
+        self.outside = set(self.core.outbound.talkers.values())
         self._follow(self.core.decide(event, self.now), before, seats, event)
 
     def _follow(
@@ -566,7 +619,7 @@ class CallCentreMachine(RuleBasedStateMachine):
             call.operator.agent
             for call in before.values()
             if call.phase in CALLED_BACK and call.operator
-        }
+        } | self.outside
         for effect in effects:
             match effect:
                 case Record(call, kind, data):
@@ -589,13 +642,16 @@ class CallCentreMachine(RuleBasedStateMachine):
                     self.timers[timer] = self.now + seconds
                 case CancelTimer(timer):
                     self.timers.pop(timer, None)
+                case Forget(call) if call in self.desk_calls:
+                    pass  # an operator's own, of which a recording may be left
                 case Forget(call):
                     self.forgotten.add(call)
                 case Illegal(call, state, name):
                     assert state == "unknown", f"{name} in {state}"
                     # Or on its way through the dialplan, to be offered again.
                     again = caller_leg(call) in self.asterisk.channels
-                    gone = self.desk_calls - self.core.desks.calls.keys()
+                    beside = {*self.core.desks.calls, *self.core.outbound.calls}
+                    gone = self.desk_calls - beside
                     # Or one of ours, whose beginning was torn off: its phone is hung up.
                     unknown = again or is_call_back(call)
                     assert unknown or call in self.forgotten | self.unrecorded | gone, name
@@ -689,6 +745,7 @@ class CallCentreMachine(RuleBasedStateMachine):
         assert all(count == 1 for count in bridged.values())
         for agent, seat in self.core.acd.seats.items():
             calls = [call.id for call in self.core.calls.values() if agent in agents_of(call)]
+            calls += [own for own, who in self.core.outbound.talkers.items() if who == agent]
             assert calls == ([seat.call] if seat.call else [])
 
     @invariant()
@@ -729,7 +786,8 @@ class CallCentreMachine(RuleBasedStateMachine):
     @invariant()
     def timers_belong_to_someone(self) -> None:
         owners = {timer.owner for timer in self.timers}
-        assert owners <= {*PHONES, *self.core.calls, *self.core.desks.calls}
+        beside = {*self.core.desks.calls, *self.core.outbound.calls}
+        assert owners <= {*PHONES, *self.core.calls, *beside}
         alone = self.core.desks.calls.keys() - self.core.desks.lent.keys()
         assert owners >= alone, "a call at a desk ends by itself"
 
@@ -827,6 +885,7 @@ class CallCentreMachine(RuleBasedStateMachine):
     def every_leg_is_known_on_both_sides(self) -> None:
         known = {leg for call in self.core.calls.values() for leg in call.legs}
         known |= {caller_leg(call) for call in self.core.desks.calls}
+        known |= set(self.core.outbound.legs)
         assert known >= self.asterisk.channels.keys()
 
     @precondition(lambda self: self.asterisk.quiet)
@@ -886,6 +945,8 @@ class CallCentreMachine(RuleBasedStateMachine):
             self.time_passes(50.0)
         assert self.core.calls == {}
         assert self.core.desks.calls == {}
+        assert self.core.outbound.calls == {}
+        assert self.core.outbound.left == []
         assert self.core.acd.waiting == {}
         assert self.asterisk.channels == {}
         assert self.asterisk.bridges == set()

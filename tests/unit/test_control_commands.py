@@ -173,3 +173,20 @@ def test_the_audit_log_of_an_empty_database_says_so(
     assert "Nothing was asked for" in capsys.readouterr().err
     assert run(monkeypatch, "audit", settings, "--since", "kemarin") == 2
     assert "expected 2026-11-21" in capsys.readouterr().err
+
+
+def test_a_report_is_handed_over(
+    monkeypatch: pytest.MonkeyPatch, settings: Path, asked: Asked
+) -> None:
+    words = ("neighbours", "hand-over", settings, "contoh-20261122-0001", "pusat-tetangga")
+    assert run(monkeypatch, *words) == 0
+    path = "/reports/contoh-20261122-0001/hand-over/pusat-tetangga"
+    assert asked == [("POST", path, None)]
+
+
+def test_a_secret_is_made_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "rahasia"
+    assert run(monkeypatch, "neighbours", "secret", path) == 0
+    made = path.read_text()
+    assert run(monkeypatch, "neighbours", "secret", path) == 2
+    assert path.read_text() == made

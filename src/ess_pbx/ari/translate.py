@@ -17,10 +17,12 @@ from ess_pbx.domain.events import (
     LegAnswered,
     LegGone,
     LegRang,
+    OutboundDialled,
     PhoneLost,
     PhoneReachable,
     PlaybackBegan,
     PlaybackEnded,
+    Reference,
     SpeechBegan,
     SpeechEnded,
     SyntheticCallArrived,
@@ -38,6 +40,7 @@ from ess_pbx.domain.ids import (
 )
 from ess_pbx.settings.entry import Entry
 from ess_pbx.settings.model import Settings
+from ess_pbx.sip.call_info import read_call_info
 from ess_pbx.sip.numbers import normalise_called, parse_caller
 
 EVENTS = (
@@ -68,6 +71,12 @@ TEST_ENDPOINT = "uji"
 """The endpoint of pjsip.conf by which test calls come in: known by a port that Asterisk itself has,
 so that nobody else can send from it."""
 
+OUTBOUND, OUTBOUND_CONTEXT = "outbound", "outbound"
+"""The same for one who dialled some other number."""
+
+LONGEST_SHORT_NUMBER = 8
+"""Digits of a number that a trunk may know as it is dialled."""
+
 RECORDED = "recorded"
 """What the dialplan says of a channel that comes back to the engine from ``[call-back]``."""
 
@@ -77,6 +86,10 @@ CALLED_VARIABLE = "ESS_CALLED"
 
 CENTRE_VARIABLE = "ESS_CENTRE"
 """Channel variable in which the dialplan has the centre that a call rings."""
+
+
+CALL_INFO_VARIABLE = "ESS_CALL_INFO"
+"""Channel variable in which the dialplan leaves the Call-Info of a neighbouring centre's call."""
 
 
 class Translator:
@@ -95,6 +108,12 @@ class Translator:
         self._phones = {
             operator.extension for centre in settings.centres for operator in centre.operators
         }
+        self._neighbours = {
+            (agency.neighbour.trunk, agency.neighbour.centre)
+            for centre in settings.centres
+            for agency in centre.agencies
+            if agency.neighbour is not None
+        }
         self._causes: dict[str, int] = {}
 
     def translate(self, event: models.Event) -> Sequence[CallEvent | CentreEvent]:
@@ -106,6 +125,8 @@ class Translator:
                 # The registration that the call came with says who it is; a From can say anything.
                 agent = endpoint_of(channel.name)
                 return [DeskCallArrived(CallId(channel.id), agent, code)]
+            case models.StasisStart(channel=channel, args=[first, *dialled]) if first == OUTBOUND:
+                return [self._dialled(channel, "".join(dialled[:1]))]
             case models.StasisStart() if to_be_recorded(event) is not None:
                 return []
             case models.StasisStart(channel=channel) if is_caller(channel.id):
@@ -149,6 +170,16 @@ class Translator:
                 return self.phone(device)
         return []
 
+    def _dialled(self, channel: models.Channel, dialled: str) -> OutboundDialled:
+        """What an operator's phone dialled, read as a number of its own centre's country."""
+        agent = endpoint_of(channel.name)
+        rung, _ = self._entry.rung(agent, "")
+        home = self._centres[rung]
+        number = parse_caller(dialled, country=home.country, area_code=home.area_code).e164
+        digits = normalise_called(dialled)
+        few = digits.isdecimal() and digits.isascii() and len(digits) <= LONGEST_SHORT_NUMBER
+        return OutboundDialled(CallId(channel.id), agent, number or "", digits if few else "")
+
     def phone(self, device: models.DeviceState) -> list[CentreEvent]:
         """What a device's state says about an operator's phone, if it is one."""
         technology, _, extension = device.name.partition("/")
@@ -191,7 +222,15 @@ class Translator:
             channel.name,
             str(variables.get(CENTRE_VARIABLE) or ""),
         )
-        return replace(told, gone=gone)
+        info = str(variables.get(CALL_INFO_VARIABLE) or "")
+        return replace(told, gone=gone, reference=self._reference(told.trunk, info))
+
+    def _reference(self, trunk: str | None, call_info: str) -> Reference | None:
+        """What a neighbouring centre says of its call; anybody else's word counts for nothing."""
+        read = read_call_info(call_info) if trunk is not None and call_info else None
+        if read is None or (trunk, read.centre) not in self._neighbours:
+            return None
+        return Reference(read.centre, read.call, read.report)
 
     def told(
         self, channel: str, invited_at: float, number: str, called: str, name: str, centre: str = ""

@@ -14,7 +14,7 @@ from ess_pbx.errors import SettingsError
 from ess_pbx.runtime import Runtime
 from ess_pbx.settings.credentials import Credentials
 from ess_pbx.settings.entry import home, numbers_of, own_host, rings
-from ess_pbx.settings.model import Settings
+from ess_pbx.settings.model import Settings, trunks_of_neighbours
 
 CLAIM_MS = 200
 """How long the dialplan waits for an engine before it rings the operators itself."""
@@ -150,6 +150,7 @@ def render(settings: Settings, credentials: Credentials, folders: AsteriskFolder
         "languages": {centre.id: centre.language for centre in settings.centres},
         "tested": [centre for centre in settings.centres if centre.synthetic_call is not None],
         "own_host": own_host(settings.asterisk),
+        "neighbours": trunks_of_neighbours(settings),
         "credentials": credentials,
         "folders": folders,
         "modules": MODULES,

@@ -227,6 +227,20 @@ def _call_back_started(fact: Fact) -> Iterator[Change]:
     yield from _call(fact, once)
 
 
+def _outbound_started(fact: Fact) -> Iterator[Change]:
+    data, at = fact.data, moment(fact.at)
+    number, agent = text(data.get("number")), text(data.get("agent"))
+    known = {"trunk": text(data.get("trunk")), "node": text(data.get("node"))}
+    once = {"invited_at": at, "direction": "out", "caller_e164": number, "operator": agent, **known}
+    yield from _call(fact, once)
+
+
+def _outbound_ended(fact: Fact) -> Iterator[Change]:
+    result = "success" if fact.data.get("answered") is True else "client"
+    reason = text(fact.data.get("outcome"))
+    yield from _call(fact, {"ended_at": moment(fact.at)}, {"result": result, "reason": reason})
+
+
 def _call_back_dialled(fact: Fact) -> Iterator[Change]:
     yield from _leg(fact, fact.data.get("leg"), role="caller", started_at=moment(fact.at))
 
@@ -305,6 +319,8 @@ PROJECTIONS: Mapping[str, Callable[[Fact], Iterator[Change]]] = MappingProxyType
         FactKind.CALL_BACK_DIALLED: _call_back_dialled,
         FactKind.CALL_BACK_ATTEMPTED: _call_back_attempted,
         FactKind.CALL_BACK_CLOSED: _call_back_closed,
+        FactKind.OUTBOUND_STARTED: _outbound_started,
+        FactKind.OUTBOUND_ENDED: _outbound_ended,
         FactKind.REPORT_OPENED: of_reports.report_opened,
         FactKind.REPORT_SAVED: of_reports.report_saved,
         FactKind.REPORT_LINKED: of_reports.report_linked,

@@ -488,6 +488,19 @@ def missed(call: Call, kept: KeptCall | None, found: AsteriskFound) -> Iterator[
             yield PlaybackEnded(call.id, playback)
 
 
+def answers(calls: Iterable[Call], found: AsteriskFound) -> Iterator[AsteriskEffect]:
+    """Those whom an engine before this one claimed and had no time to answer.
+
+    To be asked for before anything is played to them: Asterisk would answer when that has ended,
+    and would take no other request until then.
+    """
+    for call in calls:
+        leg = found.legs.get(call.caller)
+        waiting = call.phase is not Phase.ENDED and call.phase not in calling_back.PHASES
+        if waiting and leg is not None and not leg.up:
+            yield Answer(call.caller)
+
+
 def repairs(call: Call, found: AsteriskFound) -> Iterator[AsteriskEffect]:
     """What Asterisk does not have as the call has it: requests were lost on the way."""
     calling = call.phase in calling_back.PHASES
@@ -501,8 +514,6 @@ def repairs(call: Call, found: AsteriskFound) -> Iterator[AsteriskEffect]:
             yield StopPlayback(playback)
     if call.phase is Phase.ENDED:
         return
-    if not calling and not found.legs[call.caller].up:
-        yield Answer(call.caller)
     for leg in sorted(members & parties(call) - wanted):
         yield Part(call.bridge, leg)
     if call.music:

@@ -22,7 +22,7 @@ KINDS = frozenset(
         *("wrong-pin", "unknown-number", "surge-feed", "web", "webhook", "clock"),
         *("recording-failed", "recording-lost", "recording-not-sealed", "test-not-recorded"),
         *("asterisk", "trunk-down", "synthetic-call", "journal", "disk", "database"),
-        "standby-missing",
+        *("standby-missing", "neighbour"),
     }
 )
 """Every kind of alarm that can be raised, for whoever names some."""
@@ -34,6 +34,7 @@ WATCHED_ANEW = frozenset(
         "shift-short",
         "roster",
         "web",
+        "neighbour",
         "recording-not-sealed",
         "asterisk",
         "journal",

@@ -73,9 +73,11 @@ from ess_pbx.domain.effects import (
     LeaveQueue,
     OfferMissed,
     OfferTaken,
+    Originate,
     Record,
     Refused,
     ReleaseAgent,
+    Role,
     ToDialplan,
 )
 from ess_pbx.domain.ending import UNKNOWN_CAUSE
@@ -94,6 +96,7 @@ from ess_pbx.domain.events import (
     LegGone,
     OfferMade,
     OperatorsMissing,
+    OutboundDialled,
     PhoneLost,
     PhoneReachable,
     PinChecked,
@@ -102,9 +105,12 @@ from ess_pbx.domain.events import (
 )
 from ess_pbx.domain.facts import JSON, Fact, FactKind
 from ess_pbx.domain.found import AsteriskFound
+from ess_pbx.domain.hand_overs import HandOverReport, HandOvers
+from ess_pbx.domain.handed_over import HandedOver, ReceiveReport
 from ess_pbx.domain.ids import CallId, LegId, PlaybackId, call_of, caller_leg
 from ess_pbx.domain.incidents import Incidents, ReportCommand
 from ess_pbx.domain.memory import Memory
+from ess_pbx.domain.outbound import OutboundCalls
 from ess_pbx.domain.presence import Presence, carry_out, unknown_operator
 from ess_pbx.domain.recording_pause import RecordingPauses
 from ess_pbx.domain.roster import Roster, ahead
@@ -131,6 +137,8 @@ class CallCentre:
         self.call_backs = CallBacks()
         self._hurry = 1.0
         self.incidents = Incidents(config)
+        self.hand_overs = HandOvers(config, self.incidents)
+        self.handed_over = HandedOver(self.incidents)
         self.desks = Desks(config, self.acd)
         self.presence = Presence()
         self.moves = moves.Moves()
@@ -139,6 +147,7 @@ class CallCentre:
         self.surge = SurgeMode(config.surge)
         self.call_in = CallIn(config)
         self.synthetic = SyntheticCalls(config)
+        self.outbound = OutboundCalls(config, self.acd)
         self.recording_pauses = RecordingPauses()
         self._met = in_surge(config, None)
         """The centre as calls meet it now."""
@@ -157,6 +166,9 @@ class CallCentre:
             self.moves,
             self.desks.wrong_pins,
             self.incidents,
+            self.hand_overs,
+            self.handed_over,
+            self.outbound,
             self.callers,
             self.call_backs,
             self.surge,
@@ -179,6 +191,10 @@ class CallCentre:
                 effects += self.synthetic.decide(event, now, alarmed=alarmed)
             case CallEvent(call) if call in self.call_in.calls:
                 effects += self.call_in.decide(event, self.wall(now))
+            case CallEvent(call) if call in self.outbound.calls:
+                self._outbound(self.outbound.decide(event), now, effects)
+            case OutboundDialled():
+                self._outbound(self.outbound.dialled(event, self.local_time(now)), now, effects)
             case CallEvent():
                 self._call(event, now, effects)
             case DeskCallArrived():
@@ -197,6 +213,7 @@ class CallCentre:
                 self._follow(self.acd.set_on_duty(self.on_duty(local), now), now, effects)
                 if first:
                     self._follow(self._restored(local, now), now, effects)
+                    effects += self.hand_overs.left_over()
                 effects += self.desks.clock(self.wall(now))
                 if phones_known:
                     effects += self._look_ahead(local)
@@ -226,6 +243,8 @@ class CallCentre:
                 effects += self.surge.feed_read(trouble)
             case Command():
                 effects += self._command(now, event)
+        self._remember(effects, now)
+        effects += self.hand_overs.follow(effects)
         self._remember(effects, now)
         if self.surge.state is not self._followed:
             effects += self._follow_surge(now)
@@ -302,7 +321,13 @@ class CallCentre:
     def beside(self) -> frozenset[LegId]:
         """Legs of no call of a caller: of operators' codes, of who is called in, of test calls."""
         alone = map(caller_leg, self.desks.calls.keys() - self.desks.lent.keys())
-        return frozenset((*alone, *self.call_in.legs, *self.synthetic.legs))
+        beside = (*self.call_in.legs, *self.outbound.legs, *self.synthetic.legs)
+        return frozenset((*alone, *beside))
+
+    def beside_calls(self) -> list[CallId]:
+        """The calls that are no caller's, and those that an engine before this one left."""
+        outbound = (*self.outbound.calls, *self.outbound.left)
+        return [*self.desks.calls, *self.call_in.calls, *outbound, *self.synthetic.calls]
 
     def _found(self, found: AsteriskFound, now: float, effects: list[EngineEffect]) -> None:
         """Go on with the calls that Asterisk holds, whoever began them (``domain.adoption``).
@@ -332,11 +357,13 @@ class CallCentre:
         for call in adopted:
             self.desks.lend_again(call)
         missed = self._missed(kept, {call.id for call in adopted}, found, effects)
+        self._outbound(self.outbound.found(found), now, effects)
         unwanted = list(adoption.strangers(self.calls, self.beside(), found))
         self._offered_again = {
             CallId(each.leg) for each in unwanted if isinstance(each, ToDialplan)
         }
         effects += unwanted
+        effects += adoption.answers(self.calls.values(), found)
         self._take_seats(found, now, effects)
         for agent, reachable in found.phones.items():
             self._follow(self.acd.set_reachable(agent, reachable, now), now, effects)
@@ -481,6 +508,7 @@ class CallCentre:
         """Who talks in an adopted call does so; whose call ended meanwhile has all the wrap-up."""
         sides = ((call.id, call.operator) for call in self.calls.values())
         talks = {call: side.agent for call, side in sides if side is not None}
+        talks |= self.outbound.talkers
         if not self._taken_over:
             self._taken_over = True
             self.call_backs.skip_torn_off(found.wall)
@@ -581,8 +609,11 @@ class CallCentre:
             case DeclareSurge() | EndSurge():
                 effects += self.surge.command(command, self.wall(now))
             case _ if isinstance(command, ReportCommand):
-                local = self._local or datetime.fromtimestamp(self.wall(now), UTC)
-                effects += self.incidents.decide(command, local)
+                effects += self.incidents.decide(command, self.local_time(now))
+            case ReceiveReport():
+                effects += self.handed_over.receive(command, self.local_time(now))
+            case HandOverReport():
+                effects += self.hand_overs.command(command)
             case MarkCall(_, call):
                 number, at = self._number_of(call), self.wall(now)
                 effects += pranks.mark(self.callers, self.config.policy, command, number, at)
@@ -603,6 +634,23 @@ class CallCentre:
             case _:
                 effects.append(Refused("not-supported", f"{type(command).__name__}: not known"))
         return effects
+
+    def _outbound(
+        self,
+        wanted: Sequence[EngineEffect | ReleaseAgent],
+        now: float,
+        effects: list[EngineEffect],
+    ) -> None:
+        """What an operator's own call needs; a seat that is given back is free for callers."""
+        for effect in wanted:
+            if isinstance(effect, ReleaseAgent):
+                self._follow(self.acd.apply(effect, now), now, effects)
+            else:
+                effects.append(effect)
+
+    def local_time(self, now: float) -> datetime:
+        """The centre's time as it was last read; UTC before the first reading."""
+        return self._local or datetime.fromtimestamp(self.wall(now), UTC)
 
     def _restored(self, local: datetime, now: float) -> list[Decision]:
         policy, wall = self.config.policy, self.wall(now)
@@ -655,6 +703,8 @@ class CallCentre:
         decide(turn, event)
         seen = self._desk.saw(call, turn.call, event, self.calls, now, self.wall(now))
         self._decided(turn.call, turn.effects, now, effects, seen)
+        if isinstance(event, Arrived):
+            effects += self.handed_over.arrived(event)
 
     def _anew(self, event: Arrived | CallBackDue, now: float) -> Call:
         """A call that begins; one that the dialplan offers once more does not use an id again."""
@@ -711,6 +761,8 @@ class CallCentre:
                 case Forget(gone):
                     self.calls.pop(gone, None)
                     effects.append(effect)
+                case Originate(role=Role.AGENCY):
+                    effects.append(self.hand_overs.referred(effect, after))
                 case _:
                     effects.append(effect)
         self._follow([*missing, *seen], now, effects)

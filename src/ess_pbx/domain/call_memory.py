@@ -174,6 +174,8 @@ class CallMemory:
         """
         for kept in self.calls.values():
             yield from kept.recent
+            # A long one may go on while many shorter ones came and went.
+            yield from filter(None, (kept.playing, kept.operator_hears))
             if kept.id not in ours:
                 for number in range(1, TORN_OFF + 1):
                     yield ids.playback(kept.id, kept.made_playbacks + number)

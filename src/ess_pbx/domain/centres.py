@@ -123,8 +123,7 @@ class Centres:
             if there.arrival is not None and there.arrival.centre in self._centres:
                 of_call[there.arrival.call] = there.arrival.centre
         for centre in reversed(list(self)):
-            beside = (*centre.desks.calls, *centre.call_in.calls, *centre.synthetic.calls)
-            known = (*_with_lent(centre), *beside)
+            known = (*_with_lent(centre), *centre.beside_calls())
             of_call |= dict.fromkeys(known, centre.config.id)
 
         def belongs(identifier: str) -> str:
@@ -164,7 +163,8 @@ class Centres:
         name = CallId(call or "")
         # Asked of the centres themselves, so that no list beside theirs can come to differ.
         for centre in self._centres.values():
-            others = (centre.desks.calls, centre.call_in.calls, centre.synthetic.calls)
+            beside = (centre.outbound.calls, centre.synthetic.calls)
+            others = (centre.desks.calls, centre.call_in.calls, *beside)
             if name in centre.calls or any(name in each for each in others):
                 return centre
         return self._over.get(name) or self._remembers(name)

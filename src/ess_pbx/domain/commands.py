@@ -20,6 +20,8 @@ class Via(StrEnum):
     API = "api"
     CLI = "cli"
     PHONE = "phone"
+    NEIGHBOUR = "neighbour"
+    """Another installation, whose signature was right."""
     SYSTEM = "system"
     """Nobody asked: a rule of the centre, such as too many missed offers."""
 

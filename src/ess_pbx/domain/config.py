@@ -16,6 +16,9 @@ from msgspec import Meta
 Identifier = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 Extension = Annotated[str, Meta(pattern=r"^[0-9]{2,8}$")]
 Number = Annotated[str, Meta(pattern=r"^\+?[0-9]{2,20}$")]
+AllowedNumber = Annotated[str, Meta(pattern=r"^(\+[1-9][0-9]{3,14}|[0-9]{2,8})\*?$")]
+"""A number in E.164 or a short one of the trunk's (108); with a star, all that begin with it."""
+WebAddress = Annotated[str, Meta(pattern=r"^(https?://[^\s@/?#]+)?$")]
 PromptName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
 LanguageCode = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 Title = Annotated[str, Meta(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\"<>;\\]*$")]
@@ -104,6 +107,19 @@ class Operator(Shape, frozen=True, kw_only=True):
         return self.role == "supervisor"
 
 
+class Neighbour(Shape, frozen=True, kw_only=True):
+    """Another 112 centre that runs ess-pbx: calls go there with their report (decisions/0021)."""
+
+    centre: Identifier
+    """What it is called in its own settings."""
+    url: WebAddress = ""
+    """Where its installation takes reports; without one, calls alone are handed over."""
+    secret: str = ""
+    """The file that holds what both installations sign with; whole, once it is loaded."""
+    trunk: Identifier | None = None
+    """The trunk that its calls come by; what a call says of its report is believed there alone."""
+
+
 class Agency(Shape, frozen=True, kw_only=True):
     """An instansi that calls are passed to; ``code`` is what operators dial (110, 119, ...)."""
 
@@ -112,6 +128,8 @@ class Agency(Shape, frozen=True, kw_only=True):
     code: Annotated[str, Meta(pattern=r"^[0-9]{3,4}$")]
     contact: Annotated[str, Meta(pattern=r"^sip:[^@\s;,&|]+@[A-Za-z0-9.:\[\]-]+$")]
     categories: tuple[Identifier, ...] = ()
+    neighbour: Neighbour | None = None
+    """Of a neighbouring 112 centre: the report follows the call."""
 
 
 class Classification(Shape, frozen=True, kw_only=True):
@@ -430,6 +448,24 @@ class SyntheticCall(Shape, frozen=True, kw_only=True):
     """So many in a row are an alarm."""
 
 
+class OutboundRole(Shape, frozen=True, kw_only=True):
+    """What operators of one role may call from their phone, beside what a call of 112 needs."""
+
+    allow: tuple[AllowedNumber, ...] = ()
+    per_day: Annotated[int, Meta(ge=0, le=100_000)] = 20
+    """Calls of all of them together, in a day of the centre's; more are refused until the next."""
+
+
+class Outbound(Shape, frozen=True, kw_only=True):
+    """Calls that operators place by themselves. Nothing but what is allowed here goes out so."""
+
+    trunk: Identifier | None = None
+    """The trunk that they go out through."""
+    ring: Annotated[float, Meta(ge=5, le=120)] = 45.0
+    operator: OutboundRole = OutboundRole()
+    supervisor: OutboundRole = OutboundRole()
+
+
 class Centre(Shape, frozen=True, kw_only=True):
     """A pusat: its people, queues, menus and policy."""
 
@@ -455,6 +491,7 @@ class Centre(Shape, frozen=True, kw_only=True):
     operators: tuple[Operator, ...]
     agencies: tuple[Agency, ...] = ()
     report_form: ReportForm = ReportForm()
+    outbound: Outbound = Outbound()
     menus: dict[Identifier, Menu] = {}
     queue_keys: dict[Key, QueueKey] = {}
     """What keys do while a caller waits."""

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from ess_pbx.domain.commands import Command
-from ess_pbx.domain.events import TimerId
+from ess_pbx.domain.events import Reference, TimerId
 from ess_pbx.domain.facts import JSON, FactKind
 from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId
 
@@ -29,6 +29,8 @@ class Role(StrEnum):
     """An operator on their own phone, who is called in."""
     TEST = "test"
     """The end of a test call that sends it (``domain.synthetic``)."""
+    OUTSIDE = "outside"
+    """Somebody whom an operator calls by themselves, as the centre allows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,13 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class HangUp:
     """End a leg."""
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """An operator's own call cannot be placed: their phone is told that there is no such number."""
 
     leg: LegId
 
@@ -66,6 +75,8 @@ class Originate:
     """The trunk that a caller's own call came by; the call back goes out through it."""
     centre: str = ""
     """Whose call it is, for the dialplan when no engine is there: of a caller called back."""
+    reference: Reference | None = None
+    """What a neighbouring centre is told of the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +321,7 @@ class Ask:
 AsteriskEffect: TypeAlias = (
     Answer
     | HangUp
+    | Refuse
     | Originate
     | ToDialplan
     | CreateBridge

@@ -36,6 +36,16 @@ class CallEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """Which call of which centre this is, and its report there, as one centre tells another."""
+
+    centre: str
+    call: str
+    report: str = ""
+    """Empty while nobody there has begun one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Arrived(CallEvent):
     """A call to 112 was claimed. Numbers are as the core's clients show them, never parsed here."""
 
@@ -58,6 +68,8 @@ class Arrived(CallEvent):
     """The centre that the call rings; the first of several when none is named."""
     priority: int | None = None
     """The trunk's; the centre's default when it is None."""
+    reference: Reference | None = None
+    """Of a call that a neighbouring centre passes on, and may say so of."""
 
     def fields(self, channel: str) -> dict[str, JSON]:
         """As a fact."""
@@ -290,6 +302,19 @@ class SyntheticCallArrived(CentreEvent):
     call: CallId
     token: str
     """The number that it shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundDialled(CentreEvent):
+    """An operator dialled a number that is neither the centre's own nor a code."""
+
+    call: CallId
+    agent: str
+    """Whose registration the call came with."""
+    number: str
+    """E.164; empty when it is no such number."""
+    short: str = ""
+    """The digits as dialled, when they are few: 14045 is the trunk's own, or a local number."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,22 @@ class FactKind(StrEnum):
     REPORT_STEP = "report_step"
     REPORT_CLOSED = "report_closed"
     REPORT_REOPENED = "report_reopened"
+    REPORT_HANDED_OVER = "report_handed_over"
+    """A neighbouring centre is to have a report as it stands, and each later version of it."""
+    REPORT_DELIVERED = "report_delivered"
+    """The neighbour has acknowledged a version."""
+    REPORT_NOT_DELIVERED = "report_not_delivered"
+    """It is tried no more."""
+    REPORT_RECEIVED = "report_received"
+    """A version of a neighbour's report, beside what was written of it into one of our own."""
+    CALL_HANDED_OVER = "call_handed_over"
+    """A neighbouring centre passed this call on to us, and said which of its own it is."""
+    OUTBOUND_STARTED = "outbound_started"
+    """An operator calls a number that the centre allows."""
+    OUTBOUND_ANSWERED = "outbound_answered"
+    OUTBOUND_ENDED = "outbound_ended"
+    OUTBOUND_REFUSED = "outbound_refused"
+    """An operator's phone dialled what it may not."""
     SILENT_CALLER = "silent_caller"
     REDIAL = "redial"
     CALL_MARKED = "call_marked"
@@ -218,6 +234,22 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.REPORT_STEP: ("report", "agency", "step", "by", "via"),
         FactKind.REPORT_CLOSED: ("report", "outcome", "by", "via"),
         FactKind.REPORT_REOPENED: ("report", "reason", "by", "via"),
+        FactKind.REPORT_HANDED_OVER: ("report", "agency", "by", "via"),
+        FactKind.REPORT_DELIVERED: (
+            *("report", "agency", "version", "held", "theirs", "by", "via"),
+        ),
+        FactKind.REPORT_NOT_DELIVERED: ("report", "agency", "version", "reason"),
+        FactKind.REPORT_RECEIVED: (
+            *("report", "origin", "origin_name", "ticket", "version", "digest", "opened_at"),
+            *("calls", "recordings", "agencies", "closed_at", "outcome", "by", "via"),
+        ),
+        FactKind.CALL_HANDED_OVER: ("origin", "origin_call", "ticket"),
+        FactKind.OUTBOUND_STARTED: (
+            *("agent", "role", "number", "trunk", "day", "node", "by", "via"),
+        ),
+        FactKind.OUTBOUND_ANSWERED: ("agent",),
+        FactKind.OUTBOUND_ENDED: ("agent", "outcome", "answered"),
+        FactKind.OUTBOUND_REFUSED: ("agent", "role", "number", "reason", "day", "by", "via"),
         FactKind.SILENT_CALLER: ("phase", "priority"),
         FactKind.REDIAL: ("earlier",),
         FactKind.CALL_MARKED: ("mark", "note", "number", "by", "via"),
@@ -236,16 +268,19 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.CHECKPOINT: ("memories",),
     }
 )
-"""The keys of ``Fact.data``. ``invited_at``, ``until`` and ``due`` are epoch seconds, ``due``
-None for never; ``seconds`` and ``head_start`` are lengths in seconds (of a clock set back:
-negative), ``sample_rate`` Hz, ``rms_dbov`` a list of dBov per channel, ``bytes`` the size of the
-file, ``entry`` its number in the manifest; ``channel_cause`` and ``cause`` are Q.850 causes;
-``attempt`` counts those of a task from 1, ``position`` from 1 that of the caller when it was
-said; ``made`` counts legs and playbacks, so that no number is used again; ``to`` is the role of
-who hears a prompt, or a tone (``tone:ring``); ``usual``, ``chosen``, ``raises`` and ``prank``
-are what ``domain.priority`` makes a priority of; ``menu`` is None where a caller does nothing
-but wait; ``level`` is ``line`` or ``full-screen``; ``by`` and ``via`` are None where nobody
-asked. What is not known is None."""
+"""The keys of ``Fact.data``. ``invited_at``, ``until`` and ``due`` are epoch seconds, ``due`` None
+for never; ``seconds`` and ``head_start`` are lengths in seconds (of a clock set back: negative),
+``sample_rate`` Hz, ``rms_dbov`` a
+list of dBov per channel, ``bytes`` the size of the file, ``entry`` its number in the manifest;
+``channel_cause`` and ``cause`` are Q.850 causes; ``attempt`` counts those of a task from 1,
+``position`` from 1 that of the caller when it was said; ``made`` counts legs and playbacks, so that
+no number is used again; ``to`` is the role of who hears a prompt, or a tone (``tone:ring``);
+``usual``, ``chosen``, ``raises`` and ``prank`` are what ``domain.priority`` makes a priority of;
+``ticket`` is the number of a neighbour's report, ``theirs`` the one that they gave to ours,
+``held`` the version that they have; ``day`` is the centre's date, as 2026-11-22; ``menu`` is None
+where a caller does nothing but wait;
+``level`` is ``line`` or ``full-screen``; ``by`` and ``via`` are None where nobody asked. What is
+not known is None."""
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):

@@ -64,6 +64,11 @@ def is_synthetic(identifier: str) -> bool:
     return identifier.startswith(_SYNTHETIC)
 
 
+def outside_leg(call: CallId) -> LegId:
+    """The channel to somebody whom an operator calls by themselves."""
+    return LegId(f"{call}{_MARK}out")
+
+
 def bridge_of(call: CallId) -> BridgeId:
     """The one bridge of a call; who is not to be heard is taken out of it."""
     return BridgeId(f"{call}{_MARK}br")

@@ -21,6 +21,7 @@ from ess_pbx.domain.config import Identifier
 
 Text = Annotated[str, Meta(max_length=10_000)]
 ShortText = Annotated[str, Meta(max_length=200)]
+CallName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.~-]{0,63}\Z")]
 PlaceSource = Literal["caller", "operator", "network", "device", "map"]
 """Who says where: the caller's words, the operator's knowledge, the network's cell, the handset
 (AML, PIDF-LO), a click on the map."""
@@ -91,6 +92,45 @@ class Draft(Struct, frozen=True):
     at: float
 
 
+class HandedCall(Struct, frozen=True, kw_only=True):
+    """A call of the centre that a report came from."""
+
+    id: CallName
+    number: Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{4,14}\Z")] | None = None
+    """E.164."""
+    arrived_at: float | None = None
+
+
+class HandedRecording(Struct, frozen=True, kw_only=True):
+    """By what the centre that has it finds a recording, and whoever gets it proves it whole."""
+
+    recording: CallName
+    call: CallName
+    seconds: float | None = None
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")] | None = None
+    """Of the file as it was last known: the WAV, or FLAC once it is sealed."""
+    entry: int | None = None
+    """In that centre's manifest."""
+
+
+class Origin(Struct, frozen=True, kw_only=True):
+    """The neighbouring centre that a report came from, as its latest version says."""
+
+    centre: str
+    name: str
+    ticket: str
+    """The number of the report there."""
+    version: int
+    opened_at: float
+    calls: tuple[HandedCall, ...] = ()
+    recordings: tuple[HandedRecording, ...] = ()
+    """Where they lie: with that centre."""
+    agencies: dict[str, dict[Step, float]] = {}
+    """By name, whom that centre gave it to: when each step was said."""
+    closed_at: float | None = None
+    outcome: str = ""
+
+
 class Incident(Struct, frozen=True, kw_only=True):
     """One report as it stands."""
 
@@ -112,6 +152,8 @@ class Incident(Struct, frozen=True, kw_only=True):
     outcome: str = ""
     joined_to: str | None = None
     """The report of the same event that this one was joined to."""
+    origin: Origin | None = None
+    """Where it came from, when that was not a call of this centre."""
 
 
 class Conflict(Struct, frozen=True):

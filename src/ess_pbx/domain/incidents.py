@@ -6,7 +6,7 @@ the same event may come, then the database alone has them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,15 @@ from ess_pbx.domain.commands import Asker, Command
 from ess_pbx.domain.config import Centre
 from ess_pbx.domain.effects import Record, Refused
 from ess_pbx.domain.facts import JSON, FactKind
-from ess_pbx.domain.incident import Draft, Fields, Incident, Step, conflicts, written_over
+from ess_pbx.domain.incident import (
+    Draft,
+    Fields,
+    Incident,
+    Origin,
+    Step,
+    conflicts,
+    written_over,
+)
 
 KEPT_SECONDS = 86400.0
 """How long a closed report stays at hand."""
@@ -113,12 +121,26 @@ class Incidents:
         self._centre = centre
         self.open: dict[str, Incident] = {}
         """By number; the closed ones of the last day too."""
+        self.wanted: Set[str] = frozenset()
+        """Those that are still to be delivered somewhere: they stay, closed or not."""
         self._last: tuple[str, int] = ("", 0)
 
     @property
     def latest(self) -> str:
         """The number of the report that was opened last; empty before the first."""
         return self._number(*self._last) if self._last[0] else ""
+
+    def at_hand(self, number: str) -> Incident | None:
+        """The report that goes on under this number, or for it when it was joined to another."""
+        incident = self.open.get(number)
+        while incident is not None and incident.joined_to is not None:
+            incident = self.open.get(incident.joined_to)
+        return incident
+
+    def of_call(self, call: str) -> Incident | None:
+        """The latest report that goes on about a call."""
+        found = [each for each in self.open.values() if call in each.calls]
+        return next((each for each in reversed(found) if each.joined_to is None), None)
 
     def decide(self, command: ReportCommand, local: datetime) -> list[Record | Refused]:
         """What becomes of a command; ``local`` is the centre's time, for the number."""
@@ -193,6 +215,8 @@ class Incidents:
                 )
             case FactKind.REPORT_REOPENED:
                 incident = replace(incident, closed_at=None, closed_by="", outcome="")
+            case FactKind.REPORT_RECEIVED:
+                incident = replace(incident, origin=_origin(data))
         self.open[report] = incident
 
     def dump(self) -> JSON:
@@ -207,7 +231,7 @@ class Incidents:
             self._last = msgspec.convert(state["last"], tuple[str, int])
 
     def _opened(self, command: OpenReport, local: datetime) -> list[Record | Refused]:
-        wrong = self._wrong(command.fields, Fields())
+        wrong = self.wrong(command.fields, Fields())
         if wrong is not None:
             return [wrong]
         day = f"{local:%Y%m%d}"
@@ -223,7 +247,7 @@ class Incidents:
         return f"{self._centre.id}-{day}-{number:04}"
 
     def _saved(self, incident: Incident, command: SaveReport) -> list[Record | Refused]:
-        wrong = self._wrong(command.fields, incident.fields)
+        wrong = self.wrong(command.fields, incident.fields)
         if wrong is not None:
             return [wrong]
         found = conflicts(incident, command.base, command.fields)
@@ -274,7 +298,7 @@ class Incidents:
             )
         ]
 
-    def _wrong(self, change: Fields, before: Fields) -> Refused | None:
+    def wrong(self, change: Fields, before: Fields) -> Refused | None:
         """What the centre's lists do not know; a list that is not there allows anything."""
         form, after = self._centre.report_form, replace(before, **change.given())
         categories = [category.id for category in self._centre.categories]
@@ -301,7 +325,8 @@ class Incidents:
 
     def _remember_opened(self, report: str, data: Mapping[str, JSON], by: str, at: float) -> None:
         for number, incident in list(self.open.items()):
-            if incident.closed_at is not None and at - incident.closed_at > KEPT_SECONDS:
+            over = incident.closed_at is not None and at - incident.closed_at > KEPT_SECONDS
+            if over and number not in self.wanted:
                 del self.open[number]
         linked = data["linked"]
         fields = _fields(data["fields"])
@@ -343,6 +368,11 @@ def _plain(fields: Fields) -> dict[str, Any]:
 
 def _fields(plain: JSON) -> Fields:
     return msgspec.convert(plain, Fields)
+
+
+def _origin(data: Mapping[str, JSON]) -> Origin:
+    given = {name: data[name] for name in Origin.__struct_fields__ if name in data}
+    return msgspec.convert({**given, "centre": data["origin"], "name": data["origin_name"]}, Origin)
 
 
 def _whole(value: JSON) -> int:

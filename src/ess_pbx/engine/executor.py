@@ -26,6 +26,7 @@ from ess_pbx.domain.effects import (
     Part,
     PlayPrompt,
     PlayTone,
+    Refuse,
     Role,
     Snoop,
     StartMusic,
@@ -36,6 +37,7 @@ from ess_pbx.domain.effects import (
 from ess_pbx.domain.events import CallEvent, LegGone, PlaybackEnded
 from ess_pbx.domain.ids import CallId, call_of, is_call_back
 from ess_pbx.errors import AriRefusedError, AriTimeoutError
+from ess_pbx.sip.call_info import call_info
 
 APP = "ess-pbx"
 """The Stasis application; the dialplan offers calls to it by this name."""
@@ -61,6 +63,10 @@ TEST_ENDPOINT = "uji-keluar"
 
 HEARING = {"TALK_DETECT(set)": "2000,256"}
 """As the dialplan has it for callers: whoever sends a test call is told when they hear speech."""
+
+CALL_INFO = "PJSIP_HEADER(add,Call-Info)"
+"""By this header a neighbouring centre knows which call and report of ours it is (RFC 3261 §20.9,
+NENA-STA-010.3: ``emergency-CallId`` and ``emergency-IncidentId``)."""
 
 CALL_VARIABLE = "ESS_CALL"
 """Channel variable by which the dialplan names the recording of who is called back."""
@@ -125,6 +131,9 @@ class Executor:
             body = {"variables": {**CALL_BACK_HEADER, **named}}
         elif isinstance(effect, Originate) and effect.role is Role.TEST:
             body = {"variables": HEARING}
+        elif isinstance(effect, Originate) and effect.reference is not None:
+            known = effect.reference
+            body = {"variables": {CALL_INFO: call_info(known.centre, known.call, known.report)}}
         future = self._sender.send(method, uri, query=query, body=body)
         future.add_done_callback(partial(self._done, effect))
 
@@ -135,6 +144,8 @@ class Executor:
                 return "POST", f"channels/{leg}/answer", {}
             case HangUp(leg):
                 return "DELETE", f"channels/{leg}", {"reason": "normal"}
+            case Refuse(leg):
+                return "DELETE", f"channels/{leg}", {"reason": "unallocated"}
             case Originate():
                 return "POST", f"channels/{effect.leg}", self._originate(effect)
             case ToDialplan(leg):
@@ -172,7 +183,7 @@ class Executor:
             case Role.AGENCY:
                 endpoint = f"PJSIP/{AGENCY_ENDPOINT}/{effect.address}"
                 arguments += f",{effect.address}"
-            case Role.CALLER | Role.STAFF:
+            case Role.CALLER | Role.STAFF | Role.OUTSIDE:
                 # A trunk that is no more: any other is better than not to call back.
                 trunks = [*(t for t in self._identities if t == effect.trunk), *self._identities]
                 trunk = next(iter(trunks), effect.trunk)
@@ -218,7 +229,7 @@ class Executor:
                 self._feed(LegGone(call, leg, DEAD_LEG_CAUSE))
             case Snoop(_, snoop) if not isinstance(error, AriTimeoutError):
                 self._feed(LegGone(call_of(snoop), snoop, DEAD_LEG_CAUSE))
-            case HangUp(leg) if gone:
+            case HangUp(leg) | Refuse(leg) if gone:
                 self._feed(LegGone(call_of(leg), leg, DEAD_LEG_CAUSE))
             case PlayPrompt() | PlayTone():
                 self._feed(PlaybackEnded(call_of(effect.playback), effect.playback))

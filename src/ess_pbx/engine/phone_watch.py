@@ -176,10 +176,10 @@ class PhoneWatch:
         pulses = {leg: each.pulse for leg, each in self._legs.items()}
         for leg in to_give_up(pulses, now):
             if leg not in self._ending:
-                self._ending[leg] = asyncio.create_task(self._end(leg, now), name=f"dead-{leg}")
+                end = self._end(leg, self._legs[leg], now)
+                self._ending[leg] = asyncio.create_task(end, name=f"dead-{leg}")
 
-    async def _end(self, leg: LegId, now: float) -> None:
-        watched = self._legs[leg]
+    async def _end(self, leg: LegId, watched: Watched, now: float) -> None:
         pulse, agent = watched.pulse, watched.agent
         self._log.warning(
             "phone.dead",

@@ -39,6 +39,7 @@ from ess_pbx.engine.executor import APP, NOT_FOUND, Executor
 from ess_pbx.engine.journal import Journal
 from ess_pbx.engine.keeping import ALARM as NOT_SEALED
 from ess_pbx.engine.keeping import RecordingKeeper, open_archive
+from ess_pbx.engine.outbox import Outbox
 from ess_pbx.engine.phone_watch import PhoneWatch
 from ess_pbx.engine.pin_check import PinCheck
 from ess_pbx.engine.recall import recall
@@ -173,6 +174,9 @@ class Engine:
             *(asyncio.create_task(self._watch_clock(duty), name="clock") for duty in self._duties),
         ]
         self._watch_earthquakes()
+        outbox = Outbox(self.centres, self.dispatcher, self.journal)
+        self.listeners.append(outbox.told)
+        self._watches.append(asyncio.create_task(outbox.run(), name="outbox"))
         await self._keep_recordings()
         await self.ari.start()
         await self.ari.wait_connected(timeout)

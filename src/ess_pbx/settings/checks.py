@@ -27,6 +27,7 @@ from ess_pbx.settings.ladder_checks import check_ladder
 from ess_pbx.settings.menu_checks import Targets, check_menus
 from ess_pbx.settings.menus import MenuFile, read_menus
 from ess_pbx.settings.model import CentreTable
+from ess_pbx.settings.neighbour_checks import check_neighbours
 from ess_pbx.settings.reading import INVALID, Problems, holds_invalid, shown
 from ess_pbx.settings.report_form import read_report_form
 from ess_pbx.settings.surge_checks import check_surge
@@ -116,6 +117,7 @@ class CentreChecks:
         self.file.unique("agencies", "code")
         self._references()
         self._dialled()
+        check_neighbours(self._each, self.id, self.problems, self.warnings)
         self._shifts()
         if self.values["policy"] is not INVALID:
             self._call_backs(self.values["policy"])

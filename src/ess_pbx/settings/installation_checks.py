@@ -17,6 +17,8 @@ from ess_pbx.settings.model import (
     Web,
     Webhook,
 )
+from ess_pbx.settings.neighbour_checks import check_neighbours_trunks
+from ess_pbx.settings.outbound_checks import check_outbound
 from ess_pbx.settings.places import expand_database, place_folders, place_keys, place_token
 from ess_pbx.settings.reading import INVALID, shown
 from ess_pbx.settings.synthetic_checks import check_synthetic
@@ -64,6 +66,8 @@ class InstallationChecks:
         self.webhooks = tuple(check_webhooks(self.file))
         for centre in self.centres:
             centre.run(None if self.folders is None else self.folders.prompts)
+        for centre in self.centres:
+            check_neighbours_trunks(centre.file.each, self.file.names("trunks"), centre.problems)
         self._trunks()
         self._numbers()
         self._centres_of_trunks()
@@ -150,6 +154,8 @@ class InstallationChecks:
         """Hold the trunks that centres name against those there are."""
         trunks = self.file.names("trunks")
         for each in self.centres:
+            if self.whole:
+                check_outbound(each.file.values["outbound"], trunks, each.problems)
             surge = each.file.values["surge"]
             if surge is INVALID:
                 continue

@@ -20,6 +20,7 @@ from ess_pbx.errors import SettingsError
 from ess_pbx.settings.checks import SECTIONS, CentreChecks, SettingsFile
 from ess_pbx.settings.installation_checks import InstallationChecks
 from ess_pbx.settings.model import CentreDocument, CentreTable, InstallationDocument, Settings
+from ess_pbx.settings.neighbour_checks import with_whole_paths
 from ess_pbx.settings.reading import (
     INVALID,
     Problem,
@@ -127,6 +128,8 @@ def _centre_files(file: SettingsFile, errors: list[str]) -> Iterator[SettingsFil
 
 def _centre(checks: CentreChecks) -> Centre:
     table: CentreTable = checks.values["centre"]
+    sections = {name: checks.values[name] for name in SECTIONS}
+    sections["agencies"] = with_whole_paths(sections["agencies"], checks.base)
     return Centre(
         id=table.id,
         name=table.name,
@@ -141,7 +144,8 @@ def _centre(checks: CentreChecks) -> Centre:
         policy=checks.values["policy"],
         surge=checks.values["surge"],
         synthetic_call=checks.values["synthetic_call"],
-        **{name: checks.values[name] for name in SECTIONS},
+        outbound=checks.values["outbound"],
+        **sections,
         report_form=checks.report_form,
         menus=checks.menus.menus,
         queue_keys=checks.menus.queue_keys,

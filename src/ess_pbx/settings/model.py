@@ -22,6 +22,7 @@ from ess_pbx.domain.config import (
     LanguageCode,
     Number,
     Operator,
+    Outbound,
     Policy,
     Queue,
     Seconds,
@@ -180,6 +181,16 @@ class Trunk(Shape, frozen=True, kw_only=True):
     """Of its calls, in place of the policy's ``default_priority``."""
 
 
+def trunks_of_neighbours(settings: Settings) -> frozenset[str]:
+    """The trunks over which neighbouring centres pass calls on."""
+    return frozenset(
+        agency.neighbour.trunk
+        for centre in settings.centres
+        for agency in centre.agencies
+        if agency.neighbour is not None and agency.neighbour.trunk is not None
+    )
+
+
 class CentreTable(Shape, frozen=True, kw_only=True):
     """The ``[centre]`` table of a centre's settings."""
 
@@ -258,6 +269,7 @@ class CentreDocument(Shape, frozen=True, kw_only=True):
     policy: Policy = Policy()
     surge: Surge = Surge()
     synthetic_call: SyntheticCall | None = None
+    outbound: Outbound = Outbound()
     queues: tuple[Queue, ...]
     categories: tuple[Category, ...]
     shifts: tuple[Shift, ...]

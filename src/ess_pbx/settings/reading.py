@@ -19,6 +19,7 @@ import msgspec
 from msgspec import inspect
 
 from ess_pbx.domain.config import (
+    AllowedNumber,
     AreaCode,
     CountryCode,
     Extension,
@@ -29,6 +30,7 @@ from ess_pbx.domain.config import (
     Number,
     PromptName,
     Title,
+    WebAddress,
 )
 from ess_pbx.settings.model import (
     DatabaseUrl,
@@ -216,6 +218,12 @@ _WORDS = {
     _pattern(DatabaseUrl): "a URL that begins sqlite+aiosqlite: or postgresql+psycopg:",
     _pattern(HookUrl): "an https address without a password; http only for 127.0.0.1",
     _pattern(EnvironmentName): "the name of an environment variable",
+    _pattern(
+        AllowedNumber
+    ): 'a number such as "+622541234567", "108", or "+62254*" for all of those',
+    _pattern(
+        WebAddress
+    ): 'https:// and a host, with a port or without, such as "https://192.0.2.7"',
     r"^[0-9]{3,4}$": 'a code in quotes, 3 or 4 digits such as "119"',
     r"^sip:[^@\s;,&|]+@[A-Za-z0-9.:\[\]-]+$": 'a SIP URI such as "sip:119@192.0.2.20:5060"',
 }

@@ -12,8 +12,11 @@ from ess_pbx.domain.config import (
     EarthquakeFeed,
     Hours,
     Menu,
+    Neighbour,
     OpenPeriod,
     Operator,
+    Outbound,
+    OutboundRole,
     Policy,
     Queue,
     QueueKey,
@@ -68,6 +71,11 @@ def a_centre(
             ask_own_need="inform" if searches else "wait",
             feed=EarthquakeFeed(region=Region(latitude=-6.0, longitude=106.0)),
         ),
+        outbound=Outbound(
+            trunk="telco",
+            operator=OutboundRole(allow=("108",), per_day=3),
+            supervisor=OutboundRole(allow=("+62254*",), per_day=2),
+        ),
         queues=(
             Queue(id="umum", name="Umum", strategy="ring-all" if rings_all else "longest-idle"),
             Queue(id="medis", name="Medis", operators=("2001", "2004")),
@@ -86,7 +94,13 @@ def a_centre(
         ),
         agencies=(
             Agency(id="psc", name="P", code="119", contact="sip:119@127.0.0.1"),
-            Agency(id="polres", name="P", code="110", contact="sip:110@127.0.0.1"),
+            Agency(
+                id="polres",
+                name="P",
+                code="110",
+                contact="sip:110@127.0.0.1",
+                neighbour=Neighbour(centre="d", url="https://d"),
+            ),
         ),
         menus={
             "utama": Menu(

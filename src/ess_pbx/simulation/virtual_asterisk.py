@@ -24,6 +24,7 @@ from ess_pbx.domain.effects import (
     Part,
     PlayPrompt,
     PlayTone,
+    Refuse,
     Role,
     Snoop,
     StartMusic,
@@ -130,7 +131,7 @@ class VirtualAsterisk:
             case Answer(leg) if leg in self.channels:
                 self.channels[leg].up = True
                 self._tell(LegAnswered(call_of(leg), leg))
-            case HangUp(leg):
+            case HangUp(leg) | Refuse(leg):
                 cause = HUNG_UP if leg == caller_leg(call_of(leg)) else NORMAL
                 self._end(leg, cause if leg in self.channels else DEAD)
             case Originate() as wanted:

@@ -52,6 +52,17 @@ def answer(content: Any, status: int = 200, headers: dict[str, str] | None = Non
     return web.Response(body=body, status=status, content_type=JSON_TYPE, headers=headers)
 
 
+async def read_at_most(request: web.Request, most: int) -> bytes:
+    """The content of a request. Raises ApiError (413) when it is longer than ``most`` bytes."""
+    content = b""
+    while len(content) <= most:
+        more = await request.content.read(most + 1 - len(content))
+        if not more:
+            return content
+        content += more
+    raise ApiError(413, "too-large", f"more than {most} bytes", f"at most {most} bytes")
+
+
 def refused(why: Refused) -> ApiError:
     """The core's refusal as an answer; the code's first word says what kind it is."""
     message, _, expected = why.detail.partition("; expected ")

@@ -24,6 +24,8 @@ from ess_pbx.web.answers import (
     wrong_content,
 )
 from ess_pbx.web.had_calls import HadCalls
+from ess_pbx.web.handed_over import PATH as HANDED_OVER
+from ess_pbx.web.handed_over import HandedOver
 from ess_pbx.web.live import LiveFeed
 from ess_pbx.web.masking import shown
 from ess_pbx.web.models import (
@@ -63,6 +65,7 @@ class Api:
         self.access = access
         self.live = LiveFeed(engine.centres, access, monotonic)
         self.had = HadCalls()
+        self.handed_over = HandedOver(engine, access)
         self._monotonic = monotonic
         self._openapi = msgspec.json.encode(document(_version()))
 
@@ -73,6 +76,7 @@ class Api:
         for row in TABLE:
             application.router.add_route(row.method, PREFIX + row.path, self._handler(row))
         application.router.add_get(f"{PREFIX}/live", self.live.serve)
+        application.router.add_put(HANDED_OVER, self.handed_over.serve)
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
         application.router.add_get("/metrics", self._metrics.serve)
@@ -162,7 +166,11 @@ class Api:
             case "calls":
                 return views.call_views(core, account, self._monotonic())
             case "reports":
-                return reports.open_reports(core)
+                return reports.open_reports(core, whole=account.sees_numbers)
+            case "outbound":
+                return [remembered.outbound(core, self._monotonic())]
+            case "hand-overs":
+                return reports.hand_overs(core)
             case "pranks":
                 return remembered.pranks(core)
             case "call-backs":
@@ -174,7 +182,8 @@ class Api:
 
     def _show(self, row: Row, account: Account, core: CallCentre, fields: dict[str, Any]) -> Any:
         if row.answer is ReportWithTwins:
-            return reports.report(core, fields.get("report") or core.incidents.latest)
+            number = fields.get("report") or core.incidents.latest
+            return reports.report(core, number, whole=account.sees_numbers)
         match row.does:
             case "operator":
                 found = views.operator_view(core, fields["agent"])

@@ -270,6 +270,37 @@ class Confirmed(Answer, frozen=True, kw_only=True):
     reason: str
 
 
+class HandOverView(Answer, frozen=True, kw_only=True):
+    """A report that a neighbouring centre gets."""
+
+    centre: str
+    report: str
+    neighbour: str
+    """The agency that the neighbour is here."""
+    since: float
+    version: int
+    acknowledged: int
+    """The version that the neighbour has; 0 while it has none."""
+    theirs: str
+    """The number of the report there; empty while it has none."""
+    failed: str
+    """Why it is tried no more; empty while it is, or was delivered."""
+
+
+class OutboundView(Answer, frozen=True, kw_only=True):
+    """Calls that operators placed by themselves on this day of the centre's."""
+
+    centre: str
+    day: str
+    operator: int
+    operator_per_day: int
+    supervisor: int
+    supervisor_per_day: int
+    going_on: int
+    refused: dict[str, int]
+    """By the reason: ``closed``, ``not-allowed``, ``daily-cap``, ``in-a-call``."""
+
+
 class PrankView(Answer, frozen=True, kw_only=True):
     """A number (E.164) with pranks."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ess_pbx.domain.call_centre import CallCentre
-from ess_pbx.web.models import Confirmed, Marked, PrankView
+from ess_pbx.web.models import Confirmed, Marked, OutboundView, PrankView
 
 
 def dump(core: CallCentre, memory: str) -> Any:
@@ -45,6 +45,21 @@ def surge(core: CallCentre) -> dict[str, Any]:
     """Surge mode as it stands, None when it is off, and what stands on the wallboard for it."""
     kept = dump(core, "surge") or {}
     return {"state": kept.get("state"), "alarms": kept.get("alarms", [])}
+
+
+def outbound(core: CallCentre, now: float) -> OutboundView:
+    """Today's calls of operators by themselves; ``now`` is monotonic seconds."""
+    day, calls, allowed = f"{core.local_time(now):%Y-%m-%d}", core.outbound, core.config.outbound
+    return OutboundView(
+        centre=core.config.id,
+        day=day,
+        operator=calls.started(day, "operator"),
+        operator_per_day=allowed.operator.per_day,
+        supervisor=calls.started(day, "supervisor"),
+        supervisor_per_day=allowed.supervisor.per_day,
+        going_on=len(calls.calls),
+        refused=dict(calls.refused(day)),
+    )
 
 
 def _confirmed(kept: Any) -> Confirmed | None:

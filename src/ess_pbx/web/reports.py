@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -16,11 +17,13 @@ from ess_pbx.domain.effects import Refused
 from ess_pbx.domain.incident import Incident, conflicts, likely_same
 from ess_pbx.evidence.retention import keep_days
 from ess_pbx.log import get_logger
+from ess_pbx.sip.numbers import mask_number
 from ess_pbx.web.answers import ApiError, refused
 from ess_pbx.web.models import (
     ConflictError,
     EarlierCall,
     EarlierReport,
+    HandOverView,
     LikelySame,
     Overwritten,
     ReportView,
@@ -36,21 +39,39 @@ MOST = 50
 _log = get_logger(__name__)
 
 
-def open_reports(core: CallCentre) -> list[ReportView]:
+def open_reports(core: CallCentre, *, whole: bool) -> list[ReportView]:
     """The open reports, in the order in which they were opened."""
     centre = core.config.id
-    reports = core.incidents.open.values()
-    return [ReportView(centre=centre, report=each) for each in reports if each.closed_at is None]
+    reports = (each for each in core.incidents.open.values() if each.closed_at is None)
+    return [ReportView(centre=centre, report=_shown(each, whole=whole)) for each in reports]
 
 
-def report(core: CallCentre, number: str) -> ReportWithTwins:
+def hand_overs(core: CallCentre) -> list[HandOverView]:
+    """What neighbours get, the oldest first."""
+    return [
+        HandOverView(
+            centre=core.config.id,
+            report=each.report,
+            neighbour=each.agency,
+            since=each.since,
+            version=each.version,
+            acknowledged=each.acknowledged,
+            theirs=each.theirs,
+            failed=each.failed,
+        )
+        for each in core.hand_overs.outgoing
+    ]
+
+
+def report(core: CallCentre, number: str, *, whole: bool) -> ReportWithTwins:
     """One report at hand. Raises ApiError (404)."""
     found = core.incidents.open.get(number)
     if found is None:
         raise ApiError(
             404, "unknown-report", "no report of this number is at hand", "one of GET /reports"
         )
-    return ReportWithTwins(centre=core.config.id, report=found, likely_same=_twins(core, found))
+    shown, twins = _shown(found, whole=whole), _twins(core, found)
+    return ReportWithTwins(centre=core.config.id, report=shown, likely_same=twins)
 
 
 def not_saved(core: CallCentre, why: Refused, fields: Mapping[str, Any]) -> ApiError:
@@ -126,6 +147,18 @@ async def _history(
         )
         for row in rows[:MOST]
     ]
+
+
+def _shown(incident: Incident, *, whole: bool) -> Incident:
+    """A report; ``whole`` with the numbers that a neighbouring centre told of its callers."""
+    origin = incident.origin
+    if whole or origin is None:
+        return incident
+    calls = tuple(
+        each if each.number is None else replace(each, number=mask_number(each.number))
+        for each in origin.calls
+    )
+    return replace(incident, origin=replace(origin, calls=calls))
 
 
 def _twins(core: CallCentre, incident: Incident) -> list[LikelySame]:

@@ -1,9 +1,9 @@
 """All that can be asked of the API, who may ask it, and on whose behalf: one table.
 
 Routes, permission checks, the OpenAPI document and their tests are made from it. A row is either a
-command of ``domain.commands`` or ``domain.incidents``, whose fields are the path's parameters and
-the body's together, or what the API does itself (``does``), which but for signing in and out is to
-show something.
+command of ``domain.commands``, ``domain.incidents`` or ``domain.hand_overs``, whose fields are the
+path's parameters and the body's together, or what the API does itself (``does``), which but for
+signing in and out is to show something.
 
 Everything is of one centre: the account's own. Who belongs to none names it with ``?centre=``,
 where the operator, call, task or report of the path does not say it (``ess_pbx.web.whose``); what
@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal, get_origin
 
-from ess_pbx.domain import commands, incidents
+from ess_pbx.domain import commands, hand_overs, incidents
 from ess_pbx.domain.commands import Command
 from ess_pbx.web import models
 from ess_pbx.web.accounts import Role
@@ -40,9 +40,11 @@ Does = Literal[
     "history",
     "reports",
     "report",
+    "hand-overs",
     "pranks",
     "call-backs",
     "surge",
+    "outbound",
     "alarms",
     "access",
     "openapi",
@@ -260,6 +262,18 @@ TABLE: tuple[Row, ...] = (
         "An agency was given the report, or said how far it is.",
         models.StepBody,
     ),
+    _writes(
+        "/{report}/hand-over/{agency}",
+        hand_overs.HandOverReport,
+        "A neighbouring centre gets it, and what changes in it from now on.",
+    ),
+    _reads(
+        "/hand-overs",
+        "hand-overs",
+        EVERYONE,
+        list[models.HandOverView],
+        "The reports that neighbouring centres get, and what they have of them.",
+    ),
     _writes("/{report}/close", incidents.CloseReport, "It is done with.", models.OutcomeBody),
     _writes("/{report}/reopen", incidents.ReopenReport, "It goes on.", models.ReasonBody),
     _reads("/pranks", "pranks", LEADERS, list[models.PrankView], "Numbers with pranks."),
@@ -302,6 +316,13 @@ TABLE: tuple[Row, ...] = (
         body=models.SurgeBody,
     ),
     _asks("/surge/end", commands.EndSurge, LEADERS, "Surge mode ends.", body=models.ReasonBody),
+    _reads(
+        "/outbound",
+        "outbound",
+        LEADERS,
+        list[models.OutboundView],
+        "Calls that operators placed by themselves today, and attempts that were refused.",
+    ),
     _reads("/alarms", "alarms", EVERYONE, list[models.AlarmView], "The alarms that stand."),
     _asks(
         "/alarms/{alarm}/acknowledge",

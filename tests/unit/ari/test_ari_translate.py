@@ -7,7 +7,7 @@ import pytest
 from ess_pbx.ari import models
 from ess_pbx.ari.translate import Translator
 from ess_pbx.demo.stage import sample
-from ess_pbx.domain.events import Arrived, DeskCallArrived, LegAnswered, LegGone
+from ess_pbx.domain.events import Arrived, DeskCallArrived, LegAnswered, LegGone, OutboundDialled
 from ess_pbx.domain.ids import CallId, snoop
 
 NOW = "2026-01-01T09:00:00.000+0700"
@@ -59,3 +59,23 @@ def test_a_snoop_channel_that_is_there_and_one_that_is_gone_are_told_as_a_leg() 
     leg, name = snoop(call, 3), "Snoop/ess1-1.1~op2-00000001"
     assert translator.translate(entered([], name, leg)) == [LegAnswered(call, leg)]
     assert translator.translate(ended(name, leg)) == [LegGone(call, leg, 16)]
+
+
+@pytest.mark.parametrize(
+    ("dialled", "number", "short"),
+    [
+        (["0254398123"], "+62254398123", ""),
+        (["+62254398123"], "+62254398123", ""),
+        (["398123"], "+62254398123", "398123"),
+        (["108"], "", "108"),
+        (["14045"], "+6225414045", "14045"),
+        (["*119#"], "", ""),
+        ([""], "", ""),
+        ([], "", ""),
+    ],
+)
+def test_a_number_is_read_as_one_of_the_phones_own_area(
+    dialled: list[str], number: str, short: str
+) -> None:
+    (event,) = Translator(sample()).translate(entered(["outbound", *dialled]))
+    assert event == OutboundDialled(CallId("ess1-1.1"), "1001", number, short)

@@ -10,6 +10,7 @@ from ess_pbx.domain.agent import NOT_ANSWERING, AgentState, Status
 from ess_pbx.domain.call import Phase
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.call_memory import MOST_RECENT
+from ess_pbx.domain.config import Centre
 from ess_pbx.domain.effects import (
     Answer,
     CreateBridge,
@@ -17,8 +18,10 @@ from ess_pbx.domain.effects import (
     Join,
     Originate,
     Part,
+    PlayPrompt,
     Record,
     StartMusic,
+    StopMusic,
     StopPlayback,
     ToDialplan,
 )
@@ -369,3 +372,31 @@ def test_what_was_said_into_the_bridge_is_no_prompt_to_who_is_taken_out_of_it() 
     assert new.phase is Phase.WAITING
     assert StopPlayback(asking) in new.effects
     assert StartMusic(CALLER) in new.effects
+
+
+def test_what_the_caller_hears_is_looked_for_whatever_was_announced_after_it() -> None:
+    new = Takeover(given.waiting())
+    kept = new.core.kept.calls[CALL]
+    assert kept.playing is not None
+    kept.recent = []
+
+    assert kept.playing in new.core.sounds()
+
+
+@pytest.mark.parametrize("config", [CENTRE, NO_MENU])
+def test_who_was_claimed_but_not_answered_is_answered_before_anything_is_played(
+    config: Centre,
+) -> None:
+    story = Story(config, phones=())
+    story.arrives()
+
+    new = Takeover(story).finds(ringing=[CALLER], phones={})
+
+    to_caller = [
+        each
+        for each in new.effects
+        if isinstance(each, Answer | PlayPrompt | StartMusic | StopMusic)
+    ]
+    assert to_caller[0] == Answer(CALLER)
+    assert of(new.effects, Answer) == [Answer(CALLER)]
+    assert of(new.effects, PlayPrompt)

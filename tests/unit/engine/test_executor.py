@@ -23,7 +23,7 @@ from ess_pbx.domain.effects import (
     StopMusic,
     StopPlayback,
 )
-from ess_pbx.domain.events import CallEvent, LegGone, PlaybackEnded
+from ess_pbx.domain.events import CallEvent, LegGone, PlaybackEnded, Reference
 from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId, caller_leg
 from ess_pbx.engine.executor import Executor
 from ess_pbx.errors import AriError, AriRefusedError, AriTimeoutError
@@ -216,6 +216,21 @@ async def test_a_caller_is_called_back_through_the_trunk_of_their_call_with_its_
     header = {"PJSIP_HEADER(add,Priority)": "psap-callback"}
     named = {"ESS_CALL": "ess1-cb1.1", "ESS_CENTRE": "c"}
     assert asterisk.bodies == [{"variables": {**header, **named}}]
+
+
+async def test_a_neighbour_is_told_which_call_and_report_it_is() -> None:
+    reference = Reference("contoh", CALL, "contoh-20261122-0001")
+    wanted = replace(originate(Role.AGENCY, "sip:112@127.0.0.1"), reference=reference)
+    asterisk, _, _ = await carry_out(wanted)
+    (body,) = asterisk.bodies
+    assert body == {
+        "variables": {
+            "PJSIP_HEADER(add,Call-Info)": (
+                "<urn:emergency:uid:callid:ess1H1D0:contoh>;purpose=emergency-CallId, "
+                "<urn:emergency:uid:incidentid:202611220001:contoh>;purpose=emergency-IncidentId"
+            )
+        }
+    }
 
 
 @pytest.mark.parametrize(("whisper", "direction"), [(False, "none"), (True, "out")])

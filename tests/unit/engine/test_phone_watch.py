@@ -151,6 +151,18 @@ async def test_a_hang_up_that_failed_is_tried_again() -> None:
         await until(lambda: len(asterisk.hung_up) >= 2)
 
 
+async def test_a_phone_whose_call_ends_in_the_moment_of_its_death_is_hung_up_all_the_same() -> None:
+    asterisk = FakeAsterisk(lambda: 100)
+    seen = Watching(asterisk, Reply.REFUSED, after=0.001)
+    while seen.asked < 2:
+        await seen.watch.look()
+        await asyncio.sleep(0.001 if seen.asked == 0 else 0)
+    seen.calls.clear()
+    await seen.watch.look()
+
+    await until(lambda: bool(asterisk.hung_up))
+
+
 async def test_a_phone_that_died_is_not_rung_until_asterisk_knows_or_its_time_is_over(
     monkeypatch: Any,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ess_pbx.domain import commands, incidents
+from ess_pbx.domain import commands, hand_overs, incidents
 from ess_pbx.domain.commands import Command
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.web.accounts import Account, Role
@@ -43,7 +43,7 @@ def had(*calls: str) -> HadCalls:
 
 
 def test_every_command_has_one_row() -> None:
-    named = [*vars(commands).values(), *vars(incidents).values()]
+    named = [each for module in (commands, incidents, hand_overs) for each in vars(module).values()]
     known = {each for each in named if isinstance(each, type)}
     wanted = {each for each in known if issubclass(each, Command) and each is not Command}
     assert [row.command for row in ASKED].count(None) == 0
