@@ -21,13 +21,14 @@ from ess_pbx.domain import (
     calling_back,
     comfort,
     desks,
+    introduction,
     ivr,
     pranks,
     silence,
     supervising,
     surge_centre,
     synthetic,
-    transfer,
+    transfer_codes,
     waiting,
 )
 from ess_pbx.domain.config import Centre, Choice, Classification
@@ -254,7 +255,8 @@ def spoken_prompts(centre: Centre) -> Iterator[str]:
     yield from (waiting.WAIT_PROMPT, waiting.NO_OPERATOR_PROMPT)
     yield from comfort.spoken(centre)
     yield from (rung.prompt for rung in centre.policy.ladder if rung.prompt is not None)
-    yield from (transfer.HOLD_PROMPT, transfer.FAILED_PROMPT, FALLBACK_PROMPT)
+    yield from (*transfer_codes.PROMPTS, FALLBACK_PROMPT)
+    yield from introduction.spoken(centre)
     yield from (*desks.PROMPTS, desks.APOLOGY_PROMPT)
     yield from supervising.PROMPTS
     yield from (each.prompt for each in centre.policy.break_reasons if each.prompt)

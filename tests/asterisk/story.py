@@ -202,11 +202,13 @@ class Story:
         self,
         scenario: AgencyScenario = "uas-agency-ring-answer",
         answer_after: float | None = 0.2,
+        lines: Sequence[RtpParty] = (),
     ) -> SippAgency:
-        contact = self.centre.agencies[0].contact
+        """All agencies' phones; ``lines`` are what the first calls to them are spoken on."""
+        contact = self.centre.agencies[0].ways[0].sip or ""
         self.agency = SippAgency(
             self.folder / "agency",
-            [self.agency_line],
+            lines or [self.agency_line],
             local=(HOST, int(contact.rpartition(":")[2])),
             scenario=scenario,
             answer_after=answer_after,

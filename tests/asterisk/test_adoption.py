@@ -13,10 +13,12 @@ from msgspec.structs import replace
 from ess_pbx.asterisk.free_ports import free_port
 from ess_pbx.demo.stage import operator_tone
 from ess_pbx.domain.facts import FactKind
+from ess_pbx.phones.rtp import RtpParty, tone
 from ess_pbx.phones.softphone import Answer
 
 from .killable import KillableStory
 from .story import AGENCY_TONE, CALLER_TONE, QUICK, SOON, GivenCentre, until
+from .test_several_parties import OPERATOR_TONE, POLICE_TONE, hears_music
 
 pytestmark = pytest.mark.asterisk
 
@@ -194,6 +196,45 @@ async def test_a_consult_and_a_conference_go_on(given_centre: GivenCentre) -> No
     await caller.call.hang_up()
     record = await story.assert_whole_record(caller)
     assert record.call["agency"] == "psc-119"
+
+
+async def test_several_agencies_and_a_hold_go_on(given_centre: GivenCentre) -> None:
+    story = await given_killable(given_centre)
+    police = RtpParty(tone(POLICE_TONE))
+    agencies = await story.given_agency(lines=[story.agency_line, police])
+    caller, operator = await story.given_talking()
+    await operator.press("*119#")
+    await (await agencies.invited(SOON)).answered(SOON)
+    await story.assert_fact(FactKind.PARTY_CONSULTED, party="psc-119")
+    await operator.press("*3#")
+    await story.assert_hears(caller.rtp, OPERATOR_TONE, AGENCY_TONE)
+    await operator.press("*110#")
+    await (await agencies.invited(SOON)).answered(SOON)
+    await story.assert_hears(operator, POLICE_TONE)
+
+    await when_the_engine_dies_and_another_comes(story, "consult")
+    await story.assert_hears(caller.rtp, AGENCY_TONE)
+    await story.assert_hears(operator, POLICE_TONE)
+    await operator.press("*2#")
+    await story.assert_hears(caller.rtp, OPERATOR_TONE, AGENCY_TONE)
+
+    await when_the_engine_dies_and_another_comes(story, "conference")
+    await hears_music(police)
+    await operator.press("*0#")
+    await story.assert_fact(FactKind.HELD)
+
+    await when_the_engine_dies_and_another_comes(story, "held")
+    await hears_music(caller.rtp)
+    await operator.press("*0#")
+    await story.assert_fact(FactKind.UNHELD)
+    await operator.press("*3#")
+    await story.assert_hears(caller.rtp, OPERATOR_TONE, AGENCY_TONE, POLICE_TONE)
+    await operator.press("*4#")
+    await story.assert_fact(FactKind.OPERATOR_LEFT)
+    await story.assert_hears(caller.rtp, AGENCY_TONE, POLICE_TONE)
+    await story.assert_hears(police, CALLER_TONE)
+    await caller.call.hang_up()
+    await story.assert_whole_record(caller)
 
 
 async def test_who_hangs_up_while_no_engine_is_there_is_on_record_and_orphans_are_hung_up(

@@ -299,7 +299,7 @@ async def is_missed_then_answered_and_the_operator_hangs_up(scene: Scene) -> Non
 
 async def speaks_with_the_agency_after_a_conference(scene: Scene) -> None:
     await is_with_an_operator(scene)
-    await scene.dials("1001", "*119#", FactKind.AGENCY_ANSWERED)
+    await scene.dials("1001", "*119#", FactKind.PARTY_CONSULTED)
     await scene.dials("1001", "*3#", FactKind.CONFERENCE)
     await scene.dials("1001", "*4#", FactKind.OPERATOR_LEFT)
     await scene.caller_hangs_up()

@@ -120,3 +120,34 @@ async def test_whatever_a_trunk_dials_is_answered(dialled: str, given_centre: Gi
 
     await caller.hears_the_centre()
     await story.assert_fact(FactKind.CALL_ARRIVED)
+
+
+@pytest.mark.parametrize("dialled", ["081234567890", "+6281234567890", "1002", "119", "*119#"])
+async def test_a_phone_can_dial_nobody_but_its_centre(
+    dialled: str, given_centre: GivenCentre
+) -> None:
+    story = await given_centre()
+    await story.given_operators("1001", "1002")
+    host, port = story.sip_address
+
+    call = await story.phones.dial("1001", f"sip:{dialled}@{host}:{port}")
+
+    assert await call.ended(SOON) == "far"
+    assert call.end_status == 404
+    assert [each.account for each in story.phones.calls] == ["1001"]
+    assert story.told_of(FactKind.CALL_ARRIVED) == []
+
+
+async def test_a_trunk_that_dials_an_extension_reaches_the_queue_and_not_that_phone(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_centre(on_duty=("1001",), off_duty=("1002",))
+    await story.given_operators("1001", "1002")
+
+    caller = await story.when_caller_dials("1002")
+    await caller.chooses("1")
+
+    await story.phones.incoming("1001", SOON)
+    assert [each.account for each in story.phones.calls] == ["1001"]
+    await caller.call.hang_up()
+    await story.assert_fact(FactKind.CALL_ENDED)

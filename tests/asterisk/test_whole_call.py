@@ -52,6 +52,8 @@ TOLD = [
     FactKind.CONSULT_STARTED,
     FactKind.AGENCY_RUNG,
     FactKind.AGENCY_ANSWERED,
+    FactKind.PARTY_CONSULTED,
+    FactKind.PARTY_JOINED,
     FactKind.CONFERENCE,
     FactKind.OPERATOR_LEFT,
     FactKind.CALL_ENDED,

@@ -84,7 +84,7 @@ async def test_a_whole_call_is_told_with_its_offers_and_consults(engine: AsyncEn
     assert (call.greeted, call.queued, call.rung, call.step) == (True, True, True, Step.CLOSED)
     assert (call.caller_connected, call.operator_answered, call.ended) == (3.0, 20.0, 33.0)
     assert call.consults == (
-        Consult(agency="damkar", started=21.0),
+        Consult(agency="damkar", started=21.0, failure="busy"),
         Consult(agency="psc119", started=24.0, rung=True, answered=26.0),
     )
     assert found.missed == (MissedOffer(call="call-1", agent="2001", reason="no-answer"),)
@@ -103,8 +103,32 @@ async def test_an_agency_that_took_a_waiting_caller_answered_the_call(
     assert (call.operator, call.operator_answered, call.step) == (None, None, Step.CLOSED)
     assert call.answered_after == 9.0
     assert call.consults == (
-        Consult(agency="tetangga", started=5.0),
+        Consult(agency="tetangga", started=5.0, failure="busy"),
         Consult(agency="psc119", started=7.0, rung=True, answered=9.0),
+    )
+
+
+async def test_each_contacts_outcome_and_who_was_given_the_caller_are_told(
+    engine: AsyncEngine,
+) -> None:
+    first, second = {"agency": "psc119", "leg": "a~ag3"}, {"agency": "psc119", "leg": "a~ag4"}
+    events = [
+        *answered(2.0),
+        (K.CONSULT_STARTED, 3.0, {**first, "agent": "2001", "contact": 1}),
+        (K.AGENCY_RUNG, 4.0, first),
+        (K.CONSULT_FAILED, 9.0, {**first, "reason": "no answer"}),
+        (K.CONSULT_STARTED, 9.0, {**second, "agent": "2001", "contact": 2}),
+        (K.AGENCY_RUNG, 10.0, second),
+        (K.AGENCY_ANSWERED, 12.0, second),
+        (K.PARTY_JOINED, 20.0, {"party": "psc119", "leg": "a~ag4"}),
+    ]
+    await given_facts(engine, a_call("a", MIDNIGHT, events))
+
+    [call] = (await the_day(engine)).calls
+
+    assert call.consults == (
+        Consult(agency="psc119", started=3.0, rung=True, failure="no answer"),
+        Consult(agency="psc119", started=9.0, contact=2, rung=True, answered=12.0, given=True),
     )
 
 

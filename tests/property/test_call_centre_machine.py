@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from hypothesis import HealthCheck, settings
@@ -23,7 +24,7 @@ from hypothesis.stateful import (
 )
 
 from ess_pbx.domain.agent import AgentState
-from ess_pbx.domain.call import Call, Phase, Then
+from ess_pbx.domain.call import ON_THE_LINE, Call, Phase, Standing, Then
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.call_memory import MOST_RECENT
 from ess_pbx.domain.calling_back import PHASES as CALLED_BACK
@@ -70,6 +71,8 @@ from ess_pbx.domain.events import (
     DeskCallArrived,
     EarthquakeReported,
     LegGone,
+    LegHeld,
+    LegUnheld,
     OutboundDialled,
     PhoneLost,
     PhoneReachable,
@@ -84,6 +87,7 @@ from ess_pbx.domain.found import AsteriskFound
 from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_call_back, is_caller
 from ess_pbx.domain.incident import Fields
 from ess_pbx.domain.incidents import LinkCall, OpenReport
+from ess_pbx.domain.parties import ASIDE
 from ess_pbx.domain.priority import compose
 from ess_pbx.domain.surge import SurgeMode
 from ess_pbx.simulation.sample_centre import (
@@ -96,7 +100,10 @@ from ess_pbx.simulation.sample_centre import (
 from ess_pbx.simulation.virtual_asterisk import NORMAL, VirtualAsterisk, arrival
 
 ADMIN = Asker("admin", Via.API)
-CODES = ("*119#", "*110#", "*2#", "*3#", "*4#", "*71#", "*73#")
+CODES = (
+    *("*119#", "*110#", "*2#", "*3#", "*4#", "*71#", "*73#", "*0#", "*5#", "*6#"),
+    *("*8119#", "*8110#", f"*9{AGENTS[0]}#", f"*9{AGENTS[1]}#"),
+)
 REFUSALS = (17, 19, 20, 21)
 CUT_OFF = (0, 38, 127)
 MOST_CALLS = 5
@@ -248,6 +255,13 @@ class CallCentreMachine(RuleBasedStateMachine):
             self._dial(legs[pick % len(legs)], code)
         self._catch_up()
 
+    @rule(pick=picks, holds=st.booleans())
+    def an_operator_presses_hold(self, pick: int, holds: bool) -> None:
+        legs = [call.operator.leg for call in self.core.calls.values() if call.operator]
+        if legs:
+            leg = legs[pick % len(legs)]
+            self._hear((LegHeld if holds else LegUnheld)(call_of(leg), leg))
+
     @rule(pick=picks)
     def a_prompt_comes_to_its_end(self, pick: int) -> None:
         heard = [queue[0] for queue in self.asterisk.playing.values()]
@@ -390,8 +404,12 @@ class CallCentreMachine(RuleBasedStateMachine):
                 self._pick_up(call.overflows[0].leg)
             case Phase.TALKING if call.operator:
                 self._dial(call.operator.leg, "*119#")
-            case Phase.CONSULT_RINGING if call.agency:
+            case Phase.CONSULT_RINGING | Phase.BLIND_RINGING if call.introducing:
+                self.asterisk.playback_over(call.introducing[0])
+            case Phase.CONSULT_RINGING | Phase.BLIND_RINGING if call.agency:
                 self._pick_up(call.agency.leg)
+            case Phase.HELD if call.operator:
+                self._dial(call.operator.leg, "*0#")
             case Phase.CONSULT if call.operator:
                 self._dial(call.operator.leg, "*3#")
             case Phase.CONFERENCE if call.operator:
@@ -620,6 +638,9 @@ class CallCentreMachine(RuleBasedStateMachine):
             for call in before.values()
             if call.phase in CALLED_BACK and call.operator
         } | self.outside
+        for each in before.values():
+            borrowed = (*each.overflows, *each.parties)
+            in_vain |= {party.seat for party in borrowed if not party.has_spoken}
         for effect in effects:
             match effect:
                 case Record(call, kind, data):
@@ -715,10 +736,15 @@ class CallCentreMachine(RuleBasedStateMachine):
             assert call.heard
             assert isinstance(event, PlaybackEnded)
             return
-        other = call.operator if call.phase is Phase.TALKING else call.agency
         assert call.phase in (Phase.TALKING, Phase.HANDED_OVER)
-        assert other is not None
-        assert event == LegGone(call.id, other.leg, NORMAL)
+        if call.phase is Phase.TALKING:
+            assert call.operator is not None
+            assert not call.standing(*ON_THE_LINE)
+            assert event == LegGone(call.id, call.operator.leg, NORMAL)
+        else:
+            [last] = call.parties
+            assert self.now - last.since >= self.core.config.policy.agency_early
+            assert event == LegGone(call.id, last.leg, NORMAL)
 
     # what always holds
 
@@ -798,16 +824,19 @@ class CallCentreMachine(RuleBasedStateMachine):
             overflow = {("overflow", side.leg) for side in call.overflows}
             ladder = {("ladder", "")} if steps_left(call) else set()
             silence = set() if call.silent or call.speaking else {("silence", "")}
-            expected = {
+            every: dict[Phase, set[Any]] = {
                 Phase.IVR: {("menu", ""), *ring, *silence},
                 Phase.WAITING: {("comfort", ""), *ring, *ladder, *overflow, *silence},
                 Phase.CONSULT_RINGING: {("agency", "")},
+                Phase.BLIND_RINGING: {("agency", "")},
                 Phase.RETURNING: {("agency", "")},
                 Phase.CALLING_OPERATOR: ring,
                 Phase.CALLING_BACK: {("callback", "")},
                 Phase.CALL_BACK_FAILED: {("callback", "")},
                 Phase.ENDED: {("release", "")},
-            }.get(call.phase, set())
+            }
+            expected = every.get(call.phase, set())
+            called = {("called", party.leg) for party in call.standing(Standing.CALLED)}
             armed = {(t.kind, t.key) for t in self.timers if t.owner == call.id}
             if call.phase is Phase.TALKING and silence:
                 armed -= silence  # until the caller was asked
@@ -815,7 +844,7 @@ class CallCentreMachine(RuleBasedStateMachine):
                 coming = supervision.coming is not None or not supervision.connected
                 assert (("supervise", "") in armed) is coming
             relieved = {("relieved", str(each.side.leg)) for each in call.relieved}
-            assert armed - relieved - {("supervise", "")} == expected
+            assert armed - relieved - {("supervise", "")} == expected | called, call.phase
             assert relieved <= armed
 
     @invariant()
@@ -827,7 +856,7 @@ class CallCentreMachine(RuleBasedStateMachine):
     def supervisors_and_agencies_ring_for_those_alone_whom_the_ladder_brought_so_far(self) -> None:
         for call in self.core.calls.values():
             if call.rungs < len(LADDER) and call.id not in self.supervised:
-                assert not {*SUPERVISORS} & {*agents_of(call)}
+                assert not {*SUPERVISORS} & {side.agent for side in call.offers}
             if call.rungs < 2:
                 assert call.overflows == ()
 
@@ -878,7 +907,19 @@ class CallCentreMachine(RuleBasedStateMachine):
     def those_hear_each_other_who_should(self) -> None:
         for call in self.core.calls.values():
             assert self.asterisk.members(call.bridge) == talkers(call), call.phase
+            assert self.asterisk.members(call.aside) == aside(call), call.phase
             assert call.bridged is (call.bridge in self.asterisk.bridges)
+            assert call.aside_made is (call.aside in self.asterisk.bridges)
+
+    @precondition(lambda self: self.asterisk.quiet)
+    @invariant()
+    def whoever_is_on_hold_hears_music_and_nobody_else_does(self) -> None:
+        for call in self.core.calls.values():
+            if call.phase is not Phase.ENDED:
+                held = {party.leg for party in call.standing(Standing.HELD)}
+                there = {leg for leg in call.legs if leg in self.asterisk.channels}
+                music = {leg for leg in there if self.asterisk.channels[leg].music}
+                assert music - {call.caller} == held & there
 
     @precondition(lambda self: self.asterisk.quiet and not self.asterisk.loses_phones)
     @invariant()
@@ -892,7 +933,7 @@ class CallCentreMachine(RuleBasedStateMachine):
     @invariant()
     def no_phone_rings_or_is_held_for_nothing(self) -> None:
         for call in self.core.calls.values():
-            sides = (*call.offers, call.operator, call.agency, *call.overflows)
+            sides = (*call.offers, call.operator, *call.parties, *call.overflows)
             caller = set() if call.phase in NOBODY_RUNG else {call.caller}
             wanted = caller | {side.leg for side in sides if side is not None}
             wanted |= {each.side.leg for each in call.relieved}
@@ -920,7 +961,8 @@ class CallCentreMachine(RuleBasedStateMachine):
             match supervision.mode:
                 case Mode.BARGE:
                     assert by_snoop == set()
-                    assert spoken_to == talkers(call) - {supervision.leg}
+                    together = aside(call) if call.phase in ASIDE else talkers(call)
+                    assert spoken_to == together - {supervision.leg}
                 case Mode.LISTEN if supervision.coming is None:
                     assert (by_snoop, spoken_to) == (operator, set())
                 case Mode.WHISPER if supervision.coming is None:
@@ -959,9 +1001,10 @@ class CallCentreMachine(RuleBasedStateMachine):
 
 def agents_of(call: Call) -> list[str]:
     """Operators whom a call keeps busy."""
+    seats = [party.seat for party in (*call.parties, *call.overflows) if party.seat]
     sides = (*call.offers, call.operator, *(each.side for each in call.relieved))
     supervisor = [call.supervision.supervisor] if call.supervision else []
-    return [side.agent for side in sides if side is not None] + supervisor
+    return [*(side.agent for side in sides if side is not None), *seats, *supervisor]
 
 
 def steps_left(call: Call) -> bool:
@@ -975,17 +1018,30 @@ def talkers(call: Call) -> set[LegId]:
     operator = {call.operator.leg} if call.operator else set()
     if call.supervision and call.supervision.mode is Mode.BARGE:
         operator |= {call.supervision.leg}
-    agency = {call.agency.leg} if call.agency else set()
+    joined = {party.leg for party in call.standing(Standing.JOINED)}
+    together = {call.caller} | joined if joined else set()
     return {
         Phase.TALKING: {call.caller} | operator,
-        Phase.CONSULT_RINGING: operator,
-        Phase.RETURNING: operator,
         Phase.CALLING_BACK: operator,
         Phase.CALL_BACK_FAILED: operator,
-        Phase.CONSULT: operator | agency,
-        Phase.CONFERENCE: {call.caller} | operator | agency,
-        Phase.HANDED_OVER: {call.caller} | agency | operator,
+        Phase.HELD: operator | joined,
+        Phase.CONFERENCE: {call.caller} | operator | joined,
+        Phase.CONSULT_RINGING: together,
+        Phase.CONSULT: together,
+        Phase.RETURNING: together,
+        Phase.BLIND_RINGING: set(),
+        Phase.HANDED_OVER: {call.caller} | joined | operator,
     }.get(call.phase, set())
+
+
+def aside(call: Call) -> set[LegId]:
+    """Who is to speak with the operator without the caller."""
+    if call.operator is None or call.phase not in ASIDE:
+        return set()
+    barges = call.supervision is not None and call.supervision.mode is Mode.BARGE
+    supervisor = {call.supervision.leg} if call.supervision is not None and barges else set()
+    consulted = {each.leg for each in call.standing(Standing.CONSULTED)}
+    return {call.operator.leg} | consulted | supervisor
 
 
 TestCallCentre = CallCentreMachine.TestCase

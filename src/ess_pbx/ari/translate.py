@@ -16,7 +16,9 @@ from ess_pbx.domain.events import (
     KeyPressed,
     LegAnswered,
     LegGone,
+    LegHeld,
     LegRang,
+    LegUnheld,
     OutboundDialled,
     PhoneLost,
     PhoneReachable,
@@ -50,6 +52,8 @@ EVENTS = (
     "ChannelDestroyed",
     "ChannelHangupRequest",
     "StasisEnd",
+    "ChannelHold",
+    "ChannelUnhold",
     "ChannelDtmfReceived",
     "ChannelTalkingStarted",
     "ChannelTalkingFinished",
@@ -152,6 +156,10 @@ class Translator:
                 # Asterisk sends ChannelDestroyed only for the channels that were originated.
                 cause = self._causes.pop(channel.id, UNKNOWN_CAUSE)
                 return [LegGone(call_of(channel.id), LegId(channel.id), cause)]
+            case models.ChannelHold(channel=channel):
+                return [LegHeld(call_of(channel.id), LegId(channel.id))]
+            case models.ChannelUnhold(channel=channel):
+                return [LegUnheld(call_of(channel.id), LegId(channel.id))]
             case models.StasisEnd(channel=channel) if is_snoop(channel.id):
                 return [LegGone(call_of(channel.id), LegId(channel.id), NORMAL_CLEARING)]
             case models.ChannelDtmfReceived(channel=channel, digit=digit):

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ess_pbx.db.tables import agencies, agents, centres, shift_members, shifts, trunks
-from ess_pbx.domain.config import Centre
+from ess_pbx.domain.config import Agency, Centre
 
 
 class TrunkRow(Protocol):
@@ -43,7 +43,7 @@ async def sync_centre(engine: AsyncEngine, centre: Centre, trunk_rows: Iterable[
         for shift in centre.shifts
     ]
     agency_values = [
-        {**own, "id": a.id, "name": a.name, "code": a.code, "contact": a.contact}
+        {**own, "id": a.id, "name": a.name, "code": a.code, "contact": _contacts(a)}
         for a in centre.agencies
     ]
     members = [
@@ -90,3 +90,12 @@ async def _retire(
         .where(table.c.centre == centre, tuple_(*(table.c[n] for n in key)).not_in(kept))
         .values(active=False)
     )
+
+
+def _contacts(agency: Agency) -> str:
+    """All ways to reach an agency, in order, as people read them."""
+    numbers = (
+        f"{way.number}@{way.trunk}" if way.trunk else way.sip or way.extension or ""
+        for way in agency.ways
+    )
+    return ", ".join(numbers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,7 +30,7 @@ K = FactKind
 _KINDS = (
     *(K.CALL_ANSWERED, K.GREETING_STARTED, K.QUEUED, K.OPERATOR_RUNG, K.OFFER_MISSED),
     *(K.OPERATOR_ANSWERED, K.CONSULT_STARTED, K.OVERFLOW_STARTED),
-    *(K.AGENCY_RUNG, K.AGENCY_ANSWERED),
+    *(K.AGENCY_RUNG, K.AGENCY_ANSWERED, K.CONSULT_FAILED, K.OVERFLOW_FAILED, K.PARTY_JOINED),
     *(K.REDIAL, K.SILENT_CALLER),
 )
 _first_known = func.coalesce(
@@ -201,15 +201,20 @@ class _Story:
                 agent, reason = str(data.get("agent")), str(data.get("reason"))
                 self.missed.append(MissedOffer(call=self.row.id, agent=agent, reason=reason))
             case K.CONSULT_STARTED | K.OVERFLOW_STARTED:
-                self.consults[leg] = Consult(agency=str(data.get("agency")), started=after)
+                agency, contact = str(data.get("agency")), data.get("contact") or 1
+                self.consults[leg] = Consult(agency=agency, started=after, contact=contact)
             case K.AGENCY_RUNG | K.AGENCY_ANSWERED:
-                before = self.consults.get(leg)
-                self.consults[leg] = Consult(
-                    agency=str(data.get("agency")),
-                    started=after if before is None else before.started,
-                    rung=event.kind == K.AGENCY_RUNG or (before is not None and before.rung),
-                    answered=after if event.kind == K.AGENCY_ANSWERED else None,
-                )
+                agency = str(data.get("agency"))
+                consult = self.consults.get(leg, Consult(agency=agency, started=after))
+                if event.kind == K.AGENCY_RUNG:
+                    self.consults[leg] = replace(consult, rung=True)
+                else:
+                    self.consults[leg] = replace(consult, answered=after)
+            case K.CONSULT_FAILED | K.OVERFLOW_FAILED if leg in self.consults:
+                reason = str(data.get("reason"))
+                self.consults[leg] = replace(self.consults[leg], failure=reason)
+            case K.PARTY_JOINED if leg in self.consults:
+                self.consults[leg] = replace(self.consults[leg], given=True)
 
     def call(self) -> CallFacts:
         row = self.row

@@ -61,7 +61,10 @@ def loopback(
 def _moved(centre: Centre, agencies: Address | None, policy: Policy | None) -> Centre:
     if agencies is not None:
         host, port = agencies
-        moved = [replace(a, contact=f"sip:{a.code}@{host}:{port}") for a in centre.agencies]
+        moved = [
+            replace(a, contact=f"sip:{a.code}@{host}:{port}", contacts=(), hours=None)
+            for a in centre.agencies
+        ]
         centre = replace(centre, agencies=tuple(moved))
     return centre if policy is None else replace(centre, policy=policy)
 

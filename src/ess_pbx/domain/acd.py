@@ -35,6 +35,7 @@ from ess_pbx.domain.config import Centre, Surge
 from ess_pbx.domain.effects import (
     ArmTimer,
     Attend,
+    Borrow,
     CancelTimer,
     JoinQueue,
     LeaveQueue,
@@ -137,6 +138,8 @@ class Acd:
                 return self._taken(call, agent)
             case OfferMissed(call, agent, reason):
                 return self._missed(call, agent, reason, now)
+            case Borrow(call, agent):
+                return self._borrow(call, agent)
             case ReleaseAgent(call, agent, wrap_up):
                 return self._release(call, agent, now, wrap_up)
             case Attend(call, agent):
@@ -293,6 +296,14 @@ class Acd:
         lines = (self._line(name, skills), self._lines[name][NO_SKILLS])
         return list(dict.fromkeys(seat.extension for line in lines for seat in line.all_idle()))
 
+    def is_free(self, agent: str) -> bool:
+        """Whether an operator is there and has no call."""
+        return agent in self.seats and self.seats[agent].free
+
+    def free_supervisors(self) -> list[str]:
+        """Supervisors whose phones can be rung now."""
+        return [each.extension for each in self.seats.values() if each.supervisor and each.free]
+
     def lend(self, call: CallId, agent: str) -> list[Decision]:
         """Ring an idle operator for a call-back. A caller who comes now still goes first."""
         seat = self.seats[agent]
@@ -409,6 +420,15 @@ class Acd:
         """The next operator at once: a caller does not wait for who did not answer."""
         if entry.line.skills and entry.line.first_idle() is None:
             entry.line = self._line(entry.queue, NO_SKILLS)
+
+    def _borrow(self, call: CallId, agent: str) -> list[Decision]:
+        seat = self.seats[agent]
+        if not seat.free:
+            return []
+        seat.apply(AgentEvent.OFFER)
+        seat.apply(AgentEvent.TAKE)
+        seat.call = call
+        return [_state(seat)]
 
     def _leave(self, call: CallId) -> list[Decision]:
         entry = self.waiting.pop(call, None)

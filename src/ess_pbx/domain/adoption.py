@@ -1,18 +1,16 @@
 """Calls that outlive their engine: what the next one makes of them, and what was missed.
 
-Three steps, of which the first two are for calls that another engine began. ``restore`` makes the
-call out of what is remembered of it, corrected by who is in its bridge; ``resume`` starts what
-belongs to its phase and lives in an engine alone: timers, the place in the queue, the menu.
-``missed`` then gives the events that Asterisk did not repeat, which go through the same table as
-any, and ``repairs`` what Asterisk was asked and did not do. An engine whose line was cut does the
-last two for its own calls. docs/decisions/0011 has the reasons.
+Three steps, of which the first two are for calls that another engine began. ``domain.restoring``
+makes the call out of what is remembered of it, corrected by who is in its bridges; ``resume``
+starts what belongs to its phase and lives in an engine alone: timers, the place in the queue, the
+menu. ``missed`` then gives the events that Asterisk did not repeat, which go through the same table
+as any, and ``repairs`` what Asterisk was asked and did not do. An engine whose line was cut does
+the last two for its own calls. docs/decisions/0011 has the reasons.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
-
-from msgspec.structs import replace
 
 from ess_pbx.domain import (
     calling_back,
@@ -22,17 +20,19 @@ from ess_pbx.domain import (
     ivr,
     ladder,
     overflow,
-    priority,
+    parties,
     queueing,
+    restoring,
     ringing,
     silence,
     supervision_adoption,
+    transfer,
     waiting,
 )
-from ess_pbx.domain.call import AgencySide, Call, Direction, Leg, OperatorSide, Phase, Result, Turn
+from ess_pbx.domain.call import ON_THE_LINE, Call, Party, Phase, Result, Standing, Turn
 from ess_pbx.domain.call_backs import ENGINE_RESTARTED
 from ess_pbx.domain.call_memory import KeptCall
-from ess_pbx.domain.config import Agency, Centre
+from ess_pbx.domain.config import Centre
 from ess_pbx.domain.effects import (
     Answer,
     ArmTimer,
@@ -42,7 +42,6 @@ from ess_pbx.domain.effects import (
     HangUp,
     Join,
     Part,
-    Role,
     StartMusic,
     StopMusic,
     StopPlayback,
@@ -59,21 +58,9 @@ from ess_pbx.domain.events import (
 )
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.found import AsteriskFound
-from ess_pbx.domain.ids import CallId, LegId, PlaybackId
+from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId
 
-HUMANS = frozenset(
-    {
-        Phase.TALKING,
-        Phase.CONSULT_RINGING,
-        Phase.CONSULT,
-        Phase.RETURNING,
-        Phase.CONFERENCE,
-        Phase.HANDED_OVER,
-    }
-)
 ASTERISK_LOST = "asterisk-lost"
-MOST_TORN_OFF = 100
-"""More legs or playbacks of a call than are made in the milliseconds that a crash forgets."""
 
 
 def is_for_us(call: CallId, found: AsteriskFound) -> bool:
@@ -88,7 +75,7 @@ def unknown_talkers(known: Collection[CallId], found: AsteriskFound) -> dict[Cal
         for there in found.legs.values()
         if there.arrival is not None
         and there.arrival.call not in known
-        and _is_talking(there.arrival.call, found)
+        and restoring.is_talking(there.arrival.call, found)
     }
 
 
@@ -105,233 +92,6 @@ def turn_in_queue(
     return here, waits, not call.offers, since - call.priority * centre.policy.age_lift
 
 
-def kept_of(arrival: Arrived, wall: float) -> KeptCall:
-    """What is kept of a caller of whom no fact is left: what their channel says."""
-    number = arrival.caller_e164 or ""
-    return KeptCall(
-        id=arrival.call,
-        arrived=arrival.invited_at or wall,
-        invited_at=arrival.invited_at or wall,
-        last=wall,
-        number=number,
-        display=arrival.caller_display,
-        callable=arrival.callable,
-        number_fault=arrival.number_fault,
-        trunk=arrival.trunk or "",
-        called=arrival.called,
-        phase=Phase.WAITING,
-        legs={ids.caller_leg(arrival.call): (Role.CALLER, number or arrival.caller_display)},
-        answered=True,
-        greeted=True,
-        made_legs=1,
-    )
-
-
-def _is_talking(call: CallId, found: AsteriskFound) -> bool:
-    """Whether a caller is in their bridge with somebody."""
-    members = found.members(call)
-    return ids.caller_leg(call) in members and len(members) > 1
-
-
-def first_never_made(kept: KeptCall, wall: float) -> int:
-    """A number that no leg or playback of the call has: the milliseconds of the wall clock.
-
-    The last facts of a crash are torn off, so that the journal cannot say what was made; and where
-    the clock was set back they may even say more than it.
-    """
-    known = max(kept.made_legs, kept.made_playbacks)
-    return max(known + MOST_TORN_OFF, round(wall * 1000))
-
-
-def restore(kept: KeptCall, found: AsteriskFound, centre: Centre, now: float) -> Call:
-    """The call as it was left; for those who talk, who is in the bridge decides."""
-    members = found.members(kept.id)
-    legs = {leg: Leg(role, party) for leg, (role, party) in kept.legs.items()}
-    if kept.phase is not Phase.ENDED:
-        # A party that was told gone, while what followed was torn off, is told gone again.
-        caller = ids.caller_leg(kept.id)
-        if kept.phase not in calling_back.PHASES or caller in found.legs:
-            legs.setdefault(caller, Leg(Role.CALLER, kept.number or kept.display))
-        if kept.operator:
-            legs.setdefault(kept.operator_leg, Leg(Role.OPERATOR, kept.operator))
-        if kept.agency:
-            legs.setdefault(kept.agency_leg, Leg(Role.AGENCY, kept.agency))
-        for leg, agent in kept.offers.items():
-            legs.setdefault(leg, Leg(Role.OPERATOR, agent))
-        for leg, agency in kept.overflows.items():
-            legs.setdefault(leg, Leg(Role.AGENCY, agency))
-    for leg in sorted(members - legs.keys()):
-        # A supervisor of whom no fact is left may be the only human whom the caller has.
-        role = Role.AGENCY if ids.is_agency(leg) else Role.OPERATOR
-        legs[leg] = Leg(role, _party(role, found.legs[leg].party, centre))
-    known = {queue.id for queue in centre.queues}
-    never_made = first_never_made(kept, found.wall)
-
-    # Where the clock was set back it is later than it says: who waits is not yet to come.
-    wall = max(found.wall, kept.last)
-
-    def ago(at: float | None) -> float | None:
-        return None if at is None else now - (wall - at)
-
-    call = Call(
-        kept.id,
-        now - (wall - kept.arrived),
-        phase=kept.phase,
-        number=kept.number,
-        display=kept.display,
-        callable=kept.callable,
-        number_fault=kept.number_fault,
-        called=kept.called,
-        trunk=kept.trunk,
-        direction=Direction.OUT if kept.outgoing else Direction.IN,
-        earlier=kept.earlier,
-        language=kept.language or centre.language,
-        category=kept.category or centre.default_category,
-        queue=kept.queue if kept.queue in known else centre.default_queue,
-        usual_priority=centre.policy.default_priority,
-        silence_asked=ago(kept.silence_asked),
-        lost_at=ago(kept.lost_at),
-        menus=tuple(menu for menu in kept.menus[:-1] if menu in centre.menus),
-        legs=legs,
-        bridged=ids.bridge_of(kept.id) in found.bridges,
-        greeted=kept.greeted,
-        unended=frozenset(found.heard_in(kept.id)),
-        made_legs=never_made,
-        made_playbacks=never_made,
-    )
-    call = _as_urgent(_as_far_up(call, kept, centre), kept)
-    call = supervision_adoption.restored(call, kept, found)
-    if call.phase in (Phase.IVR, Phase.WAITING):
-        return _with_offers(call, kept, found, centre)
-    if call.phase in calling_back.PHASES:
-        return _calling_back(call, kept, found)
-    if call.phase in HUMANS:
-        return _with_humans(call, kept, members, found, centre)
-    return call
-
-
-def _as_urgent(call: Call, kept: KeptCall) -> Call:
-    """The priority, and what it is made of."""
-    if kept.urgency is None:
-        level = call.usual_priority if kept.priority is None else kept.priority
-        return replace(call, priority=level)
-    made = kept.urgency
-    level = priority.compose(made.usual, made.chosen, made.raises, made.prank)
-    return replace(
-        call,
-        priority=level,
-        usual_priority=made.usual,
-        chosen_priority=made.chosen,
-        raises=made.raises,
-        silent=priority.SILENT in made.raises,
-        prank=made.prank,
-        head_start=made.head_start,
-    )
-
-
-def _as_far_up(call: Call, kept: KeptCall, centre: Centre) -> Call:
-    """The steps of the ladder that were done; of another ladder, what they did."""
-    steps = [(rung.step, rung.after) for rung in centre.policy.ladder]
-    rungs = max((steps.index(each) + 1 for each in kept.steps if each in steps), default=0)
-    reach = call.reach
-    for step, _ in kept.steps:
-        reach = ladder.reach_after(step, reach)
-    skills = any(step != "overflow" for step, _ in kept.steps)
-    return replace(call, rungs=rungs, any_skills=skills, reach=reach)
-
-
-def _with_offers(call: Call, kept: KeptCall, found: AsteriskFound, centre: Centre) -> Call:
-    """A caller who waits; one who is in the bridge with somebody was being connected."""
-    offers = tuple(OperatorSide(agent, leg) for leg, agent in sorted(kept.offers.items()))
-    if _is_talking(call.id, found):
-        leg = min(found.members(call.id) - {call.caller}, key=_likely_operator)
-        if ids.is_agency(leg):
-            agency = AgencySide(_agency(call.legs[leg].party, centre), leg)
-            return replace(call, phase=Phase.HANDED_OVER, agency=agency)
-        operator = OperatorSide(kept.offers.get(leg, call.legs[leg].party), leg)
-        return replace(call, phase=Phase.TALKING, operator=operator)
-    rung = ((leg, _agency(name, centre)) for leg, name in sorted(kept.overflows.items()))
-    overflows = tuple(AgencySide(agency, leg) for leg, agency in rung)
-    return replace(call, offers=offers, overflows=overflows)
-
-
-def _calling_back(call: Call, kept: KeptCall, found: AsteriskFound) -> Call:
-    """Somebody whom the centre calls back and who has not answered yet, as far as is known."""
-    offers = [OperatorSide(agent, leg) for leg, agent in kept.offers.items()]
-    operator = OperatorSide(kept.operator, kept.operator_leg) if kept.operator else None
-    if call.caller in call.legs and operator is None:
-        # That the operator picked up was torn off.
-        operator = next((side for side in offers if found.is_up(side.leg)), None)
-    if operator is None:
-        return replace(call, phase=Phase.CALLING_OPERATOR, offers=tuple(offers))
-    failed = call.phase is Phase.CALL_BACK_FAILED
-    phase = Phase.CALL_BACK_FAILED if failed else Phase.CALLING_BACK
-    return replace(call, phase=phase, operator=operator)
-
-
-def _with_humans(
-    call: Call,
-    kept: KeptCall,
-    members: frozenset[LegId],
-    found: AsteriskFound,
-    centre: Centre,
-) -> Call:
-    operator = OperatorSide(kept.operator, kept.operator_leg) if kept.operator else None
-    agency: AgencySide | None = None
-    if kept.agency:
-        agency = AgencySide(_agency(kept.agency, centre), kept.agency_leg)
-    for leg in sorted(members & call.legs.keys(), key=_likely_operator):
-        role, party = call.legs[leg].role, call.legs[leg].party
-        if role is Role.OPERATOR and operator is None and call.phase is not Phase.HANDED_OVER:
-            operator = OperatorSide(party, leg)
-        elif role is Role.AGENCY and agency is None:
-            agency = AgencySide(_agency(party, centre), leg)
-    caller_in = call.caller in members
-    operator_in = operator is not None and operator.leg in members
-    agency_in = agency is not None and agency.leg in members
-    agency_there = agency is not None and agency.leg in found.legs
-    phase = call.phase
-    if operator_in and agency_in:
-        phase = Phase.CONFERENCE if caller_in else Phase.CONSULT
-    elif (operator_in and caller_in and not agency_there) or phase is Phase.RETURNING:
-        phase, agency = Phase.TALKING, None
-    elif agency_in and caller_in and (operator is None or operator.leg not in found.legs):
-        phase, operator = Phase.HANDED_OVER, None
-    return replace(call, phase=phase, operator=operator, agency=agency)
-
-
-def _likely_operator(leg: LegId) -> tuple[bool, bool, LegId]:
-    """Sorts who talks with a caller: operators first, agencies last."""
-    return ids.is_agency(leg), not ids.is_operator(leg), leg
-
-
-def one_call_each(adopted: Iterable[Call], idle: Container[str]) -> Iterator[Call]:
-    """The same calls, without offers to who is not ``idle``, talks or rings elsewhere."""
-    calls = list(adopted)
-    busy = {call.operator.agent for call in calls if call.operator is not None}
-    busy |= {call.supervision.supervisor for call in calls if call.supervision is not None}
-    for call in calls:
-        offers: list[OperatorSide] = []
-        for side in call.offers:
-            if side.agent in idle and side.agent not in busy:
-                busy.add(side.agent)
-                offers.append(side)
-        yield replace(call, offers=tuple(offers))
-
-
-def _party(role: Role, told: str, centre: Centre) -> str:
-    """An agency is known by its address where no fact names it."""
-    if role is Role.AGENCY:
-        return next((each.id for each in centre.agencies if each.contact == told), told)
-    return told
-
-
-def _agency(name: str, centre: Centre) -> Agency:
-    """An agency of the settings; one that was taken out of them is still on the line."""
-    gone = Agency(id=name, name=name, code="000", contact="sip:000@0.0.0.0")
-    return next((each for each in centre.agencies if each.id == name), gone)
-
-
 def resume(
     turn: Turn, kept: KeptCall, found: AsteriskFound, arrival: Arrived | None = None
 ) -> None:
@@ -344,10 +104,8 @@ def resume(
         ivr.record_arrival(turn, arrival)
     _record_missed(turn, kept)
     turn.record(FactKind.CALL_ADOPTED, phase=call.phase, made=call.made_legs)
-    members = found.members(call.id)
     going_on = _going_on(call, kept, found)
-    waits = call.phase in (Phase.IVR, Phase.WAITING, Phase.CONSULT_RINGING, Phase.CONSULT)
-    if waits and call.caller in members:
+    if call.caller in found.members(call.id) and _is_alone(call):
         turn.do(Part(call.bridge, call.caller))
     if call.phase in (Phase.IVR, Phase.WAITING) and call.caller not in found.legs:
         return  # who has left wants no operator: ``missed`` ends it
@@ -362,12 +120,8 @@ def resume(
             ladder.arm(turn)
             silence.watch(turn)
             _go_on_hearing(turn, kept, going_on)
-        case Phase.CONSULT_RINGING:
-            turn.do(ArmTimer(timer(call.id, "agency"), turn.centre.policy.agency_ring))
-            _go_on_hearing(turn, kept, going_on)
-            _ring_back_again(turn, kept, going_on)
-        case Phase.CONSULT:
-            _go_on_hearing(turn, kept, going_on)
+        case phase if phase in restoring.HUMANS:
+            _with_humans(turn, kept, going_on)
         case Phase.CALLING_OPERATOR if not call.offers:
             end(turn, Result.INDETERMINATE, ENGINE_RESTARTED, None, UNKNOWN_CAUSE)
         case Phase.CALLING_BACK if call.caller not in found.legs:
@@ -378,31 +132,75 @@ def resume(
         case Phase.CALLING_BACK:
             ring = turn.centre.policy.call_back_ring
             turn.do(ArmTimer(timer(call.id, calling_back.TIMER), ring))
-            _ring_back_again(turn, kept, going_on)
+            if call.bridged:
+                _ring_back_again(turn, kept, going_on, call.bridge)
         case Phase.CALL_BACK_FAILED:
             calling_back.give_up(turn, None)
         case Phase.ENDED:
             turn.do(ArmTimer(timer(call.id, "release"), RELEASE_CHECK))
-        case _:
-            pass  # who talks goes on talking
     supervision_adoption.resume(turn)
+
+
+def _with_humans(turn: Turn, kept: KeptCall, going_on: frozenset[PlaybackId]) -> None:
+    """Who talks goes on talking; phones that ring have their time anew."""
+    call = turn.call
+    if call.operator is None and not call.parties:
+        transfer.requeue(turn)
+        return
+    rings = turn.centre.policy.agency_ring
+    for party in call.standing(Standing.CALLED, Standing.RINGING):
+        if party.standing is Standing.CALLED and call.operator is not None:
+            turn.do(ArmTimer(parties.called_timer(call.id, party.leg), rings))
+        elif call.phase in (Phase.CONSULT_RINGING, Phase.BLIND_RINGING):
+            turn.do(ArmTimer(timer(call.id, "agency"), _ring_time(turn, party)))
+        else:
+            parties.drop(turn, party, "the operator left")
+    if _is_alone(call):
+        _go_on_hearing(turn, kept, going_on)
+    if call.phase is Phase.CONSULT_RINGING and call.aside_made:
+        _ring_back_again(turn, kept, going_on, call.aside)
+
+
+def _ring_time(turn: Turn, party: Party) -> float:
+    if party.agency is None:
+        return turn.centre.policy.ring
+    return ringing.ring_time(turn, party.agency, party.agency.ways[party.contact])
+
+
+def _is_alone(call: Call) -> bool:
+    """Whether the caller is to be in no bridge."""
+    ours = call.phase is not Phase.ENDED and call.phase not in calling_back.PHASES
+    return ours and call.caller not in call.rooms
 
 
 def _record_missed(turn: Turn, kept: KeptCall) -> None:
     """What the bridge shows and no fact told: the end of the journal was torn off."""
     call = turn.call
-    if call.operator is not None and not kept.operator:
+    if call.operator is not None and call.operator.agent != kept.operator:
         side = call.operator
-        turn.record(FactKind.OPERATOR_ANSWERED, agent=side.agent, leg=side.leg)
+        before = next((each for each in kept.parties if each.leg == side.leg), None)
+        taken_over = before is not None and not before.agency
+        answered = FactKind.TAKEN_OVER if taken_over else FactKind.OPERATOR_ANSWERED
+        turn.record(answered, agent=side.agent, leg=side.leg)
         if call.phase is Phase.CALLING_BACK:
             task, leg = call.earlier, call.caller
             turn.record(FactKind.CALL_BACK_DIALLED, task=task, agent=side.agent, leg=leg)
-    answered = call.phase in (Phase.CONSULT, Phase.CONFERENCE, Phase.HANDED_OVER)
-    ringing = kept.phase is Phase.CONSULT_RINGING or not kept.agency
-    if call.agency is not None and answered and ringing:
-        turn.record(FactKind.AGENCY_ANSWERED, agency=call.agency.agency.id, leg=call.agency.leg)
-    if call.phase is Phase.HANDED_OVER and kept.operator and kept.phase is not Phase.HANDED_OVER:
+    left = {each.leg: each.standing for each in kept.parties}
+    for party in call.standing(*ON_THE_LINE):
+        _record_party(turn, party, left.get(party.leg))
+    if call.phase is Phase.HANDED_OVER and kept.operator:
         turn.record(FactKind.OPERATOR_LEFT, agent=kept.operator)
+
+
+def _record_party(turn: Turn, party: Party, left: Standing | None) -> None:
+    """What became of a party of which the last fact says that it stood so."""
+    if left is None or left in (Standing.RINGING, Standing.CALLED):
+        if party.agency is None:
+            turn.record(FactKind.COLLEAGUE_ANSWERED, party=party.name, leg=party.leg)
+        else:
+            turn.record(FactKind.AGENCY_ANSWERED, agency=party.name, leg=party.leg)
+    if left is not party.standing:
+        turn.record(parties.FACTS[party.standing], party=party.name, leg=party.leg)
 
 
 def _menu_again(turn: Turn, kept: KeptCall) -> None:
@@ -434,24 +232,22 @@ def _ring_on(turn: Turn) -> None:
         turn.do(ArmTimer(timer_id, turn.centre.policy.ring))
 
 
-def _ring_back_again(turn: Turn, kept: KeptCall, going_on: frozenset[PlaybackId]) -> None:
+def _ring_back_again(
+    turn: Turn, kept: KeptCall, going_on: frozenset[PlaybackId], bridge: BridgeId
+) -> None:
     if kept.operator_hears in going_on:
         turn.set(operator_hears=kept.operator_hears)
-    elif turn.call.bridged:
-        hearing.ring_back(turn)
+    else:
+        hearing.ring_back(turn, bridge)
 
 
 def _going_on(call: Call, kept: KeptCall, found: AsteriskFound) -> frozenset[PlaybackId]:
     """What may be heard to its end; a menu begins anew, and who talks hears the other."""
-    match call.phase:
-        case Phase.WAITING | Phase.CONSULT:
-            wanted = {kept.playing}
-        case Phase.CONSULT_RINGING:
-            wanted = {kept.playing, kept.operator_hears}
-        case Phase.CALLING_BACK:
-            wanted = {kept.operator_hears}
-        case _:
-            wanted = set()
+    wanted: set[PlaybackId | None] = set()
+    if call.phase in (Phase.CONSULT_RINGING, Phase.CALLING_BACK):
+        wanted.add(kept.operator_hears)
+    if call.phase is not Phase.IVR and _is_alone(call):
+        wanted.add(kept.playing)
     return found.playbacks & wanted
 
 
@@ -475,16 +271,20 @@ def missed(call: Call, kept: KeptCall | None, found: AsteriskFound) -> Iterator[
     for leg in call.legs:
         if leg != caller and found.is_gone(leg):
             yield LegGone(call.id, leg, UNKNOWN_CAUSE)
-    agency = call.agency if call.phase is Phase.CONSULT_RINGING else None
+    rung = [side.leg for side in call.offers]
+    rung += [each.leg for each in call.overflows]
+    rung += [each.leg for each in call.standing(Standing.RINGING, Standing.CALLED)]
     # The first who picked up has the caller; those who did as well are hung up.
-    for side in (*call.offers, *call.overflows, agency):
-        if side is not None and found.is_up(side.leg):
-            yield LegAnswered(call.id, side.leg)
+    for leg in rung:
+        if found.is_up(leg):
+            yield LegAnswered(call.id, leg)
     yield from supervision_adoption.missed(call, found)
-    for playback in (call.playing, call.operator_hears):
-        # One asked for in this very turn cannot have been looked for.
-        lost = kept is not None and playback in (kept.playing, kept.operator_hears)
-        if playback is not None and lost and playback not in found.playbacks:
+    if kept is None:
+        return
+    # One asked for in this very turn cannot have been looked for.
+    looked_for = {kept.playing, kept.operator_hears, *kept.recent}
+    for playback in _sounds(call):
+        if playback in looked_for and playback not in found.playbacks:
             yield PlaybackEnded(call.id, playback)
 
 
@@ -506,36 +306,54 @@ def repairs(call: Call, found: AsteriskFound) -> Iterator[AsteriskEffect]:
     calling = call.phase in calling_back.PHASES
     if call.caller not in found.legs and not calling:
         return
-    members = found.members(call.id)
-    wanted = {leg for leg in call.talkers if leg in found.legs}
-    told = {each.told for each in call.relieved}
     for playback in found.heard_in(call.id):
-        if playback not in {call.playing, call.operator_hears, call.asking, *told}:
+        if playback not in (*_sounds(call), call.asking):
             yield StopPlayback(playback)
     if call.phase is Phase.ENDED:
         return
-    for leg in sorted(members & parties(call) - wanted):
-        yield Part(call.bridge, leg)
+    bridges = call.bridge, call.aside
+    are_in = {leg: bridge for bridge in bridges for leg in found.bridges.get(bridge, ())}
+    belong_in = {leg: bridge for leg, bridge in call.rooms.items() if leg in found.legs}
+    for leg in sorted(wanted_by(call) & are_in.keys() - belong_in.keys()):
+        yield Part(are_in[leg], leg)
     if call.music:
         yield StartMusic(call.caller)
     elif call.playing is not None:
         yield StopMusic(call.caller)
-    if wanted <= members:
-        return
-    if ids.bridge_of(call.id) not in found.bridges:
-        yield CreateBridge(call.bridge)
-    if call.caller in wanted - members:
-        yield StopMusic(call.caller)
-    yield Join(call.bridge, tuple(sorted(wanted - members)))
+    for leg in sorted(call.on_music & found.legs.keys()):
+        yield StartMusic(leg)
+    for bridge in bridges:
+        missing = sorted(leg for leg in belong_in if belong_in[leg] == bridge != are_in.get(leg))
+        if missing and bridge not in found.bridges:
+            yield CreateBridge(bridge)
+        for leg in missing:
+            if leg not in are_in and (leg == call.caller or call.party_on(leg) is not None):
+                # Who waited before, or was on hold.
+                yield StopMusic(leg)
+            # One by one: Asterisk joins none of several of whom one has just hung up.
+            yield Join(bridge, (leg,))
 
 
-def parties(call: Call) -> frozenset[LegId]:
+def wanted_by(call: Call) -> frozenset[LegId]:
     """The legs that a call wants; others of it are on their way out."""
     if call.phase is Phase.ENDED:
         return frozenset()
-    sides = (*call.offers, call.operator, call.agency, *call.overflows)
+    sides = (*call.offers, call.operator, *call.parties, *call.overflows)
     legs = {call.caller, *(side.leg for side in sides if side is not None)}
     return supervision_adoption.parties(call) | legs
+
+
+def kept_busy(call: Call) -> frozenset[str]:
+    """The operators who are in a call, or whose own phones ring for it beside the queue."""
+    seats = {each.seat for each in (*call.parties, *call.overflows) if each.seat}
+    return frozenset(seats if call.operator is None else {call.operator.agent, *seats})
+
+
+def _sounds(call: Call) -> list[PlaybackId]:
+    """What is being said or played, as far as somebody waits for its end."""
+    told = (each.told for each in call.relieved)
+    heard = (call.playing, call.operator_hears, *call.telling, *call.introducing, *told)
+    return [each for each in heard if each is not None]
 
 
 def _has_answered(caller: LegId, found: AsteriskFound) -> bool:
@@ -552,7 +370,7 @@ def strangers(
     that no engine knows of any more is none at all. ``beside`` are legs that belong to no call of
     a caller.
     """
-    wanted = frozenset[LegId]().union(*map(parties, calls.values()))
+    wanted = frozenset[LegId]().union(*map(wanted_by, calls.values()))
     for leg, there in sorted(found.legs.items()):
         caller = ids.is_caller(leg) or (ids.is_called_back(leg) and there.up)
         if leg in wanted or leg in beside:

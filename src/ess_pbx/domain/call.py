@@ -6,7 +6,7 @@ does; ``transitions`` puts them into one table and decides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from ess_pbx.domain import ids
 from ess_pbx.domain.config import Agency, Centre
-from ess_pbx.domain.effects import Effect, Reach, Record, Role
+from ess_pbx.domain.effects import Effect, HangUp, Join, Part, Reach, Record, ReleaseAgent, Role
 from ess_pbx.domain.facts import JSON, FactKind
 from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId
 from ess_pbx.domain.supervision import Relieved, Supervision
@@ -37,6 +37,10 @@ class Phase(StrEnum):
     RETURNING = "returning"
     """The consult failed; the operator hears why, then has the caller back."""
     CONFERENCE = "conference"
+    HELD = "held"
+    """The operator has put the caller on hold: they hear music."""
+    BLIND_RINGING = "blind-ringing"
+    """The operator is gone, and an agency's phone rings for the caller."""
     HANDED_OVER = "handed-over"
     """Caller and agency go on without the operator."""
     CALLING_OPERATOR = "calling-operator"
@@ -98,12 +102,47 @@ class OperatorSide:
     leg: LegId
 
 
-@dataclass(frozen=True, slots=True)
-class AgencySide:
-    """An agency and the leg to it."""
+class Standing(StrEnum):
+    """Where somebody is whom an operator brings in."""
 
-    agency: Agency
+    RINGING = "ringing"
+    INTRODUCED = "introduced"
+    """They answered, and hear in a few words what it is."""
+    CONSULTED = "consulted"
+    """They speak with the operator, apart from the caller."""
+    JOINED = "joined"
+    """They speak with the caller."""
+    HELD = "held"
+    """They wait with music."""
+    CALLED = "called"
+    """Their phone rings, and they join the caller when they answer."""
+
+
+ON_THE_LINE = frozenset({Standing.CONSULTED, Standing.JOINED, Standing.HELD})
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """An agency, a colleague or a supervisor whom an operator brings in, and the leg to them."""
+
+    name: str
+    """An agency's id or an operator's extension."""
     leg: LegId
+    agency: Agency | None = None
+    """None for a colleague or supervisor."""
+    contact: int = 0
+    """Which of the agency's contacts, from 0."""
+    seat: str = ""
+    """The operator whose own phone it is, and whom the queue passes by meanwhile."""
+    standing: Standing = Standing.RINGING
+    since: float = 0.0
+    """When they came to the caller, or were left alone with them (monotonic seconds)."""
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether they are a colleague who spoke in the call, and may have to write of it."""
+        rings = self.standing in (Standing.RINGING, Standing.CALLED)
+        return self.agency is None and not rings
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,14 +221,23 @@ class Call(Struct, frozen=True):
     offers: tuple[OperatorSide, ...] = ()
     """Operators whose phones ring for the call: one, or all at once."""
     operator: OperatorSide | None = None
-    agency: AgencySide | None = None
+    parties: tuple[Party, ...] = ()
+    """Whom the operator has brought in or rings, in order; each has a leg of its own."""
+    rooms: dict[LegId, BridgeId] = field(default_factory=dict)
+    """Which bridge each leg is in; one that is in none is alone."""
+    on_music: frozenset[LegId] = frozenset()
+    """Parties who hear waiting music."""
+    introducing: tuple[PlaybackId, ...] = ()
+    """What is still being said to an agency that answered."""
+    aside_made: bool = False
+    """Whether the bridge for consults exists."""
     supervision: Supervision | None = None
     """The supervisor who is with the call."""
     relieved: tuple[Relieved, ...] = ()
     """Operators whose call was taken over, and who are being told."""
     side_bridge: bool = False
     """Whether the bridge for listening exists; it goes with the call."""
-    overflows: tuple[AgencySide, ...] = ()
+    overflows: tuple[Party, ...] = ()
     """Agencies whose phones ring for a caller who waits for operators too."""
     announcements: tuple[str, ...] = ()
     """Prompts the caller has still to hear."""
@@ -205,6 +253,8 @@ class Call(Struct, frozen=True):
     """Prompts and tones that were asked for and whose end was not told yet."""
     operator_hears: PlaybackId | None = None
     """Tone or prompt that the operator hears alone during a consult."""
+    telling: tuple[PlaybackId, ...] = ()
+    """What is being said to the operator's leg alone, in whatever bridge it is."""
     dialled: str = ""
     """Keys of a feature code that the operator has begun."""
     greeted: bool = False
@@ -219,32 +269,27 @@ class Call(Struct, frozen=True):
 
     @property
     def bridge(self) -> BridgeId:
-        """The call's bridge."""
+        """Where the caller speaks with people."""
         return ids.bridge_of(self.id)
 
     @property
-    def talkers(self) -> frozenset[LegId]:
-        """The legs that are to be in the call's bridge."""
-        operator = self.operator.leg if self.operator else None
-        agency = self.agency.leg if self.agency else None
-        legs: tuple[LegId | None, ...] = ()
-        supervisor = self.supervision.in_call if self.supervision else None
-        match self.phase:
-            case Phase.TALKING:
-                legs = self.caller, operator, supervisor
-            case Phase.CONSULT_RINGING | Phase.RETURNING:
-                legs = operator, supervisor
-            case Phase.CALLING_BACK | Phase.CALL_BACK_FAILED:
-                legs = (operator,)
-            case Phase.CONSULT:
-                legs = operator, agency, supervisor
-            case Phase.CONFERENCE:
-                legs = self.caller, operator, agency, supervisor
-            case Phase.HANDED_OVER:
-                legs = self.caller, agency, supervisor
-            case _:
-                pass
-        return frozenset(leg for leg in legs if leg is not None)
+    def aside(self) -> BridgeId:
+        """Where operator and agency speak without the caller."""
+        return ids.aside_of(self.id)
+
+    @property
+    def agency(self) -> Party | None:
+        """Whom the operator consulted last."""
+        asked = [each for each in self.parties if each.standing is not Standing.CALLED]
+        return asked[-1] if asked else None
+
+    def party_on(self, leg: LegId) -> Party | None:
+        """The party of this leg."""
+        return next((each for each in self.parties if each.leg == leg), None)
+
+    def standing(self, *standings: Standing) -> tuple[Party, ...]:
+        """The parties who stand so."""
+        return tuple(each for each in self.parties if each.standing in standings)
 
 
 class Places(Protocol):
@@ -253,13 +298,27 @@ class Places(Protocol):
     def position(self, call: CallId, /) -> int | None:
         """Which of its queue's waiting calls this is, from 1; None when it does not wait."""
 
+    def is_free(self, agent: str, /) -> bool:
+        """Whether an operator is there and has no call."""
+
+    def free_supervisors(self) -> Sequence[str]:
+        """Supervisors whose phones can be rung now."""
+
 
 class NoPlaces:
-    """A queue in which nobody waits."""
+    """A queue in which nobody waits, and nobody sits."""
 
     def position(self, _: CallId, /) -> int | None:
         """None, whoever asks."""
         return None
+
+    def is_free(self, _: str, /) -> bool:
+        """Nobody is."""
+        return False
+
+    def free_supervisors(self) -> Sequence[str]:
+        """There are none."""
+        return ()
 
 
 class Turn:
@@ -275,6 +334,7 @@ class Turn:
         holiday: bool = False,
         queue: Places | None = None,
         hurry: float = 1.0,
+        district: Callable[[], str] = str,
     ) -> None:
         self.call = call
         self.now = now
@@ -287,7 +347,10 @@ class Turn:
         """The queue as it was before this turn."""
         self.hurry = hurry
         """The ladder comes so many times as early; 1 as the policy says."""
-        self.effects: list[Effect] = []
+        self.district = district
+        """The kecamatan in the report of this call; empty when there is none."""
+        self._effects: list[Effect] = []
+        self._given_back: list[Effect] = []
 
     def set(self, **changes: Any) -> None:
         """Replace fields of the call."""
@@ -295,11 +358,47 @@ class Turn:
 
     def do(self, *effects: Effect) -> None:
         """Add effects, carried out in this order."""
-        self.effects.extend(effects)
+        self._effects.extend(effects)
+
+    def give_back(self, party: Party) -> None:
+        """The queue may ring a borrowed phone again, when all else of this turn is done.
+
+        Whoever waits because of it is in the queue by then, and what rang there has stopped.
+        """
+        if party.seat:
+            self._given_back.append(ReleaseAgent(self.call.id, party.seat, party.has_spoken))
+
+    @property
+    def effects(self) -> list[Effect]:
+        """All that is to be done."""
+        return [*self._effects, *self._given_back]
 
     def record(self, kind: FactKind, **data: JSON) -> None:
         """Write a fact of this call into the journal."""
         self.do(Record(self.call.id, kind, data))
+
+    def join(self, room: BridgeId, *legs: LegId) -> None:
+        """Put legs into a bridge, from wherever they are."""
+        self.do(Join(room, legs))
+        self.set(rooms={**self.call.rooms, **dict.fromkeys(legs, room)})
+
+    def part(self, leg: LegId) -> None:
+        """Take a leg out of the bridge that it is in, if it is in one."""
+        rooms = dict(self.call.rooms)
+        room = rooms.pop(leg, None)
+        if room is not None:
+            self.do(Part(room, leg))
+            self.set(rooms=rooms)
+
+    def hang_up(self, leg: LegId) -> None:
+        """End a leg, which leaves its bridge by that."""
+        self.do(HangUp(leg))
+        self.leaves(leg)
+
+    def leaves(self, leg: LegId) -> None:
+        """A leg is in no bridge of the call any more, by what was done already."""
+        rooms = {each: room for each, room in self.call.rooms.items() if each != leg}
+        self.set(rooms=rooms, on_music=self.call.on_music - {leg})
 
     def add_leg(self, leg: LegId, role: Role, party: str) -> None:
         """Count a leg as the call's, before Asterisk is asked to make it."""
@@ -309,10 +408,10 @@ class Turn:
         """A leg is gone from Asterisk."""
         legs = dict(self.call.legs)
         gone = legs.pop(leg, None)
-        if gone is None:
-            return
-        self.set(legs=legs)
-        if gone.role is not Role.SNOOP:
+        if gone is not None:
+            rooms = {each: room for each, room in self.call.rooms.items() if each != leg}
+            self.set(legs=legs, rooms=rooms, on_music=self.call.on_music - {leg})
+        if gone is not None and gone.role is not Role.SNOOP:
             self.record(FactKind.LEG_ENDED, leg=leg, role=gone.role, party=gone.party, cause=cause)
 
     def new_playback(

@@ -19,6 +19,7 @@ from ess_pbx.domain import (
     clock_watch,
     moves,
     pranks,
+    restoring,
     supervision,
     supervision_adoption,
     supervision_desk,
@@ -62,6 +63,7 @@ from ess_pbx.domain.desks import Desks
 from ess_pbx.domain.effects import (
     Ask,
     Attend,
+    Borrow,
     CreateBridge,
     Defect,
     Effect,
@@ -349,7 +351,7 @@ class CallCentre:
         # As it was before: what is decided here is remembered too.
         kept = {each.id: structs.replace(each) for each in self.kept.calls.values()}
         unknown = adoption.unknown_talkers({*kept, *self.calls}, found)
-        kept |= {call: adoption.kept_of(each, found.wall) for call, each in unknown.items()}
+        kept |= {call: restoring.kept_of(each, found.wall) for call, each in unknown.items()}
         for name, own in self.calls.items():
             self.calls[name] = supervision_adoption.seen(own, found)
         adopted = self._restored_calls(kept, found, now, effects)
@@ -401,11 +403,10 @@ class CallCentre:
             if each.id in self.calls or not adoption.is_for_us(each.id, found):
                 continue
             try:
-                restored.append(adoption.restore(each, found, self.config, now))
+                restored.append(restoring.restore(each, found, self.config, now))
             except Exception as error:
                 effects.append(Defect(each.id, "restore", error))
-        idle = {seat.extension for seat in self.acd.seats.values() if seat.state is AgentState.IDLE}
-        return list(adoption.one_call_each(restored, idle))
+        return list(restoring.one_call_each(restored, self.acd.seats))
 
     def _missed(
         self,
@@ -445,7 +446,7 @@ class CallCentre:
             self._decided(turn.call, turn.effects, now, begun)
         except Exception as error:
             effects.append(Defect(call.id, "resume", error))
-            if call.phase not in adoption.HUMANS:
+            if call.phase not in restoring.HUMANS:
                 self._give_up(call, found, now, effects)
             return
         effects += begun
@@ -506,16 +507,16 @@ class CallCentre:
         effects: list[EngineEffect],
     ) -> None:
         """Who talks in an adopted call does so; whose call ended meanwhile has all the wrap-up."""
-        sides = ((call.id, call.operator) for call in self.calls.values())
-        talks = {call: side.agent for call, side in sides if side is not None}
-        talks |= self.outbound.talkers
+        calls = self.calls.values()
+        talks = {(call.id, agent) for call in calls for agent in adoption.kept_busy(call)}
+        talks |= set(self.outbound.talkers.items())
         if not self._taken_over:
             self._taken_over = True
             self.call_backs.skip_torn_off(found.wall)
             talking = [seat for seat in self.acd.seats.values() if seat.state is AgentState.TALKING]
             for seat in talking:
                 call = seat.call
-                if call is None or talks.get(call) == seat.extension:
+                if call is None or (call, seat.extension) in talks:
                     continue
                 if call in self.calls and supervision.is_told(self.calls[call], seat.extension):
                     continue
@@ -525,7 +526,7 @@ class CallCentre:
                 # What comes next is offered when all calls are taken over.
                 over = ReleaseAgent(call, seat.extension)
                 self._follow(self.acd.apply(over, now), now, effects)
-        for name, agent in talks.items():
+        for name, agent in sorted(talks):
             effects += self.acd.adopt_talking(agent, name)
         for each in self.calls.values():
             if each.supervision is not None:
@@ -548,10 +549,11 @@ class CallCentre:
         done: list[EngineEffect] = []
         try:
             wanted = list(adoption.repairs(call, found))
-            made = any(isinstance(each, CreateBridge) for each in wanted)
+            made = {each.bridge for each in wanted if isinstance(each, CreateBridge)}
             # One that was asked for on a line that broke may never have been made.
-            bridged = made or call.bridge in found.bridges
-            call = self.calls[name] = structs.replace(call, bridged=bridged)
+            made |= found.bridges.keys()
+            bridged, aside_made = call.bridge in made, call.aside in made
+            call = self.calls[name] = structs.replace(call, bridged=bridged, aside_made=aside_made)
             done += wanted
             for event in events:
                 if name in self.calls:
@@ -618,7 +620,7 @@ class CallCentre:
                 number, at = self._number_of(call), self.wall(now)
                 effects += pranks.mark(self.callers, self.config.policy, command, number, at)
             case PauseRecording(_, call):
-                talking = call in self.calls and self.calls[call].phase in adoption.HUMANS
+                talking = call in self.calls and self.calls[call].phase in restoring.HUMANS
                 policy, at = self.config.policy, self.wall(now)
                 effects.append(self.recording_pauses.pause(command, policy, talking=talking, at=at))
             case ResumeRecording():
@@ -712,8 +714,8 @@ class CallCentre:
         number = event.number if isinstance(event, CallBackDue) else event.caller_e164
         known = self.callers.known(number, wall)
         if kept is None and event.call in self._offered_again and isinstance(event, Arrived):
-            kept = adoption.kept_of(event, wall)
-        made = 0 if kept is None else adoption.first_never_made(kept, wall)
+            kept = restoring.kept_of(event, wall)
+        made = 0 if kept is None else restoring.first_never_made(kept, wall)
         earlier = self._desk.earlier(event)
         return Call(event.call, now, known, earlier=earlier, made_legs=made, made_playbacks=made)
 
@@ -727,6 +729,7 @@ class CallCentre:
             holiday=local is not None and self.roster.is_holiday(local.date()),
             queue=self.acd,
             hurry=self._hurry,
+            district=partial(self.incidents.district, call.id),
         )
 
     def _decided(
@@ -748,6 +751,7 @@ class CallCentre:
                     | OfferTaken()
                     | OfferMissed()
                     | ReleaseAgent()
+                    | Borrow()
                     | Attend()
                 ):
                     decisions = self.acd.apply(effect, now)

@@ -11,12 +11,14 @@ from collections.abc import Container, Iterator, Mapping, Set
 
 import msgspec
 
-from ess_pbx.domain import ids
+from ess_pbx.domain import ids, party_memory
 from ess_pbx.domain.call import Phase
 from ess_pbx.domain.commands import Mode
 from ess_pbx.domain.effects import Role
 from ess_pbx.domain.facts import JSON, FactKind
+from ess_pbx.domain.hearing import RING_TONE
 from ess_pbx.domain.ids import CallId, LegId, PlaybackId
+from ess_pbx.domain.party_memory import KeptParty
 from ess_pbx.domain.silence import ASK_PROMPT
 
 MOST_IMPORTED = 20_000
@@ -24,9 +26,9 @@ MOST_IMPORTED = 20_000
 MOST_ENDED = 1000
 """Calls that are over and wait for the end of a leg that may never be told."""
 
-MOST_RECENT = 6
-"""Playbacks of a call that may go on at once: to the caller, to the operator, into the bridge, and
-some that were to be stopped when the line was slow."""
+MOST_RECENT = 12
+"""Playbacks of a call that may go on at once: to the caller, to the operator, to an agency that is
+introduced to it, into the bridge, and some that were to be stopped when the line was slow."""
 TORN_OFF = 3
 """Playbacks of a call whose facts may be lost in a crash."""
 
@@ -74,12 +76,12 @@ class KeptCall(msgspec.Struct, kw_only=True):
     """Role and party of each leg that was not told gone."""
     offers: dict[LegId, str] = {}
     """Operators whose phones ring, by leg."""
-    overflows: dict[LegId, str] = {}
-    """Agencies whose phones ring for a caller who waits, by leg."""
+    overflows: list[KeptParty] = []
+    """Agencies whose phones ring for a caller who waits."""
     operator: str = ""
     operator_leg: LegId = LegId("")
-    agency: str = ""
-    agency_leg: LegId = LegId("")
+    parties: list[KeptParty] = []
+    """Whom the operator has brought in or rings, in order."""
     supervisor: str = ""
     supervisor_leg: LegId = LegId("")
     supervision_mode: Mode = Mode.LISTEN
@@ -266,11 +268,11 @@ def _fold(kept: KeptCall, kind: str, data: Mapping[str, JSON], at: float) -> Non
         case FactKind.CALL_LINKED:
             kept.earlier = str(data.get("earlier") or "")
         case FactKind.QUEUED:
-            if kept.operator or kept.agency:
+            if kept.phase not in (Phase.IVR, Phase.WAITING):
                 kept.lost_at = at
             kept.phase = Phase.IVR if data.get("menu") else Phase.WAITING
             kept.queue, kept.priority = str(data.get("queue")), _whole(data.get("priority"))
-            kept.operator, kept.agency = "", ""
+            kept.operator, kept.parties = "", []
         case FactKind.LADDER_STEP:
             after = data.get("after")
             seconds = float(after) if isinstance(after, int | float) else 0.0
@@ -282,8 +284,9 @@ def _fold(kept: KeptCall, kind: str, data: Mapping[str, JSON], at: float) -> Non
             kept.made_playbacks = max(kept.made_playbacks, ids.number_of(playback))
             kept.recent = [*kept.recent[-(MOST_RECENT - 1) :], playback]
             if data.get("to") == Role.OPERATOR:
-                kept.operator_hears = playback
-            elif kept.phase is not Phase.TALKING:
+                if data.get("prompt") == RING_TONE or kept.phase is Phase.RETURNING:
+                    kept.operator_hears = playback
+            elif data.get("to") == Role.CALLER and kept.phase is not Phase.TALKING:
                 # Else it is said into the bridge: a caller taken out of it would hear nothing.
                 kept.playing = playback
         case FactKind.OFFERED:
@@ -293,9 +296,9 @@ def _fold(kept: KeptCall, kind: str, data: Mapping[str, JSON], at: float) -> Non
             kept.offers.pop(leg, None)
         case FactKind.OVERFLOW_STARTED:
             _add_leg(kept, leg, Role.AGENCY, str(data.get("agency")))
-            kept.overflows[leg] = str(data.get("agency"))
+            kept.overflows = [*kept.overflows, party_memory.started(data, leg)]
         case FactKind.OVERFLOW_FAILED:
-            kept.overflows.pop(leg, None)
+            kept.overflows = [each for each in kept.overflows if each.leg != leg]
         case FactKind.CALL_BACK_DIALLED:
             kept.legs[leg] = Role.CALLER, kept.number
         case FactKind.CALL_BACK_ATTEMPTED if kept.phase is Phase.CALLING_BACK:
@@ -303,30 +306,29 @@ def _fold(kept: KeptCall, kind: str, data: Mapping[str, JSON], at: float) -> Non
         case FactKind.OPERATOR_ANSWERED:
             calling = kept.phase is Phase.CALLING_OPERATOR
             kept.phase = Phase.CALLING_BACK if calling else Phase.TALKING
-            kept.offers, kept.overflows, kept.playing = {}, {}, None
+            kept.offers, kept.overflows, kept.playing = {}, [], None
             kept.operator, kept.operator_leg = str(data.get("agent")), leg
             if leg not in kept.legs:
                 _add_leg(kept, leg, Role.OPERATOR, kept.operator)
         case FactKind.CONSULT_STARTED:
             _add_leg(kept, leg, Role.AGENCY, str(data.get("agency")))
-            kept.phase = Phase.CONSULT_RINGING
-            kept.agency, kept.agency_leg = str(data.get("agency")), leg
-        case FactKind.AGENCY_ANSWERED:
-            waits = kept.phase in (Phase.IVR, Phase.WAITING)
-            kept.phase = Phase.HANDED_OVER if waits else Phase.CONSULT
-            kept.operator_hears, kept.offers, kept.overflows = None, {}, {}
-            kept.agency, kept.agency_leg = str(data.get("agency")), leg
+            party_memory.fold(kept, kind, data, at)
+        case FactKind.COLLEAGUE_CALLED:
+            _add_leg(kept, leg, Role.COLLEAGUE, str(data.get("party")))
+            party_memory.fold(kept, kind, data, at)
+        case FactKind.AGENCY_ANSWERED | FactKind.COLLEAGUE_ANSWERED:
+            party_memory.fold(kept, kind, data, at)
+            kept.operator_hears, kept.offers, kept.overflows = None, {}, []
             if leg not in kept.legs:
-                _add_leg(kept, leg, Role.AGENCY, kept.agency)
-        case FactKind.CONSULT_FAILED:
-            kept.agency = ""
-            kept.phase = Phase.RETURNING if kept.phase is not Phase.CONFERENCE else Phase.TALKING
-        case FactKind.BACK_TO_CALLER:
+                agency = kind == FactKind.AGENCY_ANSWERED
+                role = Role.AGENCY if agency else Role.COLLEAGUE
+                _add_leg(kept, leg, role, str(data.get("agency" if agency else "party")))
+        case FactKind.HELD:
+            kept.phase = Phase.HELD
+        case FactKind.BACK_TO_CALLER | FactKind.UNHELD:
             _goes_on(kept, Phase.TALKING)
         case FactKind.CONFERENCE:
             _goes_on(kept, Phase.CONFERENCE)
-        case FactKind.OPERATOR_LEFT:
-            _goes_on(kept, Phase.HANDED_OVER)
         case FactKind.CALL_ADOPTED:
             kept.made_legs = kept.made_playbacks = _whole(data.get("made")) or 0
             phase = data.get("phase")
@@ -344,12 +346,10 @@ def _fold(kept: KeptCall, kind: str, data: Mapping[str, JSON], at: float) -> Non
             _taken_over(kept, leg, str(data.get("agent")))
         case FactKind.LEG_ENDED:
             kept.legs.pop(leg, None)
-            if leg == kept.agency_leg and kept.phase is Phase.CONFERENCE:
-                _goes_on(kept, Phase.TALKING)
         case FactKind.CALL_ENDED:
             kept.phase = Phase.ENDED
         case _:
-            pass
+            party_memory.fold(kept, kind, data, at)
 
 
 def _add_leg(kept: KeptCall, leg: LegId, role: Role, party: str) -> None:
@@ -360,8 +360,9 @@ def _add_leg(kept: KeptCall, leg: LegId, role: Role, party: str) -> None:
 def _taken_over(kept: KeptCall, leg: LegId, agent: str) -> None:
     kept.supervisor, kept.operator, kept.operator_leg = "", agent, leg
     kept.legs[leg] = Role.OPERATOR, agent
+    kept.parties = [each for each in kept.parties if each.leg != leg]
     if kept.phase is Phase.HANDED_OVER:
-        _goes_on(kept, Phase.CONFERENCE if kept.agency_leg in kept.legs else Phase.TALKING)
+        kept.phase = Phase.CONFERENCE if kept.parties else Phase.TALKING
 
 
 def _mode(data: Mapping[str, JSON]) -> Mode:
@@ -373,9 +374,9 @@ def _goes_on(kept: KeptCall, phase: Phase) -> None:
     kept.phase = phase
     if phase in (Phase.TALKING, Phase.CONFERENCE, Phase.HANDED_OVER):
         kept.playing = kept.operator_hears = None
-    if phase in (Phase.TALKING, Phase.IVR, Phase.WAITING):
-        kept.agency = ""
-    if phase in (Phase.HANDED_OVER, Phase.IVR, Phase.WAITING):
+    if phase in (Phase.IVR, Phase.WAITING):
+        kept.parties = []
+    if phase in (Phase.HANDED_OVER, Phase.BLIND_RINGING, Phase.IVR, Phase.WAITING):
         kept.operator = ""
 
 

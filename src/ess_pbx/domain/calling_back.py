@@ -15,7 +15,6 @@ from ess_pbx.domain.effects import (
     CancelTimer,
     CreateBridge,
     HangUp,
-    Join,
     OfferMissed,
     OfferTaken,
     Originate,
@@ -114,8 +113,8 @@ def operator_answered(turn: Turn, event: LegAnswered) -> None:
     )
     if not call.bridged:
         turn.do(CreateBridge(call.bridge))
-    turn.do(Join(call.bridge, (offered.leg,)))
-    hearing.ring_back(turn)
+    turn.join(call.bridge, offered.leg)
+    hearing.ring_back(turn, call.bridge)
     turn.do(OfferTaken(call.id, offered.agent))
     turn.add_leg(call.caller, Role.CALLER, call.number)
     turn.set(
@@ -153,7 +152,7 @@ def caller_answered(turn: Turn, event: LegAnswered) -> None:
         return
     turn.do(CancelTimer(timer(call.id, TIMER)))
     stop_operator_sound(turn)
-    turn.do(Join(call.bridge, (call.caller,)))
+    turn.join(call.bridge, call.caller)
     turn.set(phase=Phase.TALKING, dialled="")
     turn.record(FactKind.CALL_ANSWERED)
 

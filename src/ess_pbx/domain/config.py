@@ -22,6 +22,7 @@ WebAddress = Annotated[str, Meta(pattern=r"^(https?://[^\s@/?#]+)?$")]
 PromptName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
 LanguageCode = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 Title = Annotated[str, Meta(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\"<>;\\]*$")]
+SipUri = Annotated[str, Meta(pattern=r"^sip:[^@\s;,&|]+@[A-Za-z0-9.:\[\]-]+$")]
 Key = Annotated[str, Meta(pattern=r"^[0-9*#]$")]
 AreaCode = Annotated[str, Meta(pattern=r"^0[0-9]{1,4}$")]
 CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}$")]
@@ -64,6 +65,8 @@ class Category(Shape, frozen=True, kw_only=True):
     id: Identifier
     name: Title
     queue: Identifier
+    prompt: PromptName | None = None
+    """The category spoken, as an agency hears it when it answers."""
     skills: tuple[Identifier, ...] = ()
     """What an operator must have to be offered its calls, while anyone who has it is there."""
     recording_days: Annotated[int, Meta(ge=1)] | None = None
@@ -95,6 +98,9 @@ class Operator(Shape, frozen=True, kw_only=True):
     name: Title
     skills: dict[Identifier, SkillLevel] = {}
     """What they can do, and how well."""
+    auto_answer: bool = False
+    """The phone picks up by itself when the queue rings it: for headsets, where the operator sits
+    before it. It needs a phone that obeys ``Call-Info: answer-after=0``."""
     phone: Number | None = None
     """Their own number, in E.164, on which surge mode calls them in."""
     role: Literal["operator", "supervisor"] = "operator"
@@ -118,18 +124,6 @@ class Neighbour(Shape, frozen=True, kw_only=True):
     """The file that holds what both installations sign with; whole, once it is loaded."""
     trunk: Identifier | None = None
     """The trunk that its calls come by; what a call says of its report is believed there alone."""
-
-
-class Agency(Shape, frozen=True, kw_only=True):
-    """An instansi that calls are passed to; ``code`` is what operators dial (110, 119, ...)."""
-
-    id: Identifier
-    name: Title
-    code: Annotated[str, Meta(pattern=r"^[0-9]{3,4}$")]
-    contact: Annotated[str, Meta(pattern=r"^sip:[^@\s;,&|]+@[A-Za-z0-9.:\[\]-]+$")]
-    categories: tuple[Identifier, ...] = ()
-    neighbour: Neighbour | None = None
-    """Of a neighbouring 112 centre: the report follows the call."""
 
 
 class Classification(Shape, frozen=True, kw_only=True):
@@ -174,13 +168,59 @@ class OpenPeriod(Shape, frozen=True, kw_only=True):
     to: LocalTime
 
 
-class Hours(Shape, frozen=True, kw_only=True):
-    """When a menu is open, and where a caller goes who comes to it while it is not."""
+class Opening(Shape, frozen=True, kw_only=True):
+    """When somebody is there."""
 
     open: tuple[OpenPeriod, ...]
-    closed: Choice
     holidays: Literal["open", "closed"] = "open"
     """Whether a holiday of the roster is a day like any other, or closed all day."""
+
+
+class Hours(Opening, frozen=True, kw_only=True):
+    """When a menu is open, and where a caller goes who comes to it while it is not."""
+
+    closed: Choice
+
+
+class Contact(Shape, frozen=True, kw_only=True):
+    """One way to reach an agency: ``sip``, a ``number`` on a ``trunk``, or an ``extension``."""
+
+    sip: SipUri | None = None
+    trunk: Identifier | None = None
+    number: Number | None = None
+    """As it is dialled there."""
+    extension: Extension | None = None
+    """An operator's own phone; rung while they are free."""
+    ring: Seconds | None = None
+    """How long it rings; the agency's time when it is not given."""
+    hours: Opening | None = None
+    """Passed over outside them; the agency's when they are not given."""
+
+
+class Agency(Shape, frozen=True, kw_only=True):
+    """An instansi that calls are passed to; ``code`` is what operators dial (110, 119, ...)."""
+
+    id: Identifier
+    name: Title
+    code: Annotated[str, Meta(pattern=r"^[0-9]{3,4}$")]
+    contact: SipUri | None = None
+    """The only contact, for an agency that has one."""
+    contacts: tuple[Contact, ...] = ()
+    """Tried in this order, each when the one before is busy, closed or does not answer."""
+    ring: Seconds | None = None
+    """How long each contact rings; ``Policy.agency_ring`` when it is not given."""
+    hours: Opening | None = None
+    """Always there without them."""
+    introduction: bool = False
+    """Whether they hear in a few words what it is, before the operator speaks with them."""
+    categories: tuple[Identifier, ...] = ()
+    neighbour: Neighbour | None = None
+    """Of a neighbouring 112 centre: the report follows the call."""
+
+    @property
+    def ways(self) -> tuple[Contact, ...]:
+        """All contacts, in order."""
+        return self.contacts or (Contact(sip=self.contact),)
 
 
 class Menu(Shape, frozen=True, kw_only=True):
@@ -246,7 +286,10 @@ class Policy(Shape, frozen=True, kw_only=True):
     wrap_up: Annotated[float, Meta(ge=0, le=3600)] = 20.0
     """Time for the report after a call, before the next offer."""
     agency_ring: Seconds = 45.0
-    """How long an agency's phone rings before the consult fails."""
+    """How long an agency's phone rings before its next contact is tried, or the consult fails."""
+    agency_early: Annotated[float, Meta(ge=0, le=600)] = 10.0
+    """An agency that hangs up so soon after the operator left did not mean it, or was cut off: the
+    caller goes back to the head of the queue."""
     comfort: Seconds = 20.0
     """Waiting callers hear the comfort announcement this often."""
     default_priority: Annotated[int, Meta(ge=0, le=9)] = 5

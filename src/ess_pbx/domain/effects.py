@@ -22,6 +22,8 @@ class Role(StrEnum):
     CALLER = "caller"
     OPERATOR = "operator"
     AGENCY = "agency"
+    COLLEAGUE = "colleague"
+    """Another operator, or a supervisor, whom the operator of the call brings in."""
     SUPERVISOR = "supervisor"
     SNOOP = "snoop"
     """Nobody: the channel by which a supervisor hears an operator's."""
@@ -58,8 +60,8 @@ class Refuse:
 class Originate:
     """Ring a phone.
 
-    ``address`` is an operator's extension, an agency's SIP URI, or the number (E.164) of a caller
-    who is called back.
+    ``address`` is an operator's extension, an agency's SIP URI, or a number: of a caller who is
+    called back (E.164), or an agency's on ``trunk``.
     """
 
     call: CallId
@@ -72,7 +74,10 @@ class Originate:
     timeout: float
     """Seconds after which Asterisk itself gives up; the core's own timer is shorter."""
     trunk: str = ""
-    """The trunk that a caller's own call came by; the call back goes out through it."""
+    """The trunk that a caller's own call came by, through which the call back goes out; or the one
+    of an agency's number."""
+    answers_itself: bool = False
+    """Whether the phone is asked to pick up by itself, as a headset's is."""
     centre: str = ""
     """Whose call it is, for the dialplan when no engine is there: of a caller called back."""
     reference: Reference | None = None
@@ -135,6 +140,16 @@ class PlayPrompt:
     in_bridge: bool
     playback: PlaybackId
     prompt: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaySpeech:
+    """Say a text that no catalogue can hold, such as a place, to a leg."""
+
+    target: LegId
+    playback: PlaybackId
+    text: str
     language: str
 
 
@@ -302,6 +317,17 @@ class ReleaseAgent:
 
 
 @dataclass(frozen=True, slots=True)
+class Borrow:
+    """An idle operator is rung beside the queue, by a colleague; ``ReleaseAgent`` gives them back.
+
+    No offer: nothing counts against who does not answer.
+    """
+
+    call: CallId
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
 class Attend:
     """A supervisor is with the call, and is offered none; ``OfferTaken`` when they take it over,
     ``ReleaseAgent`` when they leave it.
@@ -330,12 +356,15 @@ AsteriskEffect: TypeAlias = (
     | DestroyBridge
     | Snoop
     | PlayPrompt
+    | PlaySpeech
     | PlayTone
     | StopPlayback
     | StartMusic
     | StopMusic
 )
-QueueEffect: TypeAlias = JoinQueue | LeaveQueue | OfferTaken | OfferMissed | ReleaseAgent | Attend
+QueueEffect: TypeAlias = (
+    JoinQueue | LeaveQueue | OfferTaken | OfferMissed | ReleaseAgent | Borrow | Attend
+)
 EngineEffect: TypeAlias = (
     AsteriskEffect
     | ArmTimer

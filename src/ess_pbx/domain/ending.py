@@ -41,6 +41,8 @@ def cancel_timers(turn: Turn) -> None:
         turn.do(CancelTimer(timer(call.id, kind)))
     for side in call.offers:
         turn.do(CancelTimer(TimerId(call.id, "ring", side.leg)))
+    for party in call.parties:
+        turn.do(CancelTimer(TimerId(call.id, "called", party.leg)))
     for rung in call.overflows:
         turn.do(CancelTimer(TimerId(call.id, "overflow", rung.leg)))
 
@@ -60,6 +62,8 @@ def end(turn: Turn, result: Result, reason: str, ended_by: Role | None, cause: i
     for leg in call.legs:
         turn.do(HangUp(leg))
     turn.do(LeaveQueue(call.id))
+    for party in (*call.parties, *call.overflows):
+        turn.give_back(party)
     if call.operator is not None:
         spoke = call.phase not in _NOTHING_TO_REPORT
         turn.do(ReleaseAgent(call.id, call.operator.agent, wrap_up=spoke))
@@ -68,7 +72,7 @@ def end(turn: Turn, result: Result, reason: str, ended_by: Role | None, cause: i
         phase=Phase.ENDED,
         offers=(),
         operator=None,
-        agency=None,
+        parties=(),
         overflows=(),
         termination=Termination(result, reason, ended_by),
     )
@@ -106,7 +110,7 @@ def stopped(turn: Turn, event: Stopping) -> None:
 def hang_up_stranger(turn: Turn, event: LegAnswered) -> None:
     """A phone whose offer was withdrawn was picked up in that moment; our own parties stay."""
     call = turn.call
-    sides = (*call.offers, call.operator, call.agency, *call.overflows)
+    sides = (*call.offers, call.operator, *call.parties, *call.overflows)
     if event.leg == call.caller:
         # An operator who was rung before the caller was answered can be faster than our 200.
         turn.record(FactKind.CALL_ANSWERED)
@@ -135,6 +139,9 @@ def _forget_when_empty(turn: Turn) -> None:
         # Empty first: deleting bridges with channels in them has crashed (asterisk#1201).
         turn.do(DestroyBridge(call.bridge))
         turn.set(bridged=False)
+    if call.aside_made:
+        turn.do(DestroyBridge(call.aside))
+        turn.set(aside_made=False)
     if call.side_bridge:
         turn.do(DestroyBridge(ids.side_bridge(call.id)))
         turn.set(side_bridge=False)

@@ -110,6 +110,20 @@ class LegGone(CallEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class LegHeld(CallEvent):
+    """The phone at the far end of a leg put it on hold (RFC 3264 §8.4)."""
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class LegUnheld(CallEvent):
+    """It took it back."""
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True)
 class KeyPressed(CallEvent):
     """A key (RFC 4733 or INFO): one of ``0123456789*#ABCD``."""
 
@@ -351,6 +365,8 @@ CALL_EVENTS: tuple[type[CallEvent], ...] = (
     LegRang,
     LegAnswered,
     LegGone,
+    LegHeld,
+    LegUnheld,
     KeyPressed,
     SpeechBegan,
     SpeechEnded,

@@ -41,11 +41,33 @@ class FactKind(StrEnum):
     OVERFLOW_STARTED = "overflow_started"
     OVERFLOW_FAILED = "overflow_failed"
     CONSULT_STARTED = "consult_started"
+    """An agency's contact is rung; each that is tried has one."""
+    CONTACT_PASSED_OVER = "contact_passed_over"
+    """It cannot be rung now: closed, busy, or the day's calls on trunks are used up."""
+    BLIND_TRANSFER = "blind_transfer"
+    """The operator leaves while the agency is still to be rung."""
     AGENCY_RUNG = "agency_rung"
     AGENCY_ANSWERED = "agency_answered"
     CONFERENCE = "conference"
     OPERATOR_LEFT = "operator_left"
     CONSULT_FAILED = "consult_failed"
+    """An agency's contact did not answer."""
+    PARTY_CONSULTED = "party_consulted"
+    """Somebody speaks with the operator, apart from the caller."""
+    PARTY_JOINED = "party_joined"
+    """They speak with the caller."""
+    PARTY_HELD = "party_held"
+    """They wait with music, while the operator is with the caller."""
+    PARTY_LEFT = "party_left"
+    COLLEAGUE_CALLED = "colleague_called"
+    """The phone of another operator, or of a supervisor, is rung by the operator of the call."""
+    COLLEAGUE_ANSWERED = "colleague_answered"
+    COLLEAGUE_FAILED = "colleague_failed"
+    HELD = "held"
+    """The operator put the caller on hold."""
+    UNHELD = "unheld"
+    CODE_REFUSED = "code_refused"
+    """What an operator asked for on the keys cannot be done now."""
     BACK_TO_CALLER = "back_to_caller"
     LEG_ENDED = "leg_ended"
     RECORDING_STARTED = "recording_started"
@@ -136,7 +158,7 @@ class FactKind(StrEnum):
     """From now on the supervisor listens, whispers or barges in."""
     SUPERVISION_ENDED = "supervision_ended"
     TAKEN_OVER = "taken_over"
-    """The supervisor ``agent`` has the call in place of the operator ``former``."""
+    """The supervisor or colleague ``agent`` has the call, in place of the operator ``former``."""
     CALL_PULLED = "call_pulled"
     """A waiting call was offered to somebody out of turn."""
     CHECKPOINT = "checkpoint"
@@ -170,9 +192,21 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.OPERATOR_RUNG: ("agent", "leg"),
         FactKind.OFFER_MISSED: ("agent", "leg", "reason"),
         FactKind.OPERATOR_ANSWERED: ("agent", "leg"),
-        FactKind.OVERFLOW_STARTED: ("agency", "leg"),
+        FactKind.OVERFLOW_STARTED: ("agency", "leg", "contact"),
         FactKind.OVERFLOW_FAILED: ("agency", "leg", "reason"),
-        FactKind.CONSULT_STARTED: ("agency", "agent", "leg"),
+        FactKind.CONSULT_STARTED: ("agency", "agent", "leg", "contact"),
+        FactKind.CONTACT_PASSED_OVER: ("agency", "contact", "reason"),
+        FactKind.BLIND_TRANSFER: ("agency", "agent"),
+        FactKind.PARTY_CONSULTED: ("party", "leg"),
+        FactKind.PARTY_JOINED: ("party", "leg"),
+        FactKind.PARTY_HELD: ("party", "leg"),
+        FactKind.PARTY_LEFT: ("party", "leg", "reason"),
+        FactKind.COLLEAGUE_CALLED: ("party", "agent", "leg", "supervisor"),
+        FactKind.COLLEAGUE_ANSWERED: ("party", "leg"),
+        FactKind.COLLEAGUE_FAILED: ("party", "leg", "reason"),
+        FactKind.HELD: ("agent", "how"),
+        FactKind.UNHELD: ("agent", "how"),
+        FactKind.CODE_REFUSED: ("agent", "reason"),
         FactKind.AGENCY_RUNG: ("agency", "leg"),
         FactKind.AGENCY_ANSWERED: ("agency", "leg"),
         FactKind.CONFERENCE: (),
@@ -273,14 +307,14 @@ for never; ``seconds`` and ``head_start`` are lengths in seconds (of a clock set
 ``sample_rate`` Hz, ``rms_dbov`` a
 list of dBov per channel, ``bytes`` the size of the file, ``entry`` its number in the manifest;
 ``channel_cause`` and ``cause`` are Q.850 causes; ``attempt`` counts those of a task from 1,
-``position`` from 1 that of the caller when it was said; ``made`` counts legs and playbacks, so that
-no number is used again; ``to`` is the role of who hears a prompt, or a tone (``tone:ring``);
-``usual``, ``chosen``, ``raises`` and ``prank`` are what ``domain.priority`` makes a priority of;
-``ticket`` is the number of a neighbour's report, ``theirs`` the one that they gave to ours,
-``held`` the version that they have; ``day`` is the centre's date, as 2026-11-22; ``menu`` is None
-where a caller does nothing but wait;
-``level`` is ``line`` or ``full-screen``; ``by`` and ``via`` are None where nobody asked. What is
-not known is None."""
+``contact`` those of an agency from 1; ``party`` is an agency's id or an extension, ``how`` is
+``code`` or ``phone``; ``position`` from 1 that of the caller when it was said; ``made`` counts legs
+and playbacks, so that no number is used again; ``to`` is the role of who hears a prompt, or a tone
+(``tone:ring``); ``usual``, ``chosen``, ``raises`` and ``prank`` are what ``domain.priority`` makes
+a priority of; ``ticket`` is the number of a neighbour's report, ``theirs`` the one that they gave
+to ours, ``held`` the version that they have; ``day`` is the centre's date, as 2026-11-22; ``menu``
+is None where a caller does nothing but wait; ``level`` is ``line`` or ``full-screen``; ``by`` and
+``via`` are None where nobody asked. What is not known is None."""
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):

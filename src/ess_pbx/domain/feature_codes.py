@@ -1,8 +1,10 @@
 """Feature codes: what an operator asks for on the keys of any phone, during a call.
 
-``*<code>#`` where the code is an agency's (three or four digits: a consult with it) or one of:
-``*2#`` back to the caller, ``*3#`` conference, ``*4#`` leave the call to caller and agency;
-``*71#`` to ``*74#`` say what the call is: normal, ghost, prank, informasi.
+``*<code>#`` where the code is an agency's (three or four digits: a consult with it), ``8`` and an
+agency's (leave the caller to it at once), ``9`` and an extension (consult a colleague), or one of:
+``*0#`` hold the caller or take them back, ``*2#`` back to the caller and to and fro, ``*3#``
+conference, ``*4#`` leave the call to those who are in it, ``*5#`` drop who came last, ``*6#`` call
+a supervisor in; ``*71#`` to ``*74#`` say what the call is: normal, ghost, prank, informasi.
 """
 
 from __future__ import annotations
@@ -16,21 +18,26 @@ from ess_pbx.domain.commands import Mark
 MARKS = MappingProxyType(
     {"71": Mark.NORMAL, "72": Mark.GHOST, "73": Mark.PRANK, "74": Mark.INFORMATION}
 )
-LONGEST = 5
+BLIND, COLLEAGUE = "8", "9"
+"""The first digit of codes that are neither an agency's nor a command."""
+LONGEST = 10
 """Keys after which a code that was never closed is forgotten."""
 
 
 class Command(StrEnum):
     """What a code of one digit asks for."""
 
+    HOLD = "0"
     BACK_TO_CALLER = "2"
     CONFERENCE = "3"
     LEAVE = "4"
+    DROP = "5"
+    SUPERVISOR = "6"
 
 
 @dataclass(frozen=True, slots=True)
 class Consult:
-    """Bring in the agency of this code."""
+    """Bring in whom this code stands for; ``transfer_codes`` says who that is."""
 
     code: str
 

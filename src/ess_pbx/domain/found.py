@@ -60,6 +60,10 @@ class AsteriskFound(CentreEvent):
         """Who is in a call's bridge."""
         return self.bridges.get(ids.bridge_of(call), frozenset())
 
+    def aside(self, call: CallId) -> frozenset[LegId]:
+        """Who is in a call's other bridge."""
+        return self.bridges.get(ids.aside_of(call), frozenset())
+
     def is_served(self, call: CallId) -> bool:
         """Whether the dialplan has the caller, because no engine claimed them."""
         leg = self.legs.get(ids.caller_leg(call))

@@ -13,6 +13,7 @@ from ess_pbx.domain.effects import (
 )
 from ess_pbx.domain.events import PlaybackBegan, PlaybackEnded
 from ess_pbx.domain.facts import FactKind
+from ess_pbx.domain.ids import BridgeId, PlaybackId
 
 RING_TONE = "tone:ring"
 
@@ -73,14 +74,27 @@ def tell_operator(turn: Turn, prompt: str) -> None:
     operator = turn.call.operator
     if operator is not None:
         playback = turn.new_playback(prompt, Role.OPERATOR)
+        turn.set(telling=(*turn.call.telling, playback))
         turn.do(PlayPrompt(operator.leg, False, playback, prompt, turn.centre.language))
 
 
-def ring_back(turn: Turn) -> None:
-    """The operator, alone in the bridge, hears that the other phone rings."""
+def stop_telling(turn: Turn) -> None:
+    """The operator goes elsewhere, for which Asterisk would wait until all is said."""
+    # The last one first: whatever stops, the next one waiting begins.
+    turn.do(*(StopPlayback(each) for each in reversed(turn.call.telling)))
+    turn.set(telling=())
+
+
+def told(turn: Turn, playback: PlaybackId) -> None:
+    """Something was said to the operator."""
+    turn.set(telling=tuple(each for each in turn.call.telling if each != playback))
+
+
+def ring_back(turn: Turn, bridge: BridgeId) -> None:
+    """The operator, alone in a bridge, hears that the other phone rings."""
     tone = turn.new_playback(RING_TONE, Role.OPERATOR)
     turn.set(operator_hears=tone)
-    turn.do(PlayTone(turn.call.bridge, tone, "ring"))
+    turn.do(PlayTone(bridge, tone, "ring"))
 
 
 def began(turn: Turn, event: PlaybackBegan) -> None:

@@ -70,8 +70,13 @@ def outside_leg(call: CallId) -> LegId:
 
 
 def bridge_of(call: CallId) -> BridgeId:
-    """The one bridge of a call; who is not to be heard is taken out of it."""
+    """Where a caller speaks with people; who is not to be heard is taken out of it."""
     return BridgeId(f"{call}{_MARK}br")
+
+
+def aside_of(call: CallId) -> BridgeId:
+    """Where an operator consults somebody, while the caller waits or speaks with others."""
+    return BridgeId(f"{call}{_MARK}as")
 
 
 def supervisor_leg(call: CallId, number: int) -> LegId:
@@ -150,7 +155,7 @@ def is_agency(leg: str) -> bool:
 
 def is_bridge(bridge: str) -> bool:
     """Whether a bridge is a call's, or beside it, rather than the dialplan's own."""
-    return bridge.partition(_MARK)[2] in ("br", "sb")
+    return bridge.partition(_MARK)[2] in ("br", "as", "sb")
 
 
 def number_of(identifier: str) -> int:

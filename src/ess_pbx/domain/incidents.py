@@ -219,6 +219,12 @@ class Incidents:
                 incident = replace(incident, origin=_origin(data))
         self.open[report] = incident
 
+    def district(self, call: str) -> str:
+        """The kecamatan in the report of a call; empty when no report says one."""
+        of_call = (each for each in self.open.values() if call in each.calls)
+        found = next((each.fields.district for each in of_call if each.joined_to is None), None)
+        return found if isinstance(found, str) else ""
+
     def dump(self) -> JSON:
         """All of it, for a checkpoint."""
         plain: JSON = msgspec.to_builtins({"last": self._last, "open": self.open})

@@ -1,13 +1,13 @@
-"""Opening hours: whether a menu is open at a local time."""
+"""Opening hours: whether a menu or an agency is open at a local time."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from ess_pbx.domain.config import DAYS, Hours, OpenPeriod
+from ess_pbx.domain.config import DAYS, Opening, OpenPeriod
 
 
-def is_open(hours: Hours, local: datetime, *, holiday: bool = False) -> bool:
+def is_open(hours: Opening, local: datetime, *, holiday: bool = False) -> bool:
     """Whether one of the periods covers ``local``, a time in the centre's own time zone.
 
     On a ``holiday``, only where holidays are days like others.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ess_pbx.domain import ids, silence
-from ess_pbx.domain.call import AgencySide, OperatorSide, Phase, Turn
-from ess_pbx.domain.config import Agency
+from ess_pbx.domain.call import OperatorSide, Party, Phase, Turn
+from ess_pbx.domain.config import Agency, Contact
 from ess_pbx.domain.effects import (
     ArmTimer,
     CancelTimer,
@@ -57,7 +57,9 @@ def offer(turn: Turn, event: OfferMade) -> None:
     """Ring the phone of the operator whom the queue chose: one request, before all else."""
     call, policy = turn.call, turn.centre.policy
     leg = ids.operator_leg(call.id, call.made_legs + 1)
-    _originate(turn, leg, Role.OPERATOR, event.agent, policy.ring)
+    seated = {operator.extension: operator for operator in turn.centre.operators}
+    itself = event.agent in seated and seated[event.agent].auto_answer
+    ring(turn, leg, Role.OPERATOR, event.agent, policy.ring, answers_itself=itself)
     turn.do(ArmTimer(ring_timer(call.id, leg), policy.ring))
     turn.add_leg(leg, Role.OPERATOR, event.agent)
     turn.set(offers=(*call.offers, OperatorSide(event.agent, leg)))
@@ -113,16 +115,33 @@ def stop_ringing(turn: Turn, but: LegId | None = None) -> None:
     turn.set(offers=())
 
 
-def ring_agency(turn: Turn, agency: Agency) -> AgencySide:
-    """Ring an agency's phone; how long is for the caller of this to say."""
-    call = turn.call
+def ring_contact(turn: Turn, agency: Agency, at: int) -> Party:
+    """Ring an agency's contact; how long is for the caller of this to say."""
+    call, contact = turn.call, agency.ways[at]
     leg = ids.agency_leg(call.id, call.made_legs + 1)
-    _originate(turn, leg, Role.AGENCY, agency.contact, turn.centre.policy.agency_ring)
+    address = contact.extension or contact.number or contact.sip or ""
+    seconds = ring_time(turn, agency, contact)
+    ring(turn, leg, Role.AGENCY, address, seconds, trunk=contact.trunk or "")
     turn.add_leg(leg, Role.AGENCY, agency.id)
-    return AgencySide(agency, leg)
+    return Party(agency.id, leg, agency, at, contact.extension or "")
 
 
-def _originate(turn: Turn, leg: LegId, role: Role, address: str, ring: float) -> None:
+def ring_time(turn: Turn, agency: Agency, contact: Contact) -> float:
+    """How long a contact's phone rings, in seconds."""
+    return contact.ring or agency.ring or turn.centre.policy.agency_ring
+
+
+def ring(
+    turn: Turn,
+    leg: LegId,
+    role: Role,
+    address: str,
+    seconds: float,
+    *,
+    trunk: str = "",
+    answers_itself: bool = False,
+) -> None:
+    """Ring a phone, which shows the caller's number and what it is about."""
     call = turn.call
     turn.do(
         Originate(
@@ -132,6 +151,8 @@ def _originate(turn: Turn, leg: LegId, role: Role, address: str, ring: float) ->
             address=address,
             number=call.number,
             name=shown_name(turn),
-            timeout=ring + 5,
+            timeout=seconds + 5,
+            trunk=trunk,
+            answers_itself=answers_itself,
         )
     )

@@ -78,12 +78,18 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consult:
-    """One try to bring an agency in. Times are seconds since the INVITE."""
+    """One try to bring an agency in, at one of its contacts. Times are seconds since the INVITE."""
 
     agency: str
     started: float
+    contact: int = 1
+    """Which of the agency's contacts was rung, from 1."""
     rung: bool = False
     answered: float | None = None
+    failure: str | None = None
+    """Why it was not answered, as the fact ``consult_failed`` says it."""
+    given: bool = False
+    """Whether the caller spoke with it."""
 
     @property
     def seconds_to_answer(self) -> float | None:
@@ -219,12 +225,18 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgencyFigures:
-    """How agencies answered; counted in consults, of which a call may have several."""
+    """How agencies answered; counted in consults, of which a call may have several, one for each
+    contact that was rung."""
 
     consults: int
     rung: int
     """The agency's phone rang, or was answered without ringing first."""
     answered: int
+    given: int
+    """The caller spoke with it."""
+    busy: int
+    unanswered: int
+    """It rang until its time was over."""
     to_answer: Spread
     """From our request for the agency's leg to its answer."""
 
@@ -318,6 +330,9 @@ def agency_figures(consults: Iterable[Consult]) -> AgencyFigures:
         consults=len(consults),
         rung=sum(consult.rung or consult.answered is not None for consult in consults),
         answered=sum(consult.answered is not None for consult in consults),
+        given=sum(consult.given for consult in consults),
+        busy=sum(consult.failure == "busy" for consult in consults),
+        unanswered=sum(consult.failure == "no answer" for consult in consults),
         to_answer=spread(consult.seconds_to_answer for consult in consults),
     )
 

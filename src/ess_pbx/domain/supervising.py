@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from ess_pbx.domain import hearing, ids, ringing
-from ess_pbx.domain.call import Leg, OperatorSide, Phase, Turn
+from ess_pbx.domain import hearing, ids, parties, ringing
+from ess_pbx.domain.call import Leg, OperatorSide, Phase, Standing, Turn
 from ess_pbx.domain.commands import Asker, Mode, Via
 from ess_pbx.domain.effects import (
     ArmTimer,
@@ -28,7 +28,6 @@ from ess_pbx.domain.effects import (
     Join,
     OfferTaken,
     Originate,
-    Part,
     PlayPrompt,
     ReleaseAgent,
     Role,
@@ -232,6 +231,7 @@ def _snoop_came(turn: Turn, event: LegAnswered) -> None:
     there = supervision.mode in ASIDE
     legs = (event.leg,) if there else (supervision.leg, event.leg)
     turn.do(Join(bridge, legs), CancelTimer(TimerId(call.id, TIMER)))
+    turn.leaves(supervision.leg)
     if supervision.snoop is not None:
         turn.do(HangUp(supervision.snoop))
     _set(turn, snoop=event.leg, coming=None, tries=0)
@@ -250,7 +250,8 @@ def _join(turn: Turn) -> None:
     if supervision is None:
         return
     if supervision.mode is not Mode.BARGE:
-        turn.do(Join(call.bridge, (supervision.leg,)))
+        beside = call.caller if call.operator is None else call.operator.leg
+        turn.join(call.rooms.get(beside, call.bridge), supervision.leg)
     turn.do(CancelTimer(TimerId(call.id, TIMER)))
     snoops = (supervision.snoop, supervision.coming)
     turn.do(*(HangUp(leg) for leg in snoops if leg is not None and leg in call.legs))
@@ -284,7 +285,6 @@ def _take_over(turn: Turn, by: Asker) -> None:
     told = turn.new_playback(RELIEVED_PROMPT, Role.OPERATOR)
     relieved = Relieved(operator, told)
     turn.do(
-        Part(turn.call.bridge, operator.leg),
         PlayPrompt(operator.leg, False, told, RELIEVED_PROMPT, turn.centre.language),
         ArmTimer(relieved_timer(turn, relieved), TOLD_WITHIN),
     )
@@ -303,7 +303,9 @@ def _becomes_operator(turn: Turn, by: Asker) -> None:
         dialled="",
     )
     if call.phase is Phase.HANDED_OVER:
-        turn.set(phase=Phase.TALKING if call.agency is None else Phase.CONFERENCE)
+        parties.talk(turn)
+    else:
+        parties.arrange(turn)
     turn.do(OfferTaken(call.id, agent))
     former = None if call.operator is None else call.operator.agent
     turn.record(FactKind.TAKEN_OVER, agent=agent, former=former, leg=leg, **by.fields)
@@ -312,14 +314,14 @@ def _becomes_operator(turn: Turn, by: Asker) -> None:
 def _stand_in(turn: Turn, leg: LegId, cause: int) -> bool:
     """Whoever talked with the caller is gone, and the supervisor who has barged in is there."""
     call = turn.call
-    operator, agency = call.operator, call.agency
-    handed_over = call.phase is Phase.HANDED_OVER and agency is not None and leg == agency.leg
+    operator, last = call.operator, call.standing(Standing.JOINED)
+    handed_over = call.phase is Phase.HANDED_OVER and [each.leg for each in last] == [leg]
     lost = operator is not None and leg == operator.leg
     if not handed_over and not lost:
         return False
     turn.drop_leg(leg, cause)
     if handed_over:
-        turn.set(agency=None)
+        parties.forget(turn, last[0], "hung up")
     _join(turn)
     supervisor = call.supervision.supervisor if call.supervision else ""
     _becomes_operator(turn, Asker(supervisor, Via.SYSTEM))

@@ -79,6 +79,7 @@ def over(turn: Turn, reason: str, by: Asker | None, *, hang_up: bool = True) -> 
         return
     legs = (supervision.leg, supervision.snoop, supervision.coming)
     if hang_up:
+        turn.leaves(supervision.leg)
         turn.do(*(HangUp(leg) for leg in legs if leg is not None and leg in call.legs))
     turn.do(
         CancelTimer(TimerId(call.id, TIMER)),
@@ -116,5 +117,6 @@ def heard_in(call: Call) -> dict[LegId, BridgeId]:
     supervision = call.supervision
     if supervision is None or supervision.mode is None:
         return {}
+    there = call.rooms.get(supervision.leg, call.bridge)
     barges = supervision.mode is Mode.BARGE
-    return {supervision.leg: call.bridge if barges else ids.side_bridge(call.id)}
+    return {supervision.leg: there if barges else ids.side_bridge(call.id)}

@@ -36,7 +36,7 @@ def restored(call: Call, kept: KeptCall, found: AsteriskFound) -> Call:
     if snoop is not None:
         legs[snoop] = Leg(Role.SNOOP, kept.supervisor)
     asked, mode = kept.supervision_mode, None
-    if leg in found.members(call.id):
+    if leg in found.members(call.id) | found.aside(call.id):
         mode = Mode.BARGE
         asked = asked if asked is Mode.TAKE_OVER else mode
     elif leg in _beside(call, found):

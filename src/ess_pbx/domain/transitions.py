@@ -13,6 +13,7 @@ from ess_pbx.domain import (
     calling_back,
     ending,
     hearing,
+    holding,
     ivr,
     ladder,
     ringing,
@@ -20,6 +21,7 @@ from ess_pbx.domain import (
     supervising,
     talking,
     transfer,
+    transfer_codes,
     waiting,
 )
 from ess_pbx.domain.call import Phase, Turn
@@ -34,7 +36,9 @@ from ess_pbx.domain.events import (
     KeyPressed,
     LegAnswered,
     LegGone,
+    LegHeld,
     LegRang,
+    LegUnheld,
     OfferMade,
     OfferWithdrawn,
     OperatorsMissing,
@@ -82,7 +86,9 @@ _HUMANS = rules(
     on(Arrived, illegal),
     on(LegRang, ignored),
     on(LegAnswered, ending.hang_up_stranger),
-    on(LegGone, talking.gone),
+    on(LegGone, transfer.gone),
+    on(LegHeld, ignored),
+    on(LegUnheld, ignored),
     on(KeyPressed, ignored),
     on(SpeechBegan, silence.began),
     on(SpeechEnded, silence.ended),
@@ -110,7 +116,16 @@ _CALLING_BACK = _HUMANS | rules(
 )
 """What holds until whoever is called back has answered."""
 
-_CONSULT = _HUMANS | rules(on(PlaybackEnded, hearing.ended))
+_TRANSFER = _HUMANS | rules(
+    on(LegRang, transfer.rang),
+    on(LegAnswered, transfer.answered),
+    on(LegHeld, holding.phone_holds),
+    on(LegUnheld, holding.phone_takes_back),
+    on(KeyPressed, transfer_codes.key),
+    on(PlaybackEnded, transfer.playback_ended),
+    on(TimerFired, transfer.timer_fired),
+)
+"""What holds where the operator has the caller, or has brought others in."""
 
 TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
     Phase.ARRIVING: rules(*(on(event, illegal) for event in CALL_EVENTS))
@@ -124,6 +139,8 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
         on(LegRang, waiting.rang),
         on(LegAnswered, waiting.answered),
         on(LegGone, waiting.gone),
+        on(LegHeld, ignored),
+        on(LegUnheld, ignored),
         on(KeyPressed, ivr.key),
         on(SpeechBegan, silence.began),
         on(SpeechEnded, silence.ended),
@@ -146,6 +163,8 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
         on(LegRang, waiting.rang),
         on(LegAnswered, waiting.answered),
         on(LegGone, waiting.gone),
+        on(LegHeld, ignored),
+        on(LegUnheld, ignored),
         on(KeyPressed, waiting.key),
         on(SpeechBegan, silence.began),
         on(SpeechEnded, silence.ended),
@@ -163,31 +182,14 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
         on(SupervisionStopped, ignored),
         on(StreamRestarted, ignored),
     ),
-    Phase.TALKING: _HUMANS
-    | rules(
-        on(KeyPressed, talking.key),
-        on(PlaybackEnded, silence.asked),
-        on(TimerFired, silence.talking_timer),
-    ),
-    Phase.CONSULT_RINGING: _CONSULT
-    | rules(
-        on(LegRang, transfer.rang),
-        on(LegAnswered, transfer.answered),
-        on(LegGone, transfer.ringing_gone),
-        on(KeyPressed, transfer.ringing_key),
-        on(TimerFired, transfer.ringing_timer),
-    ),
-    Phase.CONSULT: _CONSULT
-    | rules(on(LegGone, transfer.consult_gone), on(KeyPressed, transfer.consult_key)),
-    Phase.RETURNING: _CONSULT
-    | rules(
-        on(LegGone, transfer.returning_gone),
-        on(PlaybackEnded, transfer.returning_playback_ended),
-        on(TimerFired, transfer.returning_timer),
-    ),
-    Phase.CONFERENCE: _HUMANS
-    | rules(on(LegGone, transfer.conference_gone), on(KeyPressed, transfer.conference_key)),
-    Phase.HANDED_OVER: _HUMANS | rules(on(LegGone, talking.handed_over_gone)),
+    Phase.TALKING: _TRANSFER | rules(on(KeyPressed, talking.key)),
+    Phase.CONSULT_RINGING: _TRANSFER,
+    Phase.CONSULT: _TRANSFER,
+    Phase.RETURNING: _TRANSFER,
+    Phase.CONFERENCE: _TRANSFER,
+    Phase.HELD: _TRANSFER,
+    Phase.BLIND_RINGING: _TRANSFER,
+    Phase.HANDED_OVER: _TRANSFER,
     Phase.CALLING_OPERATOR: _CALLING_BACK
     | rules(
         on(LegAnswered, calling_back.operator_answered),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ess_pbx.domain import comfort, hearing, ladder, overflow, priority, ringing, silence
 from ess_pbx.domain.call import OperatorSide, Phase, Turn
 from ess_pbx.domain.classifying import classify
-from ess_pbx.domain.effects import CreateBridge, Join, OfferTaken
+from ess_pbx.domain.effects import CreateBridge, OfferTaken
 from ess_pbx.domain.ending import caller_left, cancel_timers, hang_up_stranger
 from ess_pbx.domain.events import (
     CallEvent,
@@ -31,7 +31,7 @@ def queue_call(turn: Turn, *prompts: str) -> None:
 
 def requeue(turn: Turn) -> None:
     """A caller who had a human lost them: back to the head of the queue, age kept."""
-    turn.set(operator=None, agency=None, dialled="", lost_at=turn.now)
+    turn.set(operator=None, dialled="", telling=(), lost_at=turn.now)
     priority.raise_to(turn, priority.CUT_OFF, TOP_PRIORITY)
     begin(turn)
     hearing.announce(turn, WAIT_PROMPT)
@@ -58,7 +58,7 @@ def rang(turn: Turn, event: LegRang) -> None:
     if (offered := ringing.offered_on(turn, event.leg)) is not None:
         turn.record(FactKind.OPERATOR_RUNG, agent=offered.agent, leg=event.leg)
     elif (rung := overflow.rung_on(turn, event.leg)) is not None:
-        turn.record(FactKind.AGENCY_RUNG, agency=rung.agency.id, leg=event.leg)
+        turn.record(FactKind.AGENCY_RUNG, agency=rung.name, leg=event.leg)
 
 
 def answered(turn: Turn, event: LegAnswered) -> None:
@@ -77,7 +77,7 @@ def _connect(turn: Turn, operator: OperatorSide) -> None:
     hearing.quiet(turn)
     if not call.bridged:
         turn.do(CreateBridge(call.bridge))
-    turn.do(Join(call.bridge, (call.caller, operator.leg)))
+    turn.join(call.bridge, call.caller, operator.leg)
     ringing.stop_ringing(turn, but=operator.leg)
     overflow.give_up(turn, "answered elsewhere")
     turn.do(OfferTaken(call.id, operator.agent))

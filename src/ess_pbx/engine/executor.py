@@ -25,6 +25,7 @@ from ess_pbx.domain.effects import (
     Originate,
     Part,
     PlayPrompt,
+    PlaySpeech,
     PlayTone,
     Refuse,
     Role,
@@ -35,8 +36,8 @@ from ess_pbx.domain.effects import (
     ToDialplan,
 )
 from ess_pbx.domain.events import CallEvent, LegGone, PlaybackEnded
-from ess_pbx.domain.ids import CallId, call_of, is_call_back
-from ess_pbx.errors import AriRefusedError, AriTimeoutError
+from ess_pbx.domain.ids import CallId, PlaybackId, call_of, is_call_back
+from ess_pbx.errors import AriRefusedError, AriTimeoutError, PromptError, RuntimeMissingError
 from ess_pbx.sip.call_info import call_info
 
 APP = "ess-pbx"
@@ -64,6 +65,12 @@ TEST_ENDPOINT = "uji-keluar"
 HEARING = {"TALK_DETECT(set)": "2000,256"}
 """As the dialplan has it for callers: whoever sends a test call is told when they hear speech."""
 
+AUTO_ANSWER = {
+    "PJSIP_HEADER(add,Call-Info)": "<sip:ess-pbx>;answer-after=0",
+    "PJSIP_HEADER(add,Alert-Info)": "<http://ess-pbx.invalid>;info=alert-autoanswer",
+}
+"""How phones are asked to pick up by themselves. There is no standard for it: some obey
+``answer-after``, others ``info=alert-autoanswer``."""
 CALL_INFO = "PJSIP_HEADER(add,Call-Info)"
 """By this header a neighbouring centre knows which call and report of ours it is (RFC 3261 §20.9,
 NENA-STA-010.3: ``emergency-CallId`` and ``emergency-IncidentId``)."""
@@ -103,12 +110,14 @@ class Executor:
         language: Callable[[CallId], str] = lambda _: "",
         identities: Mapping[str, str] | None = None,
         own_address: str = "",
+        spoken: Callable[[str, str], Path] | None = None,
     ) -> None:
         """``prompts`` is the built catalogue.
 
         ``language`` says, for a call, which language stands in for one that lacks a prompt;
         ``identities`` are the numbers that calls out through each trunk show, by its id;
         ``own_address`` is where Asterisk itself hears SIP, ``host:port``.
+        ``spoken`` gives the sound of a text in a language, without its ending, from any thread.
         """
         self._sender = sender
         self._prompts = prompts
@@ -116,6 +125,8 @@ class Executor:
         self._identities = dict(identities or {})
         self._own_address = own_address
         self._feed = feed
+        self._spoken = spoken
+        self._speaking: dict[PlaybackId, asyncio.Future[None]] = {}
         self._log = structlog.get_logger(__name__)
         self.requests = 0
         self.failures = 0
@@ -123,6 +134,10 @@ class Executor:
 
     def carry_out(self, effect: AsteriskEffect) -> None:
         """Send the effect's request; its failure comes back through ``feed``."""
+        if isinstance(effect, PlaySpeech):
+            speaking = asyncio.ensure_future(self._speak(effect))
+            self._speaking[effect.playback] = speaking
+            return
         method, uri, query = self.request(effect)
         self.requests += 1
         body: object = None
@@ -131,10 +146,32 @@ class Executor:
             body = {"variables": {**CALL_BACK_HEADER, **named}}
         elif isinstance(effect, Originate) and effect.role is Role.TEST:
             body = {"variables": HEARING}
+        elif isinstance(effect, Originate) and effect.answers_itself:
+            body = {"variables": dict(AUTO_ANSWER)}
+        elif isinstance(effect, StopPlayback) and effect.playback in self._speaking:
+            self._speaking.pop(effect.playback).cancel()
         elif isinstance(effect, Originate) and effect.reference is not None:
             known = effect.reference
             body = {"variables": {CALL_INFO: call_info(known.centre, known.call, known.report)}}
         future = self._sender.send(method, uri, query=query, body=body)
+        future.add_done_callback(partial(self._done, effect))
+
+    async def _speak(self, effect: PlaySpeech) -> None:
+        """Make the sound, which may take a moment, and play it; without it the call goes on."""
+        playback = effect.playback
+        try:
+            if self._spoken is None:
+                raise PromptError("nothing to speak with; expected a synthesiser")
+            sound = await asyncio.to_thread(self._spoken, effect.text, effect.language)
+        except (PromptError, RuntimeMissingError, OSError) as error:
+            self._log.warning("speech.failed", error=str(error))
+            self._feed(PlaybackEnded(call_of(playback), playback))
+            return
+        finally:
+            self._speaking.pop(playback, None)
+        method, uri, query = self.request(effect)
+        self.requests += 1
+        future = self._sender.send(method, uri, query={**query, "media": f"sound:{sound}"})
         future.add_done_callback(partial(self._done, effect))
 
     def request(self, effect: AsteriskEffect) -> Request:
@@ -166,6 +203,8 @@ class Executor:
                 kind = "bridges" if in_bridge else "channels"
                 media = f"sound:{self._sound(call_of(playback), language, prompt)}"
                 return "POST", f"{kind}/{target}/play/{playback}", {"media": media}
+            case PlaySpeech(leg, playback):
+                return "POST", f"channels/{leg}/play/{playback}", {}
             case PlayTone(bridge, playback, tone):
                 return "POST", f"bridges/{bridge}/play/{playback}", {"media": f"tone:{tone}"}
             case StopPlayback(playback):
@@ -178,11 +217,13 @@ class Executor:
     def _originate(self, effect: Originate) -> dict[str, str | int]:
         shown = f'"{effect.name}" <{effect.number or NO_NUMBER}>'
         # The next engine reads them of a leg of which no fact is left (``engine.taking_stock``).
-        arguments = f"{effect.role},{effect.call}"
+        arguments = f"{effect.role},{effect.call},{effect.address}"
         match effect.role:
-            case Role.AGENCY:
+            case Role.AGENCY if effect.trunk:
+                endpoint = f"PJSIP/{effect.address}@{effect.trunk}"
+                shown = self._identities.get(effect.trunk, NO_NUMBER)
+            case Role.AGENCY if effect.address.startswith("sip:"):
                 endpoint = f"PJSIP/{AGENCY_ENDPOINT}/{effect.address}"
-                arguments += f",{effect.address}"
             case Role.CALLER | Role.STAFF | Role.OUTSIDE:
                 # A trunk that is no more: any other is better than not to call back.
                 trunks = [*(t for t in self._identities if t == effect.trunk), *self._identities]
@@ -193,7 +234,6 @@ class Executor:
                 endpoint = f"PJSIP/{TEST_ENDPOINT}/sip:{effect.address}@{self._own_address}"
             case _:
                 endpoint = f"PJSIP/{effect.address}"
-                arguments += f",{effect.address}"
         query: dict[str, str | int] = {
             "endpoint": endpoint,
             "app": APP,
@@ -231,7 +271,7 @@ class Executor:
                 self._feed(LegGone(call_of(snoop), snoop, DEAD_LEG_CAUSE))
             case HangUp(leg) | Refuse(leg) if gone:
                 self._feed(LegGone(call_of(leg), leg, DEAD_LEG_CAUSE))
-            case PlayPrompt() | PlayTone():
+            case PlayPrompt() | PlaySpeech() | PlayTone():
                 self._feed(PlaybackEnded(call_of(effect.playback), effect.playback))
             case StopPlayback() | StopMusic() if refused:
                 return  # it ended by itself in the same moment

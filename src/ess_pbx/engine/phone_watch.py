@@ -128,7 +128,7 @@ class PhoneWatch:
             after = centre.config.policy.phone_silence
             for call in centre.calls.values() if after > 0 else ():
                 side = call.operator
-                if side is not None and side.leg in call.talkers and side.leg in call.legs:
+                if side is not None and side.leg in call.rooms and side.leg in call.legs:
                     found[side.leg] = side.agent, after
         return found
 

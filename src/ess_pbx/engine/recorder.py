@@ -2,7 +2,7 @@
 
 The dialplan begins the recording of each call by itself (``engine.recordings``). What is asked of
 Asterisk here goes over its control socket, since ARI knows no MixMonitor: to begin again what
-stopped, to pause, and to record each agency that an operator consults, on its own leg. A recording
+stopped, to pause, and to record each party that an operator consults, on its own leg. A recording
 that was begun again goes on in another file, ``<recording>~2.raw``; the files become one.
 """
 
@@ -18,11 +18,11 @@ from typing import Any, Protocol
 import structlog
 
 from ess_pbx.asterisk.console import ConsoleError
-from ess_pbx.domain.call import Call, Phase
+from ess_pbx.domain.call import Call, Phase, Standing
 from ess_pbx.domain.centres import Centres
 from ess_pbx.domain.events import AlarmChanged
 from ess_pbx.domain.facts import Fact, FactKind
-from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_agency
+from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg
 from ess_pbx.engine import recordings
 from ess_pbx.engine.clock import Clock
 from ess_pbx.engine.dispatcher import Dispatcher
@@ -94,8 +94,10 @@ class Recorder:
             return
         call = CallId(fact.call)
         match fact.kind:
-            case FactKind.AGENCY_ANSWERED if self._is_consulted(call):
-                self._soon(self._begin(call, LegId(str(fact.data["leg"]))), "consult")
+            case FactKind.AGENCY_ANSWERED | FactKind.COLLEAGUE_ANSWERED:
+                leg = LegId(str(fact.data["leg"]))
+                if self._is_consulted(call, leg):
+                    self._soon(self._begin(call, leg), "consult")
             case FactKind.RECORDING_PAUSED:
                 self._progress.pop(call, None)
                 self._soon(self._pause(call), "pause")
@@ -154,10 +156,12 @@ class Recorder:
                 if answered and not paused and not over:
                     yield call
 
-    def _is_consulted(self, call: CallId) -> bool:
-        """Whether an operator speaks with the agency, whom the caller's recording may not have."""
+    def _is_consulted(self, call: CallId, leg: LegId) -> bool:
+        """Whether an operator speaks with them whom the caller's recording may not have."""
         there = self._centres.calls.get(call)
-        return there is not None and there.operator is not None
+        party = None if there is None else there.party_on(leg)
+        aside = party is not None and party.standing is not Standing.JOINED
+        return there is not None and there.operator is not None and aside
 
     async def _begin_again(self, call: Call, stalled: Progress) -> None:
         if not stalled.failed:
@@ -202,7 +206,10 @@ class Recorder:
         if there is None:
             return []
         recorded = await asyncio.to_thread(recordings.left_behind, self._folder)
-        return [there.caller, *(leg for leg in there.legs if is_agency(leg) and leg in recorded)]
+        return [
+            there.caller,
+            *(leg for leg in there.legs if leg in recorded and leg != there.caller),
+        ]
 
     def _failed(self, call: CallId, recording: str, reason: str) -> None:
         data = {"recording": recording, "reason": reason}

@@ -51,6 +51,7 @@ from ess_pbx.errors import AriError, AriRefusedError
 from ess_pbx.evidence import EvidenceError
 from ess_pbx.evidence.retention import keep_days
 from ess_pbx.feeds.bmkg import BmkgFeed
+from ess_pbx.prompts.spoken import SpokenTexts
 from ess_pbx.settings.credentials import Credentials
 from ess_pbx.settings.entry import own_sip_address
 from ess_pbx.settings.model import Settings
@@ -146,7 +147,8 @@ class Engine:
             self.dispatcher.feed,
             self._language,
             {trunk.id: trunk.identity for trunk in settings.trunks},
-            own_sip_address(settings.asterisk),
+            own_address=own_sip_address(settings.asterisk),
+            spoken=SpokenTexts(settings.folders.state / "spoken").file,
         )
         self.dispatcher.check_pin = PinCheck(settings.folders.state, self.dispatcher.feed).begin
         self._duties = [

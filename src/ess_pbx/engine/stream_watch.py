@@ -17,7 +17,7 @@ import structlog
 
 from ess_pbx.ari import models
 from ess_pbx.ari.protocol import Answer, Query
-from ess_pbx.domain.call import Call
+from ess_pbx.domain.call import Call, Phase
 from ess_pbx.domain.events import StreamRestarted
 from ess_pbx.domain.ids import BridgeId, LegId, call_of
 from ess_pbx.domain.supervision import heard_in
@@ -35,13 +35,13 @@ class Asterisk(Protocol):
 
 
 def talking(calls: Iterable[Call]) -> dict[LegId, BridgeId]:
-    """The legs that are in their call's bridge now."""
+    """The legs that speak with somebody now, and the bridge that they are in."""
     heard: dict[LegId, BridgeId] = {}
     for call in calls:
-        if len(call.talkers) > 1:
-            legs = [leg for leg in (call.caller, *call.legs) if leg in call.talkers]
-            heard |= dict.fromkeys(legs, call.bridge)
-        heard |= heard_in(call)
+        if call.phase is not Phase.ENDED:
+            rooms = list(call.rooms.values())
+            heard |= {leg: room for leg, room in call.rooms.items() if rooms.count(room) > 1}
+            heard |= heard_in(call)
     return heard
 
 

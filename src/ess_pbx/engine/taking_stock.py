@@ -99,7 +99,7 @@ def found_leg(channel: models.Channel, ours: frozenset[str], translator: Transla
         up = False  # on the way to us, recorded: that they have answered is told when they are here
     # The arguments that ``engine.executor`` gave it when it was made: role, call, address.
     role, _, rest = channel.dialplan.app_data.partition(",")[2].partition(",")
-    address = rest.partition(",")[2] if role in (Role.OPERATOR, Role.AGENCY) else ""
+    address = rest.partition(",")[2] if role in (Role.OPERATOR, Role.AGENCY, Role.COLLEAGUE) else ""
     # A test call that nobody here knows of is as little a caller's as an operator's code.
     test = endpoint_of(channel.name) == TEST_ENDPOINT
     at_desk = mine and (context in (DESK_CONTEXT, OUTBOUND_CONTEXT) or test)

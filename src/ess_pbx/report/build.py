@@ -5,7 +5,7 @@ Nothing is computed here that ``ess_pbx.domain.service_level`` does not define.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
@@ -17,6 +17,7 @@ from ess_pbx.domain.call_back_figures import call_back_figures
 from ess_pbx.domain.commands import Mark
 from ess_pbx.domain.service_level import (
     CallFacts,
+    Consult,
     Figures,
     MissedOffer,
     Step,
@@ -259,20 +260,34 @@ def _agency_section(facts: PeriodFacts, asked: Asked) -> Section:
     consults = [consult for call in facts.calls for consult in call.consults]
     lines = []
     for code in ("", *sorted({consult.agency for consult in consults})):
-        its = agency_figures(c for c in consults if code in ("", c.agency))
+        own = [each for each in consults if code in ("", each.agency)]
         name = _name(names, code, "Semua instansi")
-        spread = its.to_answer
-        values = (its.consults, its.rung, its.answered, spread.mean, spread.p90)
-        none = NO_DATA if its.consults else "tidak ada permintaan"
-        lines.append(Line(code, name, values, none))
+        lines.append(_agency_line(code, name, own))
+        contacts = sorted({each.contact for each in own}) if code else []
+        if contacts not in ([], [1]):
+            lines += [
+                _agency_line(code, f"{name}, kontak {at}", [c for c in own if c.contact == at])
+                for at in contacts
+            ]
     columns = (
         Column("Dihubungi", Unit.TIMES),
         Column("Berdering", Unit.TIMES),
         Column("Dijawab", Unit.TIMES),
+        Column("Menerima penelepon", Unit.TIMES),
+        Column("Sibuk", Unit.TIMES),
+        Column("Tidak diangkat", Unit.TIMES),
         Column("Rata-rata sampai dijawab", Unit.SECONDS),
         Column("Sampai dijawab p90", Unit.SECONDS),
     )
     return Section("Instansi", "Instansi", columns, tuple(lines))
+
+
+def _agency_line(code: str, name: str, consults: Sequence[Consult]) -> Line:
+    its = agency_figures(consults)
+    spread = its.to_answer
+    outcomes = (its.answered, its.given, its.busy, its.unanswered)
+    values = (its.consults, its.rung, *outcomes, spread.mean, spread.p90)
+    return Line(code, name, values, NO_DATA if its.consults else "tidak ada permintaan")
 
 
 def _call_back_section(facts: PeriodFacts, asked: Asked) -> Section:

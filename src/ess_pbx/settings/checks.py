@@ -7,11 +7,9 @@ that refer to its table.
 from __future__ import annotations
 
 import os
-import re
 import zoneinfo
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from ess_pbx.domain.config import LANGUAGE_SKILL, Policy, ReportForm, Shift
 from ess_pbx.domain.shift import is_on
 from ess_pbx.errors import SettingsError
 from ess_pbx.prompts.catalogue import load_catalogue
+from ess_pbx.settings.agency_checks import check_agencies
 from ess_pbx.settings.ladder_checks import check_ladder
 from ess_pbx.settings.menu_checks import Targets, check_menus
 from ess_pbx.settings.menus import MenuFile, read_menus
@@ -116,7 +115,7 @@ class CentreChecks:
         self.file.unique("operators", "extension")
         self.file.unique("agencies", "code")
         self._references()
-        self._dialled()
+        check_agencies(self._each, self._names("operators", "extension"), self.problems)
         check_neighbours(self._each, self.id, self.problems, self.warnings)
         self._shifts()
         if self.values["policy"] is not INVALID:
@@ -147,19 +146,6 @@ class CentreChecks:
             for index, name in enumerate(agency.categories):
                 path = ("agencies", at, "categories", index)
                 self._known(path, name, categories, "the id of a category")
-
-    def _dialled(self) -> None:
-        codes = set(self._names("agencies", "code"))
-        for at, operator in self._each("operators"):
-            if operator.extension in codes:
-                found = f"{shown(operator.extension)}, also an agency's code"
-                expected = "an extension that means nothing else"
-                self.problems.add(("operators", at, "extension"), found, expected)
-        for at, agency in self._each("agencies"):
-            if not _reachable(agency.contact):
-                self.problems.add(
-                    ("agencies", at, "contact"), shown(agency.contact), "a valid host and port"
-                )
 
     def _call_backs(self, policy: Policy) -> None:
         delays, attempts = policy.call_back_delays, policy.call_back_attempts
@@ -229,6 +215,10 @@ class CentreChecks:
             self._breaks(self.values["policy"], prompts)
         if self.values["policy"] is not INVALID:
             check_ladder(self.values["policy"], self._names("agencies"), prompts, self.problems)
+        for at, category in self._each("categories"):
+            if prompts is not None and category.prompt not in {None, *prompts}:
+                expected = f"a prompt in the catalogue ({', '.join(sorted(prompts))})"
+                self.problems.add(("categories", at, "prompt"), shown(category.prompt), expected)
         self._skills(languages, rostered=table.roster is not None)
         if table.greeting and prompts is not None and table.greeting not in prompts:
             expected = f"a prompt in the catalogue ({', '.join(sorted(prompts))})"
@@ -335,22 +325,6 @@ class CentreChecks:
             self.problems.add(("centre", "language"), shown(table.language), expected)
             return None, languages
         return prompts[table.language].keys(), languages
-
-
-def _reachable(contact: str) -> bool:
-    """Tell whether a SIP URI's host and port can exist."""
-    found = re.fullmatch(
-        r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::([0-9]{1,5}))?", contact.split("@")[1]
-    )
-    if found is None:
-        return False
-    host, port = found[1].strip("[]"), int(found[2] or 5060)
-    if ":" in host or re.fullmatch(r"[0-9.]+", host):
-        try:
-            ip_address(host)
-        except ValueError:
-            return False
-    return 1 <= port <= 65535 and not host.startswith((".", "-"))
 
 
 def _uncovered(shifts: list[Shift]) -> Iterator[tuple[Any, Any]]:

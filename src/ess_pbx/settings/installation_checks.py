@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 
+from ess_pbx.settings.agency_checks import check_contact_trunks
 from ess_pbx.settings.checks import CentreChecks, SettingsFile
 from ess_pbx.settings.model import (
     LEAST_RTP_PORTS,
@@ -67,6 +68,7 @@ class InstallationChecks:
         for centre in self.centres:
             centre.run(None if self.folders is None else self.folders.prompts)
         for centre in self.centres:
+            check_contact_trunks(centre.file.each, self.file.names("trunks"), centre.problems)
             check_neighbours_trunks(centre.file.each, self.file.names("trunks"), centre.problems)
         self._trunks()
         self._numbers()

@@ -27,6 +27,16 @@ COMMANDS = (
     *("declare-surge", "end-surge", "close-call-backs"),
 )
 CODES = ("*10", "*11", "*12", "*13", "*14", "*15", f"*16{AGENTS[0]}", "*17", "*19")
+FIRST_CODES = (
+    *("*119#", "*119#", "*110#", "*71#", "*73#", "*8119#", "*8110#", "*6#", "*0#", "holds"),
+    *(f"*9{agent}#" for agent in AGENTS[:3]),
+)
+NEXT_CODES = (
+    *("*2#", "*2#", "*3#", "*3#", "*3#", "*4#", "*4#", "*5#", "*6#", "*0#", "*0#"),
+    *("*119#", "*110#", "*8110#", f"*9{AGENTS[0]}#", f"*9{AGENTS[2]}#"),
+    *("takes back", "takes back", "dies"),
+)
+"""What operators do in a call; ``dies`` is their phone."""
 RIGHT_PIN = "246810"
 FAULTS: tuple[Fault, ...] = (
     *("event-lost", "event-doubled", "event-doubled", "event-late", "events-swapped"),
@@ -100,10 +110,10 @@ def _then(chance: Random, key: str) -> tuple[tuple[float, str], ...]:
     kind = chance.random()
     if kind < 0.35:
         return ((at, hangs_up),) if kind < 0.2 else ()
-    then = [(at, chance.choice(("*119#", "*119#", "*110#", "*71#", "*73#")))]
-    for _ in range(chance.randint(0, 3)):
+    then = [(at, chance.choice(FIRST_CODES))]
+    for _ in range(chance.randint(0, 5)):
         at += chance.uniform(0.5, 12.0)
-        then.append((at, chance.choice(("*2#", "*3#", "*3#", "*3#", "*4#", "*119#", "dies"))))
+        then.append((at, chance.choice(NEXT_CODES)))
     if chance.random() < 0.5:
         then.append((at + chance.uniform(0.1, 10.0), hangs_up))
     return tuple(then)

@@ -13,6 +13,7 @@ from datetime import timedelta
 from math import inf
 from typing import TYPE_CHECKING
 
+from ess_pbx.domain.adoption import kept_busy
 from ess_pbx.domain.agent import AgentState, Seat
 from ess_pbx.domain.call import Call, Phase, Then
 from ess_pbx.domain.calling_back import PHASES as CALLED_BACK
@@ -31,6 +32,7 @@ from ess_pbx.domain.events import Arrived, CallEvent, CentreEvent
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId, LegId, call_of, is_call_back
 from ess_pbx.domain.queueing import skills_of
+from ess_pbx.simulation.virtual_asterisk import Channel
 
 if TYPE_CHECKING:
     from ess_pbx.simulation.world import World
@@ -190,12 +192,11 @@ class Watch:
         for call in core.calls.values():
             if (call.phase is Phase.ENDED) is not (call.id in self._ended):
                 raise Broken(f"{call.id} is {call.phase}, and its end is on record, or not")
-            sides = (*call.offers, call.operator) if call.operator else call.offers
-            for side in sides:
-                if busy.setdefault(side.agent, call.id) != call.id:
-                    raise Broken(f"{side.agent} is rung or talks in two calls")
-                if seats[side.agent].call != call.id:
-                    raise Broken(f"{call.id} has {side.agent}, who has {seats[side.agent].call}")
+            for agent in (*(side.agent for side in call.offers), *kept_busy(call)):
+                if busy.setdefault(agent, call.id) != call.id:
+                    raise Broken(f"{agent} is rung or talks in two calls")
+                if seats[agent].call != call.id:
+                    raise Broken(f"{call.id} has {agent}, who has {seats[agent].call}")
         for seat in seats.values():
             if seat.call is not None and seat.extension not in busy:
                 raise Broken(f"{seat.extension} is kept for {seat.call}, which does not know it")
@@ -290,13 +291,12 @@ class Watch:
         for leg, channel in asterisk.channels.items():
             if channel.role is Role.OPERATOR and channel.bridge is not None:
                 taken[channel.bridge] += 1
+            if channel.bridge is not None and channel.address in self._world.core.acd.seats:
                 taken[channel.address] += 1
-            elif (
-                channel.role is Role.CALLER
+            if (
+                self._may_not_be_left(leg, channel)
                 and not channel.music
                 and leg not in asterisk.playing
-                and call_of(leg) not in self._desk
-                and (channel.up or not is_call_back(leg))
                 and not self._is_heard_in(channel.bridge)
             ):
                 silent[leg] = self._silent.get(leg, now)
@@ -305,6 +305,20 @@ class Watch:
             for whom, count in taken.items():
                 if count > 1:
                     raise Broken(f"{whom}: two operators in one bridge, or one in two")
+
+    def _may_not_be_left(self, leg: LegId, channel: Channel) -> bool:
+        """Whether somebody must hear something: callers, and whom an operator brought in.
+
+        An operator may have everybody on hold, and knows it.
+        """
+        match channel.role:
+            case Role.CALLER:
+                return call_of(leg) not in self._desk and (channel.up or not is_call_back(leg))
+            case Role.AGENCY | Role.COLLEAGUE if channel.up:
+                call = self._world.core.calls.get(call_of(leg))
+                return call is None or call.operator is None or call.operator.leg != leg
+            case _:
+                return False
 
     def _is_heard_in(self, bridge: object) -> bool:
         asterisk = self._world.line.asterisk

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ess_pbx.domain.effects import AsteriskEffect, Join, Originate, PlayPrompt, PlayTone
+from ess_pbx.domain.effects import AsteriskEffect, Join, Originate, PlayPrompt, PlaySpeech, PlayTone
 from ess_pbx.domain.events import (
     CallEvent,
     CentreEvent,
@@ -107,7 +107,7 @@ class Line:
         match effect:
             case Originate(call, leg):
                 self._world.hear(LegGone(call, leg, DEAD))
-            case PlayPrompt() | PlayTone():
+            case PlayPrompt() | PlaySpeech() | PlayTone():
                 self._world.hear(PlaybackEnded(call_of(effect.playback), effect.playback))
             case _:
                 pass

@@ -19,8 +19,15 @@ from ess_pbx.domain.commands import (
     Via,
 )
 from ess_pbx.domain.effects import Originate, Role
-from ess_pbx.domain.events import Arrived, DeskCallArrived, PhoneLost, PhoneReachable
-from ess_pbx.domain.ids import CallId, LegId, caller_leg
+from ess_pbx.domain.events import (
+    Arrived,
+    DeskCallArrived,
+    LegHeld,
+    LegUnheld,
+    PhoneLost,
+    PhoneReachable,
+)
+from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg
 from ess_pbx.simulation.authors import reaction_of
 from ess_pbx.simulation.story import (
     AS_ONE_SHOULD,
@@ -212,6 +219,8 @@ class People:
                     self._world.later(after, self._hangs_up, leg, NORMAL)
                 case "dies":
                     self._world.later(after, self._hangs_up, leg, DISCONNECTED)
+                case "holds" | "takes back":
+                    self._world.later(after, self._presses_hold, leg, what == "holds")
                 case keys:
                     for number, key in enumerate(keys):
                         self._world.later(after + number * KEY_SECONDS, self._presses, leg, key)
@@ -235,6 +244,10 @@ class People:
     def _presses(self, leg: LegId, key: str) -> None:
         if leg in self._world.line.asterisk.channels:
             self._world.line.act(self._world.line.asterisk.presses, leg, key)
+
+    def _presses_hold(self, leg: LegId, holds: bool) -> None:
+        if leg in self._world.line.asterisk.channels:
+            self._world.line.tell((LegHeld if holds else LegUnheld)(call_of(leg), leg))
 
     def _speaks(self, leg: LegId, speaks: bool) -> None:
         if leg in self._world.line.asterisk.channels:

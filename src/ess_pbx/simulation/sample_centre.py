@@ -9,6 +9,7 @@ from ess_pbx.domain.config import (
     Category,
     Centre,
     Choice,
+    Contact,
     EarthquakeFeed,
     Hours,
     Menu,
@@ -93,12 +94,22 @@ def a_centre(
             *(Operator(extension=each, name="Penyelia", role="supervisor") for each in supervisors),
         ),
         agencies=(
-            Agency(id="psc", name="P", code="119", contact="sip:119@127.0.0.1"),
+            Agency(
+                id="psc",
+                name="P",
+                code="119",
+                contacts=(
+                    Contact(sip="sip:119@127.0.0.1"),
+                    Contact(extension=AGENTS[2]),
+                    Contact(trunk="telco", number="119"),
+                ),
+            ),
             Agency(
                 id="polres",
                 name="P",
                 code="110",
                 contact="sip:110@127.0.0.1",
+                introduction=True,
                 neighbour=Neighbour(centre="d", url="https://d"),
             ),
         ),

@@ -119,7 +119,8 @@ class Reaction(msgspec.Struct, frozen=True, omit_defaults=True):
     cause: int = 17
     """Q.850, of a refusal."""
     then: tuple[tuple[float, str], ...] = ()
-    """What they do so long after they answered: keys they dial, ``hangs up`` or ``dies``."""
+    """What they do so long after they answered: keys they dial, ``holds`` or ``takes back``
+    by the button of the phone, ``hangs up`` or ``dies``."""
 
 
 AS_ONE_SHOULD = Reaction()

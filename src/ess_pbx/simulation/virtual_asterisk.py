@@ -23,6 +23,7 @@ from ess_pbx.domain.effects import (
     Originate,
     Part,
     PlayPrompt,
+    PlaySpeech,
     PlayTone,
     Refuse,
     Role,
@@ -156,6 +157,8 @@ class VirtualAsterisk:
                 self._snoop(target, snoop, whisper)
             case PlayPrompt(target, _, playback):
                 self._play(target, playback)
+            case PlaySpeech(leg, playback):
+                self._play(leg, playback)
             case PlayTone(bridge, playback):
                 self.tones.add(playback)
                 self._play(bridge, playback)

@@ -104,5 +104,5 @@ def _call(centre: str, call: Call, account: Account, now: float) -> CallView:
         waiting=round(now - call.arrived, 3) if call.phase in NO_HUMAN else None,
         operator=operator,
         offered_to=offered_to,
-        agency=None if call.agency is None else call.agency.agency.id,
+        agency=None if call.agency is None else call.agency.name,
     )

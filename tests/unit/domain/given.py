@@ -64,10 +64,27 @@ def conference(phones: Iterable[str] = ("2001",)) -> Story:
 
 
 def handed_over(phones: Iterable[str] = ("2001",)) -> Story:
-    """Caller and agency go on; the operator's leg is gone."""
+    """Caller and agency have gone on for a while; the operator's leg is gone."""
     story = conference(phones)
     operator = story.operator
     story.presses("*4#", operator)
+    story.gone(operator)
+    story.after(10)
+    return story
+
+
+def held(phones: Iterable[str] = ("2001",)) -> Story:
+    """The operator has put the caller on hold."""
+    story = talking(phones)
+    story.presses("*0#", story.operator)
+    return story
+
+
+def blind_ringing(phones: Iterable[str] = ("2001",)) -> Story:
+    """The operator has left; an agency's phone rings for the caller."""
+    story = talking(phones)
+    operator = story.operator
+    story.presses("*8119#", operator)
     story.gone(operator)
     return story
 
@@ -123,6 +140,8 @@ PHASES = {
     Phase.CONSULT: consult,
     Phase.RETURNING: returning,
     Phase.CONFERENCE: conference,
+    Phase.HELD: held,
+    Phase.BLIND_RINGING: blind_ringing,
     Phase.HANDED_OVER: handed_over,
     Phase.CALLING_OPERATOR: calling_operator,
     Phase.CALLING_BACK: calling_back,

@@ -162,6 +162,11 @@ class Story:
         assert self.call.agency is not None
         return self.call.agency.leg
 
+    def together(self, leg: str = CALL) -> set[str]:
+        """Who is in one bridge with a leg, itself among them; nobody with one that is alone."""
+        rooms = self.call.rooms
+        return {each for each, room in rooms.items() if room == rooms.get(LegId(leg))}
+
     def facts(self, kind: FactKind) -> list[dict[str, Any]]:
         """What was recorded of one kind, from the beginning."""
         return [dict(fact.data) for fact in of(self.all, Record) if fact.kind is kind]

@@ -12,7 +12,7 @@ from ess_pbx.domain.effects import ArmTimer, EngineEffect, Record
 from ess_pbx.domain.events import ClockRead
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.found import AsteriskFound, FoundLeg
-from ess_pbx.domain.ids import LegId, agency_leg, bridge_of, operator_leg
+from ess_pbx.domain.ids import LegId, agency_leg, aside_of, bridge_of, operator_leg
 
 from .centre import CALL, CALLER, arrival, of
 from .story import Story
@@ -45,12 +45,14 @@ class Takeover:
         *up: LegId,
         ringing: Iterable[LegId] = (),
         bridged: Iterable[LegId] = (),
+        aside: Iterable[LegId] = (),
         **more: object,
     ) -> Takeover:
         """Asterisk holds these."""
         legs = {leg: self._leg(leg, True) for leg in up}
         legs |= {leg: self._leg(leg, False) for leg in ringing}
-        bridges = {bridge_of(CALL): frozenset(bridged)} if bridged else {}
+        there = {bridge_of(CALL): frozenset(bridged), aside_of(CALL): frozenset(aside)}
+        bridges = {bridge: members for bridge, members in there.items() if members}
         found = AsteriskFound(legs=legs, bridges=bridges, wall=WALL + LATER, phones={"2001": True})
         found = replace(found, **more)  # type: ignore[arg-type]
         self.effects += self.core.decide(found, self.now)

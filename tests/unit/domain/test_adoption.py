@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from ess_pbx.domain.adoption import first_never_made
 from ess_pbx.domain.agent import NOT_ANSWERING, AgentState, Status
 from ess_pbx.domain.call import Phase
 from ess_pbx.domain.call_centre import CallCentre
@@ -29,6 +28,7 @@ from ess_pbx.domain.events import KeyPressed, PhoneLost, PlaybackEnded
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.found import AsteriskFound, FoundLeg
 from ess_pbx.domain.ids import LegId, bridge_of, call_back, operator_leg
+from ess_pbx.domain.restoring import first_never_made
 
 from . import given
 from .centre import CALL, CALLER, CENTRE, NO_MENU, OTHER, arrival, of
@@ -36,40 +36,51 @@ from .story import Story
 from .takeover import AGENCY, LATER, OPERATOR, WALL, Takeover
 
 ALL = [CALLER, OPERATOR, AGENCY]
+BOTH = [CALLER, OPERATOR]
 SITUATIONS = [
-    # left in, up in Asterisk, ringing there, in the bridge → phase now
-    (Phase.IVR, [CALLER], [], [], Phase.IVR),
-    (Phase.WAITING, [CALLER], [OPERATOR], [], Phase.WAITING),
-    (Phase.WAITING, [CALLER, OPERATOR], [], [], Phase.TALKING),
-    (Phase.WAITING, [CALLER, OPERATOR], [], [CALLER, OPERATOR], Phase.TALKING),
-    (Phase.TALKING, [CALLER, OPERATOR], [], [CALLER, OPERATOR], Phase.TALKING),
-    (Phase.TALKING, [CALLER], [], [CALLER], Phase.WAITING),
-    (Phase.CONSULT_RINGING, [CALLER, OPERATOR], [AGENCY], [OPERATOR], Phase.CONSULT_RINGING),
-    (Phase.CONSULT_RINGING, [CALLER, OPERATOR, AGENCY], [], [OPERATOR], Phase.CONSULT),
-    (Phase.CONSULT_RINGING, [CALLER, OPERATOR], [], [OPERATOR], Phase.RETURNING),
-    (Phase.CONSULT, [CALLER, OPERATOR, AGENCY], [], [OPERATOR, AGENCY], Phase.CONSULT),
-    (Phase.CONSULT, ALL, [], ALL, Phase.CONFERENCE),
-    (Phase.CONSULT, [CALLER, OPERATOR], [], [CALLER, OPERATOR], Phase.TALKING),
-    (Phase.CONSULT, [CALLER, AGENCY], [], [CALLER, AGENCY], Phase.HANDED_OVER),
-    (Phase.RETURNING, [CALLER, OPERATOR], [], [OPERATOR], Phase.TALKING),
-    (
-        Phase.CONFERENCE,
-        [CALLER, OPERATOR, AGENCY],
-        [],
-        [CALLER, OPERATOR, AGENCY],
-        Phase.CONFERENCE,
-    ),
-    (Phase.CONFERENCE, [CALLER, OPERATOR], [], [CALLER, OPERATOR], Phase.TALKING),
-    (Phase.HANDED_OVER, [CALLER, AGENCY], [], [CALLER, AGENCY], Phase.HANDED_OVER),
-    (Phase.ENDED, [OPERATOR], [], [OPERATOR], Phase.ENDED),
+    # left in, up in Asterisk, ringing there, in the bridge, in the one aside → phase now
+    (Phase.IVR, [CALLER], [], [], [], Phase.IVR),
+    (Phase.WAITING, [CALLER], [OPERATOR], [], [], Phase.WAITING),
+    (Phase.WAITING, BOTH, [], [], [], Phase.TALKING),
+    (Phase.WAITING, BOTH, [], BOTH, [], Phase.TALKING),
+    (Phase.TALKING, BOTH, [], BOTH, [], Phase.TALKING),
+    (Phase.TALKING, [CALLER], [], [CALLER], [], Phase.WAITING),
+    (Phase.CONSULT_RINGING, BOTH, [AGENCY], [], [OPERATOR], Phase.CONSULT_RINGING),
+    (Phase.CONSULT_RINGING, ALL, [], [], [OPERATOR], Phase.CONSULT),
+    (Phase.CONSULT_RINGING, BOTH, [], [], [OPERATOR], Phase.RETURNING),
+    (Phase.CONSULT_RINGING, [CALLER], [AGENCY], [], [], Phase.WAITING),
+    (Phase.CONSULT, ALL, [], [], [OPERATOR, AGENCY], Phase.CONSULT),
+    (Phase.CONSULT, ALL, [], ALL, [], Phase.CONFERENCE),
+    (Phase.CONSULT, ALL, [], BOTH, [], Phase.TALKING),
+    (Phase.CONSULT, ALL, [], BOTH, [AGENCY], Phase.TALKING),
+    (Phase.CONSULT, BOTH, [], BOTH, [], Phase.TALKING),
+    (Phase.CONSULT, [CALLER, AGENCY], [], [CALLER, AGENCY], [], Phase.HANDED_OVER),
+    (Phase.CONSULT, [CALLER, AGENCY], [], [], [AGENCY], Phase.HANDED_OVER),
+    (Phase.RETURNING, BOTH, [], [], [OPERATOR], Phase.TALKING),
+    (Phase.CONFERENCE, ALL, [], ALL, [], Phase.CONFERENCE),
+    (Phase.CONFERENCE, BOTH, [], BOTH, [], Phase.TALKING),
+    (Phase.HELD, BOTH, [], [OPERATOR], [], Phase.HELD),
+    (Phase.HELD, BOTH, [], BOTH, [], Phase.TALKING),
+    (Phase.HELD, [CALLER], [], [], [], Phase.WAITING),
+    (Phase.BLIND_RINGING, [CALLER], [AGENCY], [], [], Phase.BLIND_RINGING),
+    (Phase.BLIND_RINGING, [CALLER, AGENCY], [], [], [], Phase.HANDED_OVER),
+    (Phase.BLIND_RINGING, [CALLER], [], [], [], Phase.WAITING),
+    (Phase.HANDED_OVER, [CALLER, AGENCY], [], [CALLER, AGENCY], [], Phase.HANDED_OVER),
+    (Phase.HANDED_OVER, [CALLER], [], [CALLER], [], Phase.WAITING),
+    (Phase.ENDED, [OPERATOR], [], [OPERATOR], [], Phase.ENDED),
 ]
 
 
-@pytest.mark.parametrize(("left", "up", "ringing", "bridged", "now"), SITUATIONS)
+@pytest.mark.parametrize(("left", "up", "ringing", "bridged", "aside", "now"), SITUATIONS)
 def test_a_call_is_what_the_bridge_and_the_memory_say(
-    left: Phase, up: list[LegId], ringing: list[LegId], bridged: list[LegId], now: Phase
+    left: Phase,
+    up: list[LegId],
+    ringing: list[LegId],
+    bridged: list[LegId],
+    aside: list[LegId],
+    now: Phase,
 ) -> None:
-    new = Takeover(given.PHASES[left]()).finds(*up, ringing=ringing, bridged=bridged)
+    new = Takeover(given.PHASES[left]()).finds(*up, ringing=ringing, bridged=bridged, aside=aside)
     assert new.phase is now
     assert (len(new.facts(FactKind.CALL_ADOPTED))) == 1
     assert not [each for each in of(new.effects, HangUp) if each.leg == CALLER]
@@ -274,7 +285,8 @@ def test_calls_of_a_line_that_was_cut_are_repaired_by_the_same_means() -> None:
         ),
         story.now,
     )
-    assert of(story.effects, Join) == [Join(bridge_of(CALL), (CALLER, OPERATOR))]
+    bridge = bridge_of(CALL)
+    assert of(story.effects, Join) == [Join(bridge, (CALLER,)), Join(bridge, (OPERATOR,))]
     assert not of(story.effects, Record)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from ess_pbx.domain import adoption
+from ess_pbx.domain import adoption, restoring
 from ess_pbx.domain.absence import DialplanServed, ServedCall
 from ess_pbx.domain.agent import AgentState
 from ess_pbx.domain.call import Call, Phase, Result
@@ -377,7 +377,8 @@ def test_what_one_call_has_wrong_costs_no_other_call_anything(
     story = Story(NO_MENU, phones=())
     story.arrives(OTHER)
     story.arrives(CALL)
-    right = getattr(adoption, step)
+    where = restoring if step == "restore" else adoption
+    right = getattr(where, step)
 
     def wrong(first: Any, *rest: Any) -> Any:
         call = getattr(first, "call", first)
@@ -385,7 +386,7 @@ def test_what_one_call_has_wrong_costs_no_other_call_anything(
             raise ValueError(OTHER)
         return right(first, *rest)
 
-    monkeypatch.setattr(adoption, step, wrong)
+    monkeypatch.setattr(where, step, wrong)
     legs = {
         CALLER: FoundLeg(True, "", arrival(CALL)),
         caller_leg(OTHER): FoundLeg(True, "", arrival(OTHER)),

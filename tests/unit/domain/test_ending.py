@@ -11,7 +11,6 @@ from ess_pbx.domain.calling_back import PHASES as CALLED_BACK
 from ess_pbx.domain.effects import DestroyBridge, Forget, HangUp, Role, StopMusic, StopPlayback
 from ess_pbx.domain.ending import RELEASE_CHECK, end
 from ess_pbx.domain.facts import FactKind
-from ess_pbx.domain.ids import bridge_of
 
 from .centre import CALL, CALLER, CENTRE, of, requests
 from .given import PHASES, consult, ended, talking, waiting
@@ -24,7 +23,8 @@ ALIVE = [phase for phase in PHASES if phase not in {Phase.ENDED, *CALLED_BACK}]
 def test_whenever_the_caller_leaves_nothing_is_left(phase: Phase) -> None:
     story = PHASES[phase]()
     legs = list(story.call.legs)
-    bridged = story.call.bridged
+    call = story.call
+    bridges = [call.bridge] * call.bridged + [call.aside] * call.aside_made
 
     story.gone(CALL)
     assert {hung.leg for hung in of(story.effects, HangUp)} == set(legs) - {CALLER}
@@ -33,7 +33,7 @@ def test_whenever_the_caller_leaves_nothing_is_left(phase: Phase) -> None:
         story.gone(leg)
 
     assert len(story.facts(FactKind.CALL_ENDED)) == 1
-    assert of(story.all, DestroyBridge) == ([DestroyBridge(bridge_of(CALL))] if bridged else [])
+    assert of(story.all, DestroyBridge) == [DestroyBridge(each) for each in bridges]
     assert of(story.all, Forget) == [Forget(CALL)]
     assert story.core.calls == {}
     assert story.core.acd.waiting == {}

@@ -28,6 +28,11 @@ def dialled(keys: str) -> list[Command | Consult | Mark]:
         ("*4#", [Command.LEAVE]),
         ("*119#", [Consult("119")]),
         ("*2001#", [Consult("2001")]),
+        ("*8119#", [Consult("8119")]),
+        ("*912345678#", [Consult("912345678")]),
+        ("*0#", [Command.HOLD]),
+        ("*5#", [Command.DROP]),
+        ("*6#", [Command.SUPERVISOR]),
         ("*71#", [Mark.NORMAL]),
         ("*72#", [Mark.GHOST]),
         ("*73#", [Mark.PRANK]),
@@ -40,7 +45,7 @@ def test_a_closed_code_is_a_command(keys: str, commands: list[Command | Consult 
 
 
 @pytest.mark.parametrize(
-    "keys", ["", "119#", "2#", "#", "*#", "*", "*5#", "*12#", "*75#", "*119", "*20011#", "*123456#"]
+    "keys", ["", "119#", "2#", "#", "*#", "*", "*7#", "*12#", "*75#", "*119", "*1234567890#"]
 )
 def test_anything_else_is_none(keys: str) -> None:
     assert dialled(keys) == []

@@ -186,7 +186,8 @@ def test_overflow_rings_the_neighbour_while_the_caller_waits_for_operators_too()
     assert [side.agent for side in story.call.offers] == ["2001"]
     assert story.hears[CALL] == ["antrean-pusat-lain"]
     [started] = story.facts(FactKind.OVERFLOW_STARTED)
-    assert started == {"agency": "psc", "leg": story.call.overflows[0].leg}
+    leg = story.call.overflows[0].leg
+    assert started == {"agency": "psc", "leg": leg, "contact": 1}
     story.rings(story.call.overflows[0].leg)
     assert len(story.facts(FactKind.AGENCY_RUNG)) == 1
 
@@ -198,7 +199,7 @@ def test_a_neighbour_who_answers_first_has_the_caller() -> None:
     story.answers(rung.leg)
 
     assert story.phase() is Phase.HANDED_OVER
-    assert story.call.agency == rung
+    assert story.agency == rung.leg
     assert Join(bridge_of(CALL), (CALLER, rung.leg)) in story.effects
     assert of(story.effects, HangUp) == [HangUp(offered.leg)]
     assert story.hears[CALL] == []

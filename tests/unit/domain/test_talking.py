@@ -6,11 +6,11 @@ import pytest
 from msgspec.structs import replace
 
 from ess_pbx.domain.call import Phase, Result, Termination
-from ess_pbx.domain.effects import CreateBridge, HangUp, Part, Role
+from ess_pbx.domain.effects import CreateBridge, HangUp, Part, PlayPrompt, Role
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import bridge_of, operator_leg
 
-from .centre import CALL, NO_MENU, OTHER, POLICY, of
+from .centre import CALL, NO_MENU, OTHER, POLICY, of, requests
 from .given import handed_over, talking, waiting
 
 
@@ -92,13 +92,43 @@ def test_only_the_operators_keys_are_feature_codes() -> None:
     assert story.phase() is Phase.TALKING
 
 
-@pytest.mark.parametrize("keys", ["*999#", "*2#", "*3#", "*4#", "119#", "*119"])
-def test_a_code_that_means_nothing_now_changes_nothing(keys: str) -> None:
+@pytest.mark.parametrize("keys", ["119#", "*119", "#", "*#"])
+def test_keys_that_are_no_code_change_nothing(keys: str) -> None:
     story = talking()
 
     story.presses(keys, story.operator)
 
     assert story.effects == []
+    assert story.phase() is Phase.TALKING
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ("*999#", "kode-tidak-dikenal"),
+        ("*8999#", "kode-tidak-dikenal"),
+        ("*92009#", "kode-tidak-dikenal"),
+        ("*92001#", "rekan-tidak-bebas"),
+        ("*92002#", "rekan-tidak-bebas"),
+        ("*6#", "penyelia-tidak-ada"),
+        ("*2#", "tidak-bisa-sekarang"),
+        ("*3#", "tidak-bisa-sekarang"),
+        ("*5#", "tidak-bisa-sekarang"),
+        ("*4#", "instansi-belum-menjawab"),
+    ],
+)
+def test_a_code_that_means_nothing_now_is_refused_to_the_operator_alone(
+    keys: str, told: str
+) -> None:
+    story = talking()
+    operator = story.operator
+
+    story.presses(keys, operator)
+
+    [prompt] = of(story.effects, PlayPrompt)
+    assert (prompt.target, prompt.prompt) == (operator, told)
+    assert requests(story.effects) == [prompt]
+    assert story.facts(FactKind.CODE_REFUSED) == [{"agent": "2001", "reason": told}]
     assert story.phase() is Phase.TALKING
 
 

@@ -18,14 +18,14 @@ from ess_pbx.domain.effects import (
     StopPlayback,
 )
 from ess_pbx.domain.facts import FactKind
-from ess_pbx.domain.ids import bridge_of
+from ess_pbx.domain.ids import aside_of, bridge_of
 from ess_pbx.domain.transfer import LONGEST_EXPLANATION
 
-from .centre import CALL, CALLER, of
+from .centre import CALL, CALLER, of, requests
 from .given import PHASES, conference, consult, consult_ringing, returning, talking
 from .story import Story
 
-BRIDGE = bridge_of(CALL)
+BRIDGE, ASIDE = bridge_of(CALL), aside_of(CALL)
 CALLER_IN = Join(BRIDGE, (CALLER,))
 TWO = ("2001", "2002")
 
@@ -51,7 +51,7 @@ def test_the_agency_rings_first_and_the_caller_waits_with_an_announcement() -> N
     story.prompt_over()
     assert story.hears[CALL] == ["music"]
     assert story.facts(FactKind.CONSULT_STARTED) == [
-        {"agency": "psc", "agent": "2001", "leg": story.agency}
+        {"agency": "psc", "agent": "2001", "leg": story.agency, "contact": 1}
     ]
 
 
@@ -73,15 +73,24 @@ def test_an_agency_that_answers_speaks_with_the_operator_alone() -> None:
 
     assert story.phase() is Phase.CONSULT
     assert of(story.effects, StopPlayback) == [StopPlayback(tone)]
-    assert of(story.effects, Join) == [Join(BRIDGE, (story.agency,))]
+    assert of(story.effects, Join) == [Join(ASIDE, (story.agency,))]
     assert story.hears[CALL] == ["hubungkan-instansi"]
     assert story.armed("agency") is None
     assert story.facts(FactKind.AGENCY_ANSWERED) == [{"agency": "psc", "leg": story.agency}]
 
 
-@pytest.mark.parametrize("cause", [17, 19, 21, 3, 20])
-def test_when_the_agency_cannot_be_had_the_operator_is_told_then_has_the_caller(
-    cause: int,
+@pytest.mark.parametrize(
+    ("cause", "prompt"),
+    [
+        (17, "instansi-sibuk"),
+        (19, "instansi-tidak-menjawab"),
+        (21, "instansi-menolak"),
+        (3, "instansi-tidak-terhubung"),
+        (20, "instansi-tidak-terhubung"),
+    ],
+)
+def test_when_the_agency_cannot_be_had_the_operator_is_told_why_then_has_the_caller(
+    cause: int, prompt: str
 ) -> None:
     story = consult_ringing()
     tone = story.call.operator_hears
@@ -90,14 +99,14 @@ def test_when_the_agency_cannot_be_had_the_operator_is_told_then_has_the_caller(
     story.gone(story.agency, cause)
 
     [told] = of(story.effects, PlayPrompt)
-    assert (told.target, told.in_bridge) == (BRIDGE, True)
-    assert told.prompt == "instansi-tidak-menjawab"
+    assert (told.target, told.in_bridge) == (ASIDE, True)
+    assert told.prompt == prompt
     assert StopPlayback(tone) in story.effects
     assert (story.phase(), story.call.agency) == (Phase.RETURNING, None)
     assert len(story.hears[CALL]) == 1
     assert of(story.effects, Join) == []
     story.played(told.playback)
-    assert of(story.effects, Join) == [CALLER_IN]
+    assert of(story.effects, Join) == [CALLER_IN, Join(BRIDGE, (story.operator,))]
     assert story.phase() is Phase.TALKING
     assert story.hears[CALL] == []
     assert len(story.facts(FactKind.CONSULT_FAILED)) == 1
@@ -139,16 +148,15 @@ def test_the_caller_comes_back_although_the_explanations_end_is_never_heard_of()
     assert story.armed("agency") is None
 
 
-@pytest.mark.parametrize("phase", [Phase.CONSULT_RINGING, Phase.CONSULT, Phase.CONFERENCE])
-def test_the_operator_can_go_on_with_the_caller_alone(phase: Phase) -> None:
-    story = PHASES[phase]()
+def test_the_operator_can_give_up_ringing_and_go_on_with_the_caller_alone() -> None:
+    story = consult_ringing()
     agency = story.agency
 
     story.presses("*2#", story.operator)
 
     assert (story.phase(), story.call.agency) == (Phase.TALKING, None)
     assert of(story.effects, HangUp) == [HangUp(agency)]
-    assert (CALLER_IN in story.effects) is (phase is not Phase.CONFERENCE)
+    assert CALLER_IN in story.effects
     assert story.hears[CALL] == []
     assert story.call.operator_hears is None
     story.after(60)
@@ -163,7 +171,7 @@ def test_three_talk_in_a_conference() -> None:
     story.presses("*3#", story.operator)
 
     assert story.phase() is Phase.CONFERENCE
-    assert of(story.effects, Join) == [CALLER_IN]
+    assert story.together() == {CALLER, story.operator, story.agency}
     assert story.hears[CALL] == []
     assert story.facts(FactKind.CONFERENCE) == [{}]
 
@@ -227,7 +235,7 @@ def test_an_agency_that_leaves_the_consult_gives_the_caller_back() -> None:
     story.gone(story.agency)
 
     assert story.phase() is Phase.RETURNING
-    assert story.facts(FactKind.CONSULT_FAILED)[0]["reason"] == "the agency hung up"
+    assert story.facts(FactKind.PARTY_LEFT)[0]["reason"] == "hung up"
 
 
 def test_an_agency_that_leaves_the_conference_leaves_operator_and_caller() -> None:
@@ -257,23 +265,30 @@ def test_a_caller_who_leaves_ends_the_call_for_all(phase: Phase) -> None:
 
 
 @pytest.mark.parametrize(
-    ("phase", "keys"),
+    ("phase", "keys", "told"),
     [
-        (Phase.CONSULT_RINGING, "*3#"),
-        (Phase.CONSULT_RINGING, "*4#"),
-        (Phase.CONSULT_RINGING, "*110#"),
-        (Phase.CONSULT, "*110#"),
-        (Phase.RETURNING, "*2#"),
-        (Phase.CONFERENCE, "*3#"),
-        (Phase.CONFERENCE, "*110#"),
+        (Phase.CONSULT_RINGING, "*3#", "instansi-belum-menjawab"),
+        (Phase.CONSULT_RINGING, "*4#", "instansi-belum-menjawab"),
+        (Phase.CONSULT_RINGING, "*110#", "tidak-bisa-sekarang"),
+        (Phase.CONSULT_RINGING, "*0#", "tidak-bisa-sekarang"),
+        (Phase.CONSULT, "*110#", "tidak-bisa-sekarang"),
+        (Phase.CONFERENCE, "*3#", "tidak-bisa-sekarang"),
+        (Phase.CONFERENCE, "*119#", "tidak-bisa-sekarang"),
+        (Phase.CONFERENCE, "*8110#", "tidak-bisa-sekarang"),
+        (Phase.HELD, "*3#", "tidak-bisa-sekarang"),
+        (Phase.HELD, "*110#", "tidak-bisa-sekarang"),
     ],
 )
-def test_a_code_that_means_nothing_now_changes_nothing(phase: Phase, keys: str) -> None:
+def test_a_code_that_cannot_be_done_now_is_refused_to_the_operator_alone(
+    phase: Phase, keys: str, told: str
+) -> None:
     story = PHASES[phase]()
 
     story.presses(keys, story.operator)
 
-    assert story.effects == []
+    [prompt] = of(story.effects, PlayPrompt)
+    assert (prompt.target, prompt.prompt) == (story.operator, told)
+    assert requests(story.effects) == [prompt]
     assert story.phase() is phase
 
 

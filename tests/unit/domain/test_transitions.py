@@ -23,7 +23,9 @@ from ess_pbx.domain.events import (
     KeyPressed,
     LegAnswered,
     LegGone,
+    LegHeld,
     LegRang,
+    LegUnheld,
     OfferMade,
     OfferWithdrawn,
     OperatorsMissing,
@@ -47,6 +49,7 @@ from .given import PHASES, waiting
 from .story import Story
 
 GHOST = operator_leg(CALL, 99)
+KEYED_TIMERS = ("ring", "overflow", "called")
 TIMERS = (
     *("menu", "ring", "comfort", "agency", "callback", "ladder", "release", "silence"),
     "of-a-later-version",
@@ -147,7 +150,9 @@ def plausible(story: Story) -> Iterator[CallEvent]:
         yield PlaybackEnded(CALL, each)
     yield from (TimerFired(CALL, TimerId(CALL, kind)) for kind in TIMERS)
     for leg in dict.fromkeys(legs):
-        yield from (TimerFired(CALL, TimerId(CALL, kind, leg)) for kind in ("ring", "overflow"))
+        yield from (TimerFired(CALL, TimerId(CALL, kind, leg)) for kind in KEYED_TIMERS)
+        yield LegHeld(CALL, leg)
+        yield LegUnheld(CALL, leg)
     yield Hurried(CALL)
     yield OfferMade(CALL, "2002")
     yield OfferWithdrawn(CALL, "2002", "break")

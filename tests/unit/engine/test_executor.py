@@ -17,6 +17,7 @@ from ess_pbx.domain.effects import (
     Join,
     Originate,
     PlayPrompt,
+    PlaySpeech,
     PlayTone,
     Role,
     Snoop,
@@ -26,7 +27,7 @@ from ess_pbx.domain.effects import (
 from ess_pbx.domain.events import CallEvent, LegGone, PlaybackEnded, Reference
 from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId, caller_leg
 from ess_pbx.engine.executor import Executor
-from ess_pbx.errors import AriError, AriRefusedError, AriTimeoutError
+from ess_pbx.errors import AriError, AriRefusedError, AriTimeoutError, PromptError
 
 CALL = CallId("ess1-1.0")
 LEG = LegId(f"{CALL}~op2")
@@ -112,6 +113,78 @@ async def test_an_agency_is_called_through_the_endpoint_that_nobody_can_call_in_
     assert asterisk.asked[0][2]["endpoint"] == "PJSIP/agencies/sip:119@192.0.2.1"
 
 
+async def test_an_agencys_number_is_called_through_its_trunk_and_shows_the_trunks_identity() -> (
+    None
+):
+    asterisk = Asterisk()
+    executor = Executor(asterisk, Path("/prompts"), lambda _: None, identities={"telco-a": "112"})
+    executor.carry_out(replace(originate(Role.AGENCY, "0254119"), trunk="telco-a"))
+
+    query = asterisk.asked[0][2]
+    assert (query["endpoint"], query["callerId"]) == ("PJSIP/0254119@telco-a", "112")
+
+
+async def test_an_agencys_contact_can_be_a_phone_of_the_centre() -> None:
+    asterisk, _, _ = await carry_out(originate(Role.AGENCY, "1007"))
+
+    assert asterisk.asked[0][2]["endpoint"] == "PJSIP/1007"
+
+
+async def test_only_a_phone_that_answers_itself_is_asked_to() -> None:
+    plain, _, _ = await carry_out(originate())
+    itself, _, _ = await carry_out(replace(originate(), answers_itself=True))
+
+    assert plain.bodies == [None]
+    [body] = itself.bodies
+    assert isinstance(body, dict)
+    assert body["variables"]["PJSIP_HEADER(add,Call-Info)"].endswith("answer-after=0")
+
+
+SPEECH = PlaySpeech(LEG, PLAYBACK, "Kecamatan Sumur.", "id")
+
+
+async def spoken(sound: Path | None) -> tuple[Asterisk, list[CallEvent]]:
+    """What follows from asking for speech; None: it cannot be made."""
+
+    def speak(_text: str, _language: str) -> Path:
+        if sound is None:
+            raise PromptError("no voice")
+        return sound
+
+    asterisk, told = Asterisk(), list[CallEvent]()
+    executor = Executor(asterisk, Path("/prompts"), told.append, spoken=speak)
+    executor.carry_out(SPEECH)
+    async with asyncio.timeout(5):
+        while not asterisk.asked and not told:  # noqa: ASYNC110 - a thread, which tells nobody
+            await asyncio.sleep(0.01)
+    return asterisk, told
+
+
+async def test_a_text_is_spoken_in_a_thread_and_then_played() -> None:
+    asterisk, told = await spoken(Path("/spoken/abc"))
+
+    wanted = ("POST", f"channels/{LEG}/play/{PLAYBACK}", {"media": "sound:/spoken/abc"})
+    assert (asterisk.asked, told) == ([wanted], [])
+
+
+async def test_a_text_that_cannot_be_spoken_has_ended() -> None:
+    asterisk, told = await spoken(None)
+
+    assert (asterisk.asked, told) == ([], [PlaybackEnded(CALL, PLAYBACK)])
+
+
+async def test_a_text_that_is_stopped_before_it_is_made_is_never_played() -> None:
+    asterisk = Asterisk()
+    executor = Executor(
+        asterisk, Path("/prompts"), lambda _: None, spoken=lambda *_: Path("/spoken/abc")
+    )
+    executor.carry_out(SPEECH)
+    executor.carry_out(StopPlayback(PLAYBACK))
+    await asyncio.sleep(0.2)
+
+    assert [method for method, _, _ in asterisk.asked] == ["DELETE"]
+
+
 async def test_a_caller_without_a_number_is_shown_as_anonymous() -> None:
     asterisk, _, _ = await carry_out(originate(number=""))
 
@@ -193,7 +266,7 @@ def called_back(asterisk: Asterisk, trunk: str) -> Executor:
     )
     call = CallId("ess1-cb1.1")
     leg = caller_leg(call)
-    executor.carry_out(Originate(call, leg, Role.CALLER, "+62812", "", "", 45.0, trunk, "c"))
+    executor.carry_out(Originate(call, leg, Role.CALLER, "+62812", "", "", 45.0, trunk, centre="c"))
     return executor
 
 

@@ -26,6 +26,7 @@ def a_call(mode: Mode) -> Call:
         phase=Phase.TALKING,
         legs={OPERATOR: Leg(Role.OPERATOR, "2001")},
         operator=OperatorSide("2001", OPERATOR),
+        rooms=dict.fromkeys([LegId(CALL), OPERATOR], bridge_of(CALL)),
         supervision=Supervision("3001", SUPERVISOR, mode, by, connected=True, mode=mode),
     )
 

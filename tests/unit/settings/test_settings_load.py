@@ -206,6 +206,62 @@ SHAPE = [
     ('state = "state"', "state = 3", "17: folders.state: 3; expected a path in quotes"),
 ]
 
+CONTACT = 'contact = "sip:119@127.0.0.1:5090"'
+WRONG_AGENCIES = [
+    (CONTACT, "", "55: agencies[0].contacts: none; expected one contact or more"),
+    (
+        CONTACT,
+        CONTACT + '\ncontacts = [{extension = "1001"}]',
+        "59: agencies[0].contact: contact and contacts; expected one of them",
+    ),
+    (
+        CONTACT,
+        'contacts = [{extension = "1001"}, {extension = "1009"}]',
+        '59: agencies[0].contacts[1].extension: "1009"; expected an operator\'s extension',
+    ),
+    (
+        CONTACT,
+        'contacts = [{trunk = "telco-b", number = "0254"}]',
+        '59: agencies[0].contacts[0].trunk: "telco-b"; expected the id of a trunk (telco-a)',
+    ),
+    (CONTACT, 'contacts = [{trunk = "telco-a"}]', "59: agencies[0].contacts[0]: trunk or number"),
+    (
+        CONTACT,
+        'contacts = [{sip = "sip:1@127.0.0.1", extension = "1001"}]',
+        "59: agencies[0].contacts[0]: none of the ways, or several; expected one of",
+    ),
+    (
+        CONTACT,
+        'contacts = [{sip = "sip:1@127.0.0.1:70000"}]',
+        "59: agencies[0].contacts[0].sip: ",
+    ),
+    (
+        'categories = ["lainnya"]',
+        'categories = ["lainnya"]\n[[agencies]]\nid = "x"\nname = "X"\ncode = "8119"\n' + CONTACT,
+        '64: agencies[1].code: "8119", also the blind transfer to 119',
+    ),
+    (
+        'name = "Lainnya"',
+        'name = "Lainnya"\nprompt = "apa"',
+        '36: categories[0].prompt: "apa"; expected a prompt in the catalogue',
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "told"), WRONG_AGENCIES)
+def test_what_is_wrong_of_an_agency_is_told_with_its_line(
+    given: Given, old: str, new: str, told: str
+) -> None:
+    path = given((old, new))
+
+    with pytest.raises(SettingsError) as raised:
+        load_settings(path)
+
+    assert any(line.startswith(f"{path}:{told}") for line in str(raised.value).splitlines()), (
+        raised.value
+    )
+
+
 RUNG = '{after = 9, step = "ring-all"}'
 
 
