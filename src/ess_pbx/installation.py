@@ -25,6 +25,7 @@ from ess_pbx.domain import (
     silence,
     supervising,
     surge_centre,
+    synthetic,
     transfer_codes,
     waiting,
 )
@@ -44,6 +45,7 @@ from ess_pbx.settings.credentials import Credentials, load_credentials
 from ess_pbx.settings.model import Settings
 
 if TYPE_CHECKING:
+    from ess_pbx.watching.watch import Watch
     from ess_pbx.web.server import WebServer
 
 FALLBACK_PROMPT = "gangguan"
@@ -76,6 +78,7 @@ class Installation:
         self.console = Console(self.folders.config_file, self.runtime)
         self.credentials: Credentials | None = None
         self.engine: Engine | None = None
+        self.watch: Watch | None = None
         self.web: WebServer | None = None
         self.leader = Leader(settings.folders.state)
         self._lock: IO[str] | None = None
@@ -134,6 +137,8 @@ class Installation:
         await self._asterisk_runs()
         self._watches = [asyncio.create_task(self._keep_asterisk(), name="asterisk")]
         self.engine = self.make_engine(credentials, on_fact)
+        early: list[Fact] = []
+        self.engine.listeners.append(early.append)
         try:
             await self.engine.start()
             # Not before: who only begins may be slow, and is not to be taken for frozen.
@@ -141,7 +146,8 @@ class Installation:
             if self.settings.standby.wanted:
                 watch = self.leader.watch(self._tell_of_standby)
                 self._watches.append(asyncio.create_task(watch, name="standby"))
-            await self._start_web(self.engine)
+            self.watch = await self._start_watch(self.engine, early)
+            await self._start_web(self.engine, self.watch)
             self._leave_asterisk = False
         except BaseException:
             await self.stop()
@@ -164,12 +170,25 @@ class Installation:
                 changed = AlarmChanged(STANDBY_MISSING, missing, detail, centre=core.config.id)
                 engine.dispatcher.feed(changed)
 
-    async def _start_web(self, engine: Engine) -> None:
+    async def _start_watch(self, engine: Engine, early: list[Fact]) -> Watch:
+        """Watch from now on; what was told so far is counted too."""
+        # In a thread, and after the engine, as the API.
+        await asyncio.to_thread(import_module, "ess_pbx.watching.watch")
+        from ess_pbx.watching.watch import Watch
+
+        watch = Watch(self.settings, engine)
+        engine.listeners.remove(early.append)
+        for fact in early:
+            watch.metrics.told(fact)
+        await watch.start()
+        return watch
+
+    async def _start_web(self, engine: Engine, watch: Watch) -> None:
         # In a thread, and after the engine: callers are there by now, and wait for nothing of it.
         await asyncio.to_thread(import_module, "ess_pbx.web.server")
         from ess_pbx.web.server import WebServer
 
-        self.web = WebServer(self.settings, engine)
+        self.web = WebServer(self.settings, engine, watch.metrics)
         try:
             await self.web.start()
         except Exception as error:
@@ -180,7 +199,7 @@ class Installation:
             self.progress(f"the API is not served in full: {self.web.trouble}")
 
     async def stop(self, *, keep_asterisk: bool = False) -> None:
-        """End the API, calls, engine and Asterisk, in this order; a second call does nothing.
+        """End API, watch, calls, engine and Asterisk, in this order; a second call does nothing.
 
         ``keep_asterisk``: a planned restart. Calls go on, and the next start goes on with them. So
         they do when a standby takes over, and when another engine has displaced this one.
@@ -192,6 +211,8 @@ class Installation:
         self._leave_asterisk = keep_asterisk
         if self.web is not None:
             await self.web.stop()
+        if self.watch is not None:
+            await self.watch.stop()
         if keep_asterisk:
             self.asterisk.leave()
         for watch in self._watches:
@@ -220,7 +241,8 @@ class Installation:
                     self.progress("it keeps its older configuration: calls are in progress")
                 return
             await server.stop()
-        require_free_ports(self.settings.asterisk)
+        tested = any(each.synthetic_call for each in self.settings.centres)
+        require_free_ports(self.settings.asterisk, synthetic=tested)
         await server.start()
         self.progress(f"Asterisk is up (pid {server.pid})")
 
@@ -261,6 +283,8 @@ def spoken_prompts(centre: Centre) -> Iterator[str]:
         yield centre.policy.prank_warning
     if centre.policy.call_back:
         yield from calling_back.PROMPTS.values()
+    if centre.synthetic_call is not None:
+        yield synthetic.PROMPT
     yield from surge_centre.spoken(centre.surge)
     if centre.greeting is not None:
         yield centre.greeting

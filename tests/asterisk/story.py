@@ -98,7 +98,12 @@ def centre_settings(
     return replace(
         settings,
         centres=(replace(own, shifts=shifts, **centre),),
-        asterisk=replace(settings.asterisk, sip_port=next(ports), ari_port=next(ports)),
+        asterisk=replace(
+            settings.asterisk,
+            sip_port=next(ports),
+            ari_port=next(ports),
+            synthetic_port=next(ports),
+        ),
         web=replace(settings.web, port=next(ports)),
         recordings=Recordings(keys=state.with_name("keys.json") if sealed else None),
         trunks=tuple(replace(trunk, port=next(ports)) for trunk in settings.trunks),

@@ -22,6 +22,7 @@ from ess_pbx.domain.config import Neighbour
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.incident import Incident
 from ess_pbx.installation import Installation
+from ess_pbx.metrics import Metrics
 from ess_pbx.neighbours.secret_file import make_secret
 from ess_pbx.phones.softphone import Answer
 from ess_pbx.settings.model import Trunk
@@ -222,7 +223,7 @@ async def serve(story: Story) -> None:
     assert story.installation.web is not None
     await story.installation.web.stop()
     story.settings = replace(story.settings, web=replace(story.settings.web, enabled=True))
-    story.installation.web = WebServer(story.settings, story.engine)
+    story.installation.web = WebServer(story.settings, story.engine, Metrics(story.engine))
     await story.installation.web.start()
     assert story.installation.web.trouble is None
 

@@ -24,6 +24,7 @@ from ess_pbx.domain.ids import CallId, caller_leg
 from ess_pbx.engine.service import Engine
 from ess_pbx.settings.credentials import load_credentials, write_credentials
 from ess_pbx.settings.model import Settings
+from ess_pbx.watching.watch import Watch
 from ess_pbx.web.control import Control, control_socket
 from ess_pbx.web.server import WebServer
 
@@ -71,15 +72,17 @@ async def without_asterisk(engine: Engine) -> None:
 
     engine.ari.start = nothing  # type: ignore[method-assign]
     engine.ari.wait_connected = nothing  # type: ignore[method-assign, assignment]
+    engine._took_stock.set()  # there is none to be taken
     await engine.start()
     engine.dispatcher.executor = None
 
 
 class Service:
-    """An engine and its API."""
+    """An engine and its API; that it has no Asterisk is an alarm only where it is ``watched``."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, watched: bool = False) -> None:
         self.settings = settings
+        self.watched = watched
         state = settings.folders.state
         extensions = [each.extension for centre in settings.centres for each in centre.operators]
         credentials = load_credentials(state, extensions)
@@ -90,7 +93,8 @@ class Service:
         places = dict.fromkeys(AsteriskFolders.__dataclass_fields__, unused)
         folders = AsteriskFolders(**{**places, "fallback": state / "fallback"})
         self.engine = Engine(settings, credentials, folders)
-        self.web = WebServer(settings, self.engine)
+        self.watch = Watch(settings, self.engine)
+        self.web = WebServer(settings, self.engine, self.watch.metrics)
 
     def give_pins(self, pins: dict[str, str]) -> None:
         state = self.settings.folders.state
@@ -108,10 +112,13 @@ class Service:
 
     async def start(self) -> None:
         await without_asterisk(self.engine)
+        if self.watched:
+            await self.watch.start()
         await self.web.start()
 
     async def stop(self) -> None:
         await self.web.stop()
+        await self.watch.stop()
         await self.engine.stop()
 
     @property

@@ -269,19 +269,6 @@ async def test_the_command_line_does_what_the_api_does(
         await command_line(group, "list")
 
 
-async def test_health_says_that_it_lives_and_readiness_what_is_lacking(anyone: Person) -> None:
-    async with anyone.session.get(f"{anyone.url}/healthz") as answer:
-        assert (answer.status, await answer.json()) == (200, {"ok": True})
-    async with anyone.session.get(f"{anyone.url}/readyz") as answer:
-        assert answer.status == 503
-        assert await answer.json() == {
-            "ok": False,
-            "asterisk": False,
-            "journal": True,
-            "phones": False,
-        }
-
-
 async def test_the_control_socket_is_the_services_own_users_and_asks_no_password(
     service: Service,
 ) -> None:

@@ -125,7 +125,7 @@ async def test_a_neighbour_that_is_away_gets_it_later_and_once(pair: Pair) -> No
     await pair.north.control.ask("POST", f"/reports/{number}/hand-over/{TO_SOUTH}")
     alarms = pair.north.core.alarms.standing
     await until(lambda: f"neighbour:{TO_SOUTH}" in alarms, "the alarm")
-    pair.south.web = WebServer(pair.south.settings, pair.south.engine)
+    pair.south.web = WebServer(pair.south.settings, pair.south.engine, pair.south.watch.metrics)
     await pair.south.web.start()
     await until(lambda: not pair.north.core.hand_overs.waiting(TO_SOUTH), "acknowledged")
     assert len(pair.theirs) == 1

@@ -28,7 +28,7 @@ from ess_pbx.ari import protocol as wire
 from ess_pbx.ari.backoff import Backoff
 from ess_pbx.ari.bypass import AriHttp, failure_text
 from ess_pbx.ari.models import ApplicationReplaced, Event
-from ess_pbx.ari.pending import PendingRequests, new_answer
+from ess_pbx.ari.pending import OnSettled, PendingRequests, new_answer
 from ess_pbx.ari.protocol import Answer, Query
 from ess_pbx.errors import AriError, AriRefusedError, AriTimeoutError
 
@@ -116,6 +116,11 @@ class AriConnection:
         return self._ready.is_set()
 
     @property
+    def ended(self) -> list[str]:
+        """Names of the tasks of a started connection that ended, though it is not closed."""
+        return [task.get_name() for task in self._tasks if task.done()]
+
+    @property
     def backlog(self) -> int:
         """How many events were read and not yet handed to ``on_event``."""
         return self._deliveries.qsize()
@@ -165,6 +170,10 @@ class AriConnection:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    def on_settled(self, tell: OnSettled) -> None:
+        """Tell of every request over the socket, the heartbeat's too, when it has its end."""
+        self._pending.on_settled = tell
 
     # -- requests --------------------------------------------------------------------------------
 

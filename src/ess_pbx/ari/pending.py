@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from ess_pbx.ari.bypass import no_answer
 from ess_pbx.ari.models import Event
@@ -18,9 +18,17 @@ from ess_pbx.ari.protocol import (
     Response,
     UnknownEvent,
 )
-from ess_pbx.errors import AriError, AriTimeoutError
+from ess_pbx.errors import AriError, AriRefusedError, AriTimeoutError
 
 _TYPES_TOLD = 100
+
+OnSettled: TypeAlias = Callable[[str, float, str], None]
+"""Method, seconds from the request to its end, and ``answered``, ``refused``, ``no-answer`` or
+``lost``."""
+
+
+def _ignore(*_: object) -> None:
+    pass
 
 
 class PendingRequests:
@@ -35,6 +43,7 @@ class PendingRequests:
         self._log = log
         self._protocol = AriProtocol()
         self._futures: dict[str, asyncio.Future[Answer]] = {}
+        self.on_settled: OnSettled = _ignore
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
         self._unknown_types: set[str] = set()
@@ -89,6 +98,7 @@ class PendingRequests:
 
     def _settle(self, request: Request, outcome: Answer | AriError) -> None:
         future = self._futures.pop(request.id, None)
+        self.on_settled(request.method, self._clock() - request.made, _outcome(outcome))
         if isinstance(outcome, AriTimeoutError):
             self._log.warning("ari.request_timeout", method=request.method, uri=request.uri)
         elif isinstance(outcome, AriError):
@@ -117,6 +127,17 @@ class PendingRequests:
             self.stalled = True
             self._settle(request, no_answer(request.method, request.uri, request.timeout))
         self._arm_timer()
+
+
+def _outcome(outcome: Answer | AriError) -> str:
+    match outcome:
+        case AriRefusedError():
+            return "refused"
+        case AriTimeoutError():
+            return "no-answer"
+        case AriError():
+            return "lost"
+    return "answered"
 
 
 def new_answer() -> asyncio.Future[Answer]:

@@ -27,6 +27,7 @@ from ess_pbx.domain.events import (
     Reference,
     SpeechBegan,
     SpeechEnded,
+    SyntheticCallArrived,
 )
 from ess_pbx.domain.ids import (
     CallId,
@@ -37,6 +38,7 @@ from ess_pbx.domain.ids import (
     is_called_back,
     is_caller,
     is_snoop,
+    is_synthetic,
 )
 from ess_pbx.settings.entry import Entry
 from ess_pbx.settings.model import Settings
@@ -69,6 +71,10 @@ NORMAL_CLEARING, UNKNOWN_CAUSE = 16, 0
 DESK, DESK_CONTEXT = "desk", "desk"
 """First argument of ``Stasis()`` for an operator who dialled a code, and where the dialplan is."""
 
+TEST_ENDPOINT = "uji"
+"""The endpoint of pjsip.conf by which test calls come in: known by a port that Asterisk itself has,
+so that nobody else can send from it."""
+
 OUTBOUND, OUTBOUND_CONTEXT = "outbound", "outbound"
 """The same for one who dialled some other number."""
 
@@ -98,6 +104,11 @@ class Translator:
         self._trunks = {trunk.id: trunk for trunk in settings.trunks}
         self._centres = {centre.id: centre for centre in settings.centres}
         self._entry = Entry(settings)
+        self._tests = {
+            normalise_called(centre.synthetic_call.number): centre.id
+            for centre in settings.centres
+            if centre.synthetic_call is not None
+        }
         self._phones = {
             operator.extension for centre in settings.centres for operator in centre.operators
         }
@@ -112,6 +123,8 @@ class Translator:
     def translate(self, event: models.Event) -> Sequence[CallEvent | CentreEvent]:
         """The core's events for one of Asterisk's, in order."""
         match event:
+            case models.StasisStart(channel=channel) if self._is_test(channel):
+                return [self._test_arrived(channel)]
             case models.StasisStart(channel=channel, args=[first, code]) if first == DESK:
                 # The registration that the call came with says who it is; a From can say anything.
                 agent = endpoint_of(channel.name)
@@ -151,7 +164,9 @@ class Translator:
                 return [LegGone(call_of(channel.id), LegId(channel.id), NORMAL_CLEARING)]
             case models.ChannelDtmfReceived(channel=channel, digit=digit):
                 return [KeyPressed(call_of(channel.id), LegId(channel.id), digit)]
-            case models.ChannelTalkingStarted(channel=channel) if is_caller(channel.id):
+            case models.ChannelTalkingStarted(channel=channel) if is_caller(
+                channel.id
+            ) or is_synthetic(channel.id):
                 return [SpeechBegan(call_of(channel.id), LegId(channel.id))]
             case models.ChannelTalkingFinished(channel=channel) if is_caller(channel.id):
                 return [SpeechEnded(call_of(channel.id), LegId(channel.id))]
@@ -189,6 +204,20 @@ class Translator:
         Not the endpoints: whoever subscribes to an endpoint gets each event of its channels twice.
         """
         return [f"PJSIP/{extension}" for extension in sorted(self._phones)]
+
+    def came_and_went(self, channel: models.Channel) -> list[CallEvent]:
+        """The arrival of a caller's channel that ended before we had it."""
+        return [] if self._is_test(channel) else [self.arrived(channel, gone=True)]
+
+    def _is_test(self, channel: models.Channel) -> bool:
+        """Whether a test call came in; the one that sends it has an id of ours."""
+        return endpoint_of(channel.name) == TEST_ENDPOINT and is_caller(channel.id)
+
+    def _test_arrived(self, channel: models.Channel) -> SyntheticCallArrived:
+        called = str((channel.channelvars or {}).get(CALLED_VARIABLE) or "")
+        first = next(iter(self._centres))
+        centre = self._tests.get(normalise_called(called), first)
+        return SyntheticCallArrived(CallId(channel.id), channel.caller.number, centre=centre)
 
     def arrived(self, channel: models.Channel, *, gone: bool = False) -> Arrived:
         """The arrival of a caller's channel; ``gone`` when it ended before we had it."""

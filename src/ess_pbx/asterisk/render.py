@@ -13,13 +13,16 @@ import jinja2
 from ess_pbx.errors import SettingsError
 from ess_pbx.runtime import Runtime
 from ess_pbx.settings.credentials import Credentials
-from ess_pbx.settings.entry import home, numbers_of, rings
+from ess_pbx.settings.entry import home, numbers_of, own_host, rings
 from ess_pbx.settings.model import Settings, trunks_of_neighbours
 
 CLAIM_MS = 200
 """How long the dialplan waits for an engine before it rings the operators itself."""
 
 LONGEST_SOCKET_PATH = 107
+
+TESTS = "uji"
+"""Where, within the recordings' folder, test calls are recorded: no evidence, and soon deleted."""
 
 MADE_BY = "Rendered by ess-pbx from its settings and templates; changes here are lost."
 
@@ -127,7 +130,7 @@ def render(settings: Settings, credentials: Credentials, folders: AsteriskFolder
     """
     for folder in (folders.etc, folders.varlib, folders.spool, folders.run, folders.log):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folders.recordings.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (folders.recordings / TESTS).mkdir(parents=True, exist_ok=True, mode=0o700)
     homes = {trunk.id: home(settings, trunk) for trunk in settings.trunks}
     context = {
         "made_by": MADE_BY,
@@ -145,10 +148,13 @@ def render(settings: Settings, credentials: Credentials, folders: AsteriskFolder
         },
         "numbers": {centre.id: numbers_of(settings, centre.id) for centre in settings.centres},
         "languages": {centre.id: centre.language for centre in settings.centres},
+        "tested": [centre for centre in settings.centres if centre.synthetic_call is not None],
+        "own_host": own_host(settings.asterisk),
         "neighbours": trunks_of_neighbours(settings),
         "credentials": credentials,
         "folders": folders,
         "modules": MODULES,
+        "tests": TESTS,
         "claim_ms": CLAIM_MS,
     }
     written = []

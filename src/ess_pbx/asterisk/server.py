@@ -191,12 +191,18 @@ def is_alive(pid: int) -> bool:
     return state not in (b"Z", b"X")
 
 
-def require_free_ports(asterisk: Asterisk) -> None:
-    """Raise PortTakenError, naming the port and its setting, when Asterisk could not bind."""
-    wanted = (
+def require_free_ports(asterisk: Asterisk, *, synthetic: bool) -> None:
+    """Raise PortTakenError, naming the port and its setting, when Asterisk could not bind.
+
+    ``synthetic``: whether a centre calls itself, for which Asterisk has a port more.
+    """
+    wanted = [
         ("[asterisk] sip_port", asterisk.sip_host, asterisk.sip_port, socket.SOCK_DGRAM),
         ("[asterisk] ari_port", asterisk.ari_host, asterisk.ari_port, socket.SOCK_STREAM),
-    )
+    ]
+    if synthetic:
+        setting = "[asterisk] synthetic_port"
+        wanted.append((setting, asterisk.sip_host, asterisk.synthetic_port, socket.SOCK_DGRAM))
     for setting, host, port, kind in wanted:
         with socket.socket(socket.AF_INET, kind) as probe:
             if kind == socket.SOCK_STREAM:

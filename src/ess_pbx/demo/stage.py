@@ -44,6 +44,7 @@ def loopback(
             settings.asterisk,
             sip_host=HOST,
             sip_port=free_port(socket.SOCK_DGRAM),
+            synthetic_port=free_port(socket.SOCK_DGRAM),
             ari_host=HOST,
             ari_port=free_port(socket.SOCK_STREAM),
             rtp_first=rtp_first,

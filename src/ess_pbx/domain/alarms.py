@@ -16,6 +16,16 @@ from ess_pbx.domain.effects import Record, Refused
 from ess_pbx.domain.events import AlarmChanged
 from ess_pbx.domain.facts import JSON, FactKind
 
+KINDS = frozenset(
+    {
+        *("no-operator", "operator-not-answering", "shift-unmanned", "shift-short", "roster"),
+        *("wrong-pin", "unknown-number", "surge-feed", "web", "webhook", "clock"),
+        *("recording-failed", "recording-lost", "recording-not-sealed", "test-not-recorded"),
+        *("asterisk", "trunk-down", "synthetic-call", "journal", "disk", "database"),
+        *("standby-missing", "neighbour"),
+    }
+)
+"""Every kind of alarm that can be raised, for whoever names some."""
 WATCHED_ANEW = frozenset(
     {
         "no-operator",
@@ -27,7 +37,13 @@ WATCHED_ANEW = frozenset(
         "neighbour",
         "recording-not-sealed",
         "standby-missing",
+        "asterisk",
+        "journal",
         "disk",
+        "database",
+        "trunk-down",
+        "webhook",
+        "test-not-recorded",
         "recording-failed",
     }
 )

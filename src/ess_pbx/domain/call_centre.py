@@ -16,12 +16,14 @@ from msgspec import structs
 from ess_pbx.domain import (
     absence,
     adoption,
+    clock_watch,
     moves,
     pranks,
     restoring,
     supervision,
     supervision_adoption,
     supervision_desk,
+    synthetic,
 )
 from ess_pbx.domain.absence import DialplanServed
 from ess_pbx.domain.acd import Acd, Decision
@@ -33,6 +35,7 @@ from ess_pbx.domain.call_backs import CallBacks
 from ess_pbx.domain.call_in import CallIn
 from ess_pbx.domain.call_memory import CallMemory, KeptCall
 from ess_pbx.domain.callers import Callers
+from ess_pbx.domain.clock_watch import ClockWatch
 from ess_pbx.domain.commands import (
     AcknowledgeAlarm,
     CallBackNow,
@@ -100,6 +103,7 @@ from ess_pbx.domain.events import (
     PhoneReachable,
     PinChecked,
     RosterRead,
+    SyntheticCallArrived,
 )
 from ess_pbx.domain.facts import JSON, Fact, FactKind
 from ess_pbx.domain.found import AsteriskFound
@@ -115,6 +119,7 @@ from ess_pbx.domain.roster import Roster, ahead
 from ess_pbx.domain.supervision import ListenByPhone
 from ess_pbx.domain.surge import SurgeMode, SurgeState
 from ess_pbx.domain.surge_centre import in_surge
+from ess_pbx.domain.synthetic import SyntheticCalls
 from ess_pbx.domain.transitions import decide
 
 
@@ -130,6 +135,7 @@ class CallCentre:
         self._local: datetime | None = None
         self._wall_ahead = 0.0
         self.alarms = Alarms()
+        self._clock = ClockWatch(config.policy.clock_jump)
         self.call_backs = CallBacks()
         self._hurry = 1.0
         self.incidents = Incidents(config)
@@ -142,6 +148,7 @@ class CallCentre:
         self.callers = Callers(config.policy)
         self.surge = SurgeMode(config.surge)
         self.call_in = CallIn(config)
+        self.synthetic = SyntheticCalls(config)
         self.outbound = OutboundCalls(config, self.acd)
         self.recording_pauses = RecordingPauses()
         self._met = in_surge(config, None)
@@ -181,6 +188,9 @@ class CallCentre:
                     self._call(each, now, effects)
             case CallEvent(call) | PinChecked(call) if call in self.desks.calls:
                 effects += self.desks.decide(event, partial(self._command, now), self.wall(now))
+            case CallEvent(call) if call in self.synthetic.calls:
+                alarmed = synthetic.ALARM in self.alarms.standing
+                effects += self.synthetic.decide(event, now, alarmed=alarmed)
             case CallEvent(call) if call in self.call_in.calls:
                 effects += self.call_in.decide(event, self.wall(now))
             case CallEvent(call) if call in self.outbound.calls:
@@ -191,13 +201,15 @@ class CallCentre:
                 self._call(event, now, effects)
             case DeskCallArrived():
                 effects += self.desks.arrived(event, partial(self._command, now), self.wall(now))
+            case SyntheticCallArrived():
+                effects += self.synthetic.arrived(event)
             case PhoneReachable(agent):
                 self._follow(self.acd.set_reachable(agent, True, now), now, effects)
             case PhoneLost(agent):
                 self._follow(self.acd.set_reachable(agent, False, now), now, effects)
             case ClockRead(local, phones_known, wall):
                 first, self._local = self._local is None, local
-                self._wall_ahead = (_epoch(local) if wall is None else wall) - now
+                effects += self._clock_read(_epoch(local) if wall is None else wall, now)
                 self._recall_seats(now, effects)
                 effects += self.surge.clock(self.wall(now))
                 self._follow(self.acd.set_on_duty(self.on_duty(local), now), now, effects)
@@ -211,6 +223,12 @@ class CallCentre:
                 effects += self.recording_pauses.clock(self.wall(now))
                 effects += self._desk.clock(self.calls, self.kept.live, self.wall(now))
                 effects += self.alarms.clock_read(now, phones_known=phones_known)
+                effects += self.synthetic.clock(
+                    self.wall(now),
+                    now,
+                    ready=phones_known,
+                    alarmed=synthetic.ALARM in self.alarms.standing,
+                )
             case AsteriskFound():
                 self._found(event, now, effects)
             case DialplanServed():
@@ -303,14 +321,15 @@ class CallCentre:
         return frozenset(here | before | self.beside())
 
     def beside(self) -> frozenset[LegId]:
-        """Legs of no call of a caller: of operators who dialled a code, or are called in."""
-        alone = self.desks.calls.keys() - self.desks.lent.keys()
-        legs = (*map(caller_leg, alone), *self.call_in.legs, *self.outbound.legs)
-        return frozenset(legs)
+        """Legs of no call of a caller: of operators' codes, of who is called in, of test calls."""
+        alone = map(caller_leg, self.desks.calls.keys() - self.desks.lent.keys())
+        beside = (*self.call_in.legs, *self.outbound.legs, *self.synthetic.legs)
+        return frozenset((*alone, *beside))
 
     def beside_calls(self) -> list[CallId]:
         """The calls that are no caller's, and those that an engine before this one left."""
-        return [*self.desks.calls, *self.call_in.calls, *self.outbound.calls, *self.outbound.left]
+        outbound = (*self.outbound.calls, *self.outbound.left)
+        return [*self.desks.calls, *self.call_in.calls, *outbound, *self.synthetic.calls]
 
     def _found(self, found: AsteriskFound, now: float, effects: list[EngineEffect]) -> None:
         """Go on with the calls that Asterisk holds, whoever began them (``domain.adoption``).
@@ -367,6 +386,10 @@ class CallCentre:
         for leg in [each for each in self.call_in.legs if found.is_gone(each)]:
             away = LegGone(call_of(leg), leg, UNKNOWN_CAUSE)
             effects += self.call_in.decide(away, self.wall(now))
+        for leg in [each for each in self.synthetic.legs if found.is_gone(each)]:
+            alarmed = synthetic.ALARM in self.alarms.standing
+            lost = LegGone(call_of(leg), leg, UNKNOWN_CAUSE)
+            effects += self.synthetic.decide(lost, now, alarmed=alarmed)
 
     def _restored_calls(
         self,
@@ -458,6 +481,11 @@ class CallCentre:
         self._served_calls = frozenset(talking)
         for call, agent in talking.items():
             effects += self.acd.adopt_talking(agent, call)
+
+    def _clock_read(self, wall: float, now: float) -> list[Record]:
+        self._wall_ahead = wall - now
+        alarmed = clock_watch.ALARM in self.alarms.standing
+        return self._clock.read(wall, now, self.calls, alarmed=alarmed)
 
     def _recall_seats(self, now: float, effects: list[EngineEffect]) -> None:
         """Who was in wrap-up or paused has the rest of it; who talked does, until it is known.

@@ -163,7 +163,8 @@ class Centres:
         name = CallId(call or "")
         # Asked of the centres themselves, so that no list beside theirs can come to differ.
         for centre in self._centres.values():
-            others = (centre.desks.calls, centre.call_in.calls, centre.outbound.calls)
+            beside = (centre.outbound.calls, centre.synthetic.calls)
+            others = (centre.desks.calls, centre.call_in.calls, *beside)
             if name in centre.calls or any(name in each for each in others):
                 return centre
         return self._over.get(name) or self._remembers(name)

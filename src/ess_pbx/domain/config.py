@@ -337,6 +337,8 @@ class Policy(Shape, frozen=True, kw_only=True):
     """How long the caller's phone rings."""
     call_back_expires: Annotated[float, Meta(gt=0, le=168)] = 12.0
     """Hours after which nobody is called back any more."""
+    clock_jump: Annotated[float, Meta(ge=0.1, le=86400)] = 2.0
+    """It is an alarm when the wall clock is set by more than so many seconds at once."""
     shift_alarm: Annotated[float, Meta(ge=0, le=86400)] = 900.0
     """How long before a shift starts it is an alarm that too few of its phones are reachable."""
     recording_days: Annotated[int, Meta(ge=1)] = 365
@@ -477,6 +479,18 @@ class Surge(Shape, frozen=True, kw_only=True):
     feed: EarthquakeFeed | None = None
 
 
+class SyntheticCall(Shape, frozen=True, kw_only=True):
+    """The centre's calls to itself; docs/decisions/0019 says what they prove."""
+
+    number: Number
+    """The test number: no entry number, and no other centre's."""
+    every: Annotated[float, Meta(ge=10, le=3600)] = 60.0
+    within: Annotated[float, Meta(ge=1, le=20)] = 5.0
+    """Each end must have heard the other by then."""
+    failures: Annotated[int, Meta(ge=1, le=100)] = 3
+    """So many in a row are an alarm."""
+
+
 class OutboundRole(Shape, frozen=True, kw_only=True):
     """What operators of one role may call from their phone, beside what a call of 112 needs."""
 
@@ -524,3 +538,4 @@ class Centre(Shape, frozen=True, kw_only=True):
     menus: dict[Identifier, Menu] = {}
     queue_keys: dict[Key, QueueKey] = {}
     """What keys do while a caller waits."""
+    synthetic_call: SyntheticCall | None = None

@@ -29,6 +29,8 @@ class Role(StrEnum):
     """Nobody: the channel by which a supervisor hears an operator's."""
     STAFF = "staff"
     """An operator on their own phone, who is called in."""
+    TEST = "test"
+    """The end of a test call that sends it (``domain.synthetic``)."""
     OUTSIDE = "outside"
     """Somebody whom an operator calls by themselves, as the centre allows it."""
 

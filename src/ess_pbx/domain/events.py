@@ -310,6 +310,15 @@ class DeskCallArrived(CentreEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class SyntheticCallArrived(CentreEvent):
+    """A test call that an engine sent came in by its own endpoint (``domain.synthetic``)."""
+
+    call: CallId
+    token: str
+    """The number that it shows."""
+
+
+@dataclass(frozen=True, slots=True)
 class OutboundDialled(CentreEvent):
     """An operator dialled a number that is neither the centre's own nor a code."""
 

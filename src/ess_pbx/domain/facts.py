@@ -149,6 +149,10 @@ class FactKind(StrEnum):
     """A call of a confirmed prankster begins behind others."""
     PRANK_RELEASED = "prank_released"
     """Something spoke for the caller: for this call they wait like any other."""
+    SYNTHETIC_CALL = "synthetic_call"
+    """A test call is over: how far it came, and how fast."""
+    CLOCK_JUMPED = "clock_jumped"
+    """The wall clock was set: ``at`` of what came before is off by that from what comes after."""
     SUPERVISION_ASKED = "supervision_asked"
     SUPERVISION_MODE = "supervision_mode"
     """From now on the supervisor listens, whispers or barges in."""
@@ -288,6 +292,8 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.PRANK_EXPIRED: ("number", "reason", "by", "via"),
         FactKind.PRANK_HELD: ("priority",),
         FactKind.PRANK_RELEASED: ("why", "priority"),
+        FactKind.SYNTHETIC_CALL: ("channel", "result", "answered_ms", "heard_ms"),
+        FactKind.CLOCK_JUMPED: ("seconds",),
         FactKind.SUPERVISION_ASKED: ("supervisor", "operator", "mode", "leg", "by", "via"),
         FactKind.SUPERVISION_MODE: ("supervisor", "operator", "mode", "by", "via"),
         FactKind.SUPERVISION_ENDED: ("supervisor", "reason", "by", "via"),
@@ -297,7 +303,8 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
     }
 )
 """The keys of ``Fact.data``. ``invited_at``, ``until`` and ``due`` are epoch seconds, ``due`` None
-for never; ``seconds`` and ``head_start`` are lengths in seconds, ``sample_rate`` Hz, ``rms_dbov`` a
+for never; ``seconds`` and ``head_start`` are lengths in seconds (of a clock set back: negative),
+``sample_rate`` Hz, ``rms_dbov`` a
 list of dBov per channel, ``bytes`` the size of the file, ``entry`` its number in the manifest;
 ``channel_cause`` and ``cause`` are Q.850 causes; ``attempt`` counts those of a task from 1,
 ``contact`` those of an agency from 1; ``party`` is an agency's id or an extension, ``how`` is

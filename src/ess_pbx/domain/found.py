@@ -21,7 +21,8 @@ class FoundLeg:
     arrival: Arrived | None = None
     """Of a caller whom the dialplan has given to us: their arrival."""
     at_desk: bool = False
-    """Whether it is an operator who dialled a code (``desk_call``), and is ours."""
+    """Whether it is ours and no caller's: an operator who dialled a code (``desk_call``), or a test
+    call."""
     to_be_recorded: bool = False
     """Whether it is somebody called back who has answered and whom nothing records yet."""
 

@@ -25,6 +25,7 @@ PlaybackId = NewType("PlaybackId", str)
 _MARK = "~"
 _SNOOP = f"{_MARK}sn"
 _CALL_BACK = "-cb"
+_SYNTHETIC = "uji:"
 _CALL_BACK_ID = re.compile(r"-cb[0-9]+(\.[0-9]+)+(~|$)")
 
 
@@ -46,6 +47,21 @@ def agency_leg(call: CallId, number: int) -> LegId:
 def staff_leg(call: CallId) -> LegId:
     """The channel to the own phone of an operator who is called in."""
     return LegId(f"{call}{_MARK}st")
+
+
+def synthetic_call(centre: str, token: str) -> CallId:
+    """The name of a test call that a centre sends; ``token`` is its own for all time."""
+    return CallId(f"{_SYNTHETIC}{centre}-{token}")
+
+
+def synthetic_leg(call: CallId) -> LegId:
+    """The channel that sends a test call; where it comes in it is a channel like any caller's."""
+    return LegId(f"{call}{_MARK}te")
+
+
+def is_synthetic(identifier: str) -> bool:
+    """Whether a call, or what belongs to it, is a test call as it was sent."""
+    return identifier.startswith(_SYNTHETIC)
 
 
 def outside_leg(call: CallId) -> LegId:

@@ -59,6 +59,12 @@ DEAD_LEG_CAUSE = 20
 CALL_BACK_HEADER = {"PJSIP_HEADER(add,Priority)": "psap-callback"}
 """RFC 7090: by this header networks and phones let a call back from an emergency centre through."""
 
+TEST_ENDPOINT = "uji-keluar"
+"""The endpoint by which test calls leave, from a port of their own."""
+
+HEARING = {"TALK_DETECT(set)": "2000,256"}
+"""As the dialplan has it for callers: whoever sends a test call is told when they hear speech."""
+
 AUTO_ANSWER = {
     "PJSIP_HEADER(add,Call-Info)": "<sip:ess-pbx>;answer-after=0",
     "PJSIP_HEADER(add,Alert-Info)": "<http://ess-pbx.invalid>;info=alert-autoanswer",
@@ -103,18 +109,21 @@ class Executor:
         feed: Callable[[CallEvent], None],
         language: Callable[[CallId], str] = lambda _: "",
         identities: Mapping[str, str] | None = None,
+        own_address: str = "",
         spoken: Callable[[str, str], Path] | None = None,
     ) -> None:
         """``prompts`` is the built catalogue.
 
         ``language`` says, for a call, which language stands in for one that lacks a prompt;
         ``identities`` are the numbers that calls out through each trunk show, by its id;
+        ``own_address`` is where Asterisk itself hears SIP, ``host:port``.
         ``spoken`` gives the sound of a text in a language, without its ending, from any thread.
         """
         self._sender = sender
         self._prompts = prompts
         self._language = language
         self._identities = dict(identities or {})
+        self._own_address = own_address
         self._feed = feed
         self._spoken = spoken
         self._speaking: dict[PlaybackId, asyncio.Future[None]] = {}
@@ -135,6 +144,8 @@ class Executor:
         if isinstance(effect, Originate) and effect.role is Role.CALLER:
             named = {CALL_VARIABLE: effect.call, CENTRE_VARIABLE: effect.centre}
             body = {"variables": {**CALL_BACK_HEADER, **named}}
+        elif isinstance(effect, Originate) and effect.role is Role.TEST:
+            body = {"variables": HEARING}
         elif isinstance(effect, Originate) and effect.answers_itself:
             body = {"variables": dict(AUTO_ANSWER)}
         elif isinstance(effect, StopPlayback) and effect.playback in self._speaking:
@@ -219,6 +230,8 @@ class Executor:
                 trunk = next(iter(trunks), effect.trunk)
                 endpoint = f"PJSIP/{effect.address}@{trunk}"
                 shown = self._identities.get(trunk, NO_NUMBER)
+            case Role.TEST:
+                endpoint = f"PJSIP/{TEST_ENDPOINT}/sip:{effect.address}@{self._own_address}"
             case _:
                 endpoint = f"PJSIP/{effect.address}"
         query: dict[str, str | int] = {
@@ -228,7 +241,8 @@ class Executor:
             "callerId": shown,
             "timeout": round(effect.timeout),
         }
-        if not is_call_back(effect.call) and effect.role is not Role.STAFF:
+        alone = effect.role in (Role.STAFF, Role.TEST)
+        if not is_call_back(effect.call) and not alone:
             # The channel of whoever is called back is not there when the first phone rings.
             query["originator"] = effect.call
         return query

@@ -55,7 +55,8 @@ class Journal:
 
     Opened within a running loop, it calls back on that loop, otherwise from its own thread:
     ``on_trouble(reason)`` when facts cannot be written or damage is found, ``on_recovered()`` when
-    writing goes on. ``append`` belongs to one thread, the loop's.
+    writing goes on. ``append`` belongs to one thread, the loop's. ``on_commit(seconds, facts)`` is
+    told on the journal's own thread of each group of facts that is on disk, and may not block.
 
     Raises JournalError when the folder cannot be used or another process has it open.
     """
@@ -69,6 +70,7 @@ class Journal:
         reserve_bytes: int = RESERVE_BYTES,
         on_trouble: Callable[[str], None] = _ignore,
         on_recovered: Callable[[], None] = _ignore,
+        on_commit: Callable[[float, int], None] = _ignore,
         open_segment: Callable[[Path], SegmentWriter] = SegmentWriter,
     ) -> None:
         self.folder = folder
@@ -77,6 +79,7 @@ class Journal:
         self._reserve = Reserve(folder / "reserve", reserve_bytes)
         self._on_trouble = on_trouble
         self._on_recovered = on_recovered
+        self.on_commit = on_commit
         self._open_segment = open_segment
         try:
             self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
@@ -89,6 +92,7 @@ class Journal:
         self._closed = False
         self.refused = False
         """Whether the disk refused the last facts; they are tried again."""
+        self._writing_since: float | None = None
         self._stopping = threading.Event()
         self._give_up = threading.Event()
         self._lock_file = self._take_folder()
@@ -115,6 +119,12 @@ class Journal:
     def waiting(self) -> int:
         """How many facts are in memory only."""
         return self._next - 1 - self._durable
+
+    @property
+    def stuck(self) -> float:
+        """For how many seconds the disk has not said whether it has the facts it was given."""
+        since = self._writing_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def append(self, fact: Fact) -> int:
         """Take a fact, without I/O and without ever raising; return its sequence."""
@@ -301,6 +311,7 @@ class Journal:
         data = b"".join(lines)
         refused = False
         while True:
+            began = self._writing_since = time.monotonic()
             try:
                 self._commit(data)
                 break
@@ -323,8 +334,12 @@ class Journal:
                     continue
                 if self._give_up.wait(self._retry_seconds):
                     return False
+            finally:
+                self._writing_since = None
         self._durable += len(lines)
         self.refused = False
+        with contextlib.suppress(Exception):  # whoever only counts must not end the journal
+            self.on_commit(time.monotonic() - began, len(lines))
         self._wake()
         self._reserve.renew()
         if refused:

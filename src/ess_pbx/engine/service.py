@@ -53,6 +53,7 @@ from ess_pbx.evidence.retention import keep_days
 from ess_pbx.feeds.bmkg import BmkgFeed
 from ess_pbx.prompts.spoken import SpokenTexts
 from ess_pbx.settings.credentials import Credentials
+from ess_pbx.settings.entry import own_sip_address
 from ess_pbx.settings.model import Settings
 
 if TYPE_CHECKING:
@@ -148,7 +149,8 @@ class Engine:
             self.dispatcher.feed,
             self._language,
             {trunk.id: trunk.identity for trunk in settings.trunks},
-            SpokenTexts(settings.folders.state / "spoken").file,
+            own_address=own_sip_address(settings.asterisk),
+            spoken=SpokenTexts(settings.folders.state / "spoken").file,
         )
         self.dispatcher.check_pin = PinCheck(settings.folders.state, self.dispatcher.feed).begin
         self._duties = [
@@ -251,8 +253,13 @@ class Engine:
 
     @property
     def phones_known(self) -> bool:
-        """Whether Asterisk has said which phones are reachable."""
+        """Whether stock was taken: which calls Asterisk holds, and which phones are reachable."""
         return self._phones_known
+
+    @property
+    def ended(self) -> list[str]:
+        """Names of background work that is to go on for ever and did not."""
+        return [*self.ari.ended, *(["projector"] if self._storing.ended else [])]
 
     @property
     def failed_requests(self) -> int:
@@ -339,7 +346,8 @@ class Engine:
         self._log.info("call.not_claimed", call=channel.id, error=str(error))
         if isinstance(error, AriRefusedError) and error.status == NOT_FOUND:
             # The caller left in the milliseconds before the claim: the call is still a call.
-            self.dispatcher.feed(self._translator.arrived(channel, gone=True))
+            for arrived in self._translator.came_and_went(channel):
+                self.dispatcher.feed(arrived)
 
     async def _on_connected(self) -> None:
         self._log.info("asterisk.connected")

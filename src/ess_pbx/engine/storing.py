@@ -59,6 +59,11 @@ class Storing:
         return self._database
 
     @property
+    def ended(self) -> bool:
+        """Whether it does not go on any more, though nobody stopped it."""
+        return self._task is not None and self._task.done()
+
+    @property
     def lag(self) -> int:
         """How many durable facts are not in the database yet."""
         return self._journal.durable if self._projector is None else self._projector.lag

@@ -17,7 +17,13 @@ import msgspec
 
 from ess_pbx.ari import models
 from ess_pbx.ari.protocol import Answer, Query
-from ess_pbx.ari.translate import DESK_CONTEXT, OUTBOUND_CONTEXT, Translator, endpoint_of
+from ess_pbx.ari.translate import (
+    DESK_CONTEXT,
+    OUTBOUND_CONTEXT,
+    TEST_ENDPOINT,
+    Translator,
+    endpoint_of,
+)
 from ess_pbx.domain.centres import Centres
 from ess_pbx.domain.effects import Role
 from ess_pbx.domain.events import PhoneReachable
@@ -94,7 +100,9 @@ def found_leg(channel: models.Channel, ours: frozenset[str], translator: Transla
     # The arguments that ``engine.executor`` gave it when it was made: role, call, address.
     role, _, rest = channel.dialplan.app_data.partition(",")[2].partition(",")
     address = rest.partition(",")[2] if role in (Role.OPERATOR, Role.AGENCY, Role.COLLEAGUE) else ""
-    at_desk = mine and context in (DESK_CONTEXT, OUTBOUND_CONTEXT)
+    # A test call that nobody here knows of is as little a caller's as an operator's code.
+    test = endpoint_of(channel.name) == TEST_ENDPOINT
+    at_desk = mine and (context in (DESK_CONTEXT, OUTBOUND_CONTEXT) or test)
     caller = is_caller(channel.id) or (is_called_back(channel.id) and up)
     return FoundLeg(
         up,

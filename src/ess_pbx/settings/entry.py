@@ -6,7 +6,7 @@ without an engine is rendered from it.
 
 from __future__ import annotations
 
-from ess_pbx.settings.model import Settings, Trunk
+from ess_pbx.settings.model import Asterisk, Settings, Trunk
 from ess_pbx.sip.numbers import normalise_called
 
 
@@ -19,6 +19,16 @@ def rings(settings: Settings, trunk: Trunk) -> dict[str, str]:
     """The digits of each entry number of a trunk, and the centre it rings."""
     own = dict.fromkeys(trunk.entry_numbers, home(settings, trunk))
     return {normalise_called(number): centre for number, centre in (own | trunk.centres).items()}
+
+
+def own_host(asterisk: Asterisk) -> str:
+    """The address by which Asterisk reaches itself."""
+    return "127.0.0.1" if asterisk.sip_host == "0.0.0.0" else asterisk.sip_host  # noqa: S104
+
+
+def own_sip_address(asterisk: Asterisk) -> str:
+    """Where Asterisk hears SIP, for itself: ``host:port``."""
+    return f"{own_host(asterisk)}:{asterisk.sip_port}"
 
 
 def trunks_of(settings: Settings, centre: str) -> list[Trunk]:

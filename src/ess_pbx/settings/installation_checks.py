@@ -12,18 +12,24 @@ from ess_pbx.settings.model import (
     Asterisk,
     Database,
     Folders,
+    Metrics,
     Recordings,
     Trunk,
     Web,
+    Webhook,
 )
 from ess_pbx.settings.neighbour_checks import check_neighbours_trunks
 from ess_pbx.settings.outbound_checks import check_outbound
-from ess_pbx.settings.places import expand_database, place_folders, place_keys
+from ess_pbx.settings.places import expand_database, place_folders, place_keys, place_token
 from ess_pbx.settings.reading import INVALID, shown
+from ess_pbx.settings.synthetic_checks import check_synthetic
 from ess_pbx.settings.toml_lines import Path as FieldPath
+from ess_pbx.settings.webhook_checks import check_webhooks
 from ess_pbx.sip.numbers import normalise_called
 
-_TEMPLATE_SECTIONS = frozenset({"system", "global", "udp", "trunk", "phone", "agencies"})
+_TEMPLATE_SECTIONS = frozenset(
+    {"system", "global", "udp", "trunk", "phone", "agencies", "udp-uji", "uji", "uji-keluar"}
+)
 
 
 class InstallationChecks:
@@ -43,10 +49,14 @@ class InstallationChecks:
         self.folders: Folders | None = None
         self.database = Database()
         self.recordings = Recordings()
+        self.metrics = Metrics()
+        self.webhooks: tuple[Webhook, ...] = ()
 
     def run(self) -> None:
         """Check all, the centres too, leaving what was found in the attributes."""
         values, problems, base = self.file.values, self.file.problems, self.file.base
+        if values["metrics"] is not INVALID:
+            self.metrics = place_token(values["metrics"], base, problems)
         if values["folders"] is not INVALID:
             self.folders = place_folders(values["folders"], base, problems)
             if values["recordings"] is not INVALID:
@@ -54,6 +64,7 @@ class InstallationChecks:
             if values["database"] is not INVALID:
                 state, url = self.folders.state, values["database"].url
                 self.database = expand_database(url, state, base, problems)
+        self.webhooks = tuple(check_webhooks(self.file))
         for centre in self.centres:
             centre.run(None if self.folders is None else self.folders.prompts)
         for centre in self.centres:
@@ -64,6 +75,7 @@ class InstallationChecks:
         self._centres_of_trunks()
         self._trunks_of_centres()
         self._apart()
+        check_synthetic(self.file, self.centres)
         if values["asterisk"] is not INVALID:
             self._ports(values["asterisk"])
             if values["web"] is not INVALID:

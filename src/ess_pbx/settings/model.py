@@ -29,6 +29,7 @@ from ess_pbx.domain.config import (
     Shape,
     Shift,
     Surge,
+    SyntheticCall,
     Title,
 )
 from ess_pbx.errors import SettingsError
@@ -47,6 +48,10 @@ Codec = Literal["alaw", "ulaw"]
 """Codecs that Asterisk is given the modules for (``asterisk.render``), so that it can mix them."""
 LogLevel = Literal["debug", "info", "warning", "error"]
 
+HookUrl = Annotated[
+    str, Meta(pattern=r"^(https://[^\s@/?#]+|http://127\.[0-9.]+(:[0-9]+)?)(/[^\s@#]*)?$")
+]
+EnvironmentName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
 LEAST_RTP_PORTS = 20
 """Five calls of two legs; two ports (RTP and RTCP) a leg."""
 
@@ -58,6 +63,8 @@ class Asterisk(Shape, frozen=True, kw_only=True):
     sip_host: IPv4 = "127.0.0.1"
     """The address for SIP and RTP."""
     sip_port: Port = 5060
+    synthetic_port: Port = 5069
+    """From where the centres' calls to themselves are sent; nobody has it else."""
     ari_host: IPv4 = "127.0.0.1"
     """Whoever reaches this address can place calls: loopback, unless the network is closed."""
     ari_port: Port = 8088
@@ -111,6 +118,37 @@ class Web(Shape, frozen=True, kw_only=True):
     """A sign-in is over after so long in any case: a shift with its hand-over."""
 
 
+class Metrics(Shape, frozen=True, kw_only=True):
+    """Who may read ``/metrics``: nobody, unless it is said here."""
+
+    loopback: bool = False
+    """Programs on this machine that no proxy stands in front of."""
+    token: Path | None = None
+    """A file with what others send as ``Authorization: Bearer``, of 20 characters or more."""
+
+
+class Watching(Shape, frozen=True, kw_only=True):
+    """From when on what lies beside calls is an alarm."""
+
+    database_behind: Seconds = 10.0
+    """The database has taken none of the facts that wait for it for so long."""
+
+
+class Webhook(Shape, frozen=True, kw_only=True):
+    """An address that is told of alarms; ``ess_pbx.watching.webhook`` says what it gets."""
+
+    id: Identifier
+    url: HookUrl
+    """Nothing is ever sent elsewhere: a redirect is not followed."""
+    secret: Path | None = None
+    """The file of the secret that signs; or ``secret_env``, never the secret itself."""
+    secret_env: EnvironmentName | None = None
+    authority: Path | None = None
+    """PEM certificates to trust in place of the system's, for an address within the house."""
+    alarms: tuple[Identifier, ...] = ()
+    """Kinds of alarm (what stands before the colon); all of them when none is named."""
+
+
 class Recordings(Shape, frozen=True, kw_only=True):
     """How finished recordings are kept."""
 
@@ -146,6 +184,9 @@ class Trunk(Shape, frozen=True, kw_only=True):
     codecs: tuple[Codec, ...] = ("alaw", "ulaw")
     identity: Number = "112"
     """The number that calls going out through the trunk show."""
+    qualify: Annotated[int, Meta(ge=0, le=3600)] = 0
+    """Every so many seconds the telco's side is asked by OPTIONS whether it is there, and it is an
+    alarm when it does not answer; 0 where it is not to be asked."""
     priority: Annotated[int, Meta(ge=0, le=9)] | None = None
     """Of its calls, in place of the policy's ``default_priority``."""
 
@@ -191,6 +232,9 @@ class Settings(Shape, frozen=True, kw_only=True):
     folders: Folders
     database: Database
     web: Web = Web()
+    metrics: Metrics = Metrics()
+    watching: Watching = Watching()
+    webhook: tuple[Webhook, ...] = ()
     recordings: Recordings = Recordings()
     standby: Standby = Standby()
     trunks: tuple[Trunk, ...] = ()
@@ -222,6 +266,9 @@ class InstallationDocument(Shape, frozen=True, kw_only=True):
     folders: Folders = Folders()
     database: Database = Database()
     web: Web = Web()
+    metrics: Metrics = Metrics()
+    watching: Watching = Watching()
+    webhook: tuple[Webhook, ...] = ()
     recordings: Recordings = Recordings()
     standby: Standby = Standby()
     trunks: tuple[Trunk, ...] = ()
@@ -233,6 +280,7 @@ class CentreDocument(Shape, frozen=True, kw_only=True):
     centre: CentreTable
     policy: Policy = Policy()
     surge: Surge = Surge()
+    synthetic_call: SyntheticCall | None = None
     outbound: Outbound = Outbound()
     queues: tuple[Queue, ...]
     categories: tuple[Category, ...]

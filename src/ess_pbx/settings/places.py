@@ -7,9 +7,11 @@ import re
 from pathlib import Path
 from urllib.parse import quote
 
-from ess_pbx.settings.model import Database, Folders, Recordings
+from ess_pbx.settings.model import Database, Folders, Metrics, Recordings
 from ess_pbx.settings.reading import Problems, shown
 
+LEAST_TOKEN = 20
+"""Characters; more than can be guessed over a network."""
 _PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -47,6 +49,21 @@ def place_keys(given: Recordings, folders: Folders, base: Path, problems: Proble
                 "a file outside the data: whoever copies the recordings must not have their keys",
             )
     return Recordings(keys=keys)
+
+
+def place_token(given: Metrics, base: Path, problems: Problems) -> Metrics:
+    """Make the path of the token's file whole; one that cannot be read is noted, never repeated."""
+    if given.token is None:
+        return given
+    token = _whole(given.token, base)
+    try:
+        right = len(token.read_text().strip()) >= LEAST_TOKEN
+    except (OSError, UnicodeDecodeError):
+        right = False
+    if not right:
+        expected = f"a file with {LEAST_TOKEN} characters or more, as 'openssl rand -hex 20' makes"
+        problems.add(("metrics", "token"), shown(str(token)), expected)
+    return Metrics(loopback=given.loopback, token=token)
 
 
 def expand_database(url: str, state: Path, base: Path, problems: Problems) -> Database:

@@ -34,7 +34,9 @@ from ess_pbx.domain.config import (
 )
 from ess_pbx.settings.model import (
     DatabaseUrl,
+    EnvironmentName,
     GreetingName,
+    HookUrl,
     IPv4,
     NodeName,
 )
@@ -214,6 +216,8 @@ _WORDS = {
     _pattern(AreaCode): 'an area code with its zero, such as "0254"',
     _pattern(CountryCode): 'a country\'s two capital letters, such as "ID"',
     _pattern(DatabaseUrl): "a URL that begins sqlite+aiosqlite: or postgresql+psycopg:",
+    _pattern(HookUrl): "an https address without a password; http only for 127.0.0.1",
+    _pattern(EnvironmentName): "the name of an environment variable",
     _pattern(
         AllowedNumber
     ): 'a number such as "+622541234567", "108", or "+62254*" for all of those',

@@ -40,8 +40,12 @@ from ess_pbx.web.models import (
 from ess_pbx.web.models import Access as AccessView
 from ess_pbx.web.openapi import document
 from ess_pbx.web.permission import may_not, not_own
+from ess_pbx.web.scrape import MetricsPage
 from ess_pbx.web.table import PREFIX, TABLE, Row
 from ess_pbx.web.whose import CENTRE, concerned, seen
+
+JOURNAL_STUCK = 2.0
+"""Seconds after which a disk that has not answered counts as one that does not take facts."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -50,9 +54,14 @@ class Api:
     """The API of one engine."""
 
     def __init__(
-        self, engine: Engine, access: Access, monotonic: Callable[[], float] = time.monotonic
+        self,
+        engine: Engine,
+        access: Access,
+        metrics: MetricsPage,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.engine = engine
+        self._metrics = metrics
         self.access = access
         self.live = LiveFeed(engine.centres, access, monotonic)
         self.had = HadCalls()
@@ -70,15 +79,23 @@ class Api:
         application.router.add_put(HANDED_OVER, self.handed_over.serve)
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
+        application.router.add_get("/metrics", self._metrics.serve)
         return application
 
     def readiness(self) -> Readiness:
         """Whether calls can be taken and written down now."""
         engine = self.engine
-        asterisk, journal = engine.ari.connected, not engine.journal.refused
-        phones = engine.phones_known
-        ok = asterisk and journal and phones
-        return Readiness(ok=ok, asterisk=asterisk, journal=journal, phones=phones)
+        asterisk, stock, journal = engine.ari.connected, engine.phones_known, engine.journal
+        writes = not journal.refused and journal.stuck < JOURNAL_STUCK
+        parts = {
+            "Asterisk: ARI is not connected": asterisk,
+            "Asterisk: the calls that it holds are not known yet": stock,
+            f"journal: {journal.waiting} facts are in memory only; see its disk": writes,
+        }
+        lacking = [text for text, ready in parts.items() if not ready]
+        return Readiness(
+            ok=not lacking, asterisk=asterisk, stock=stock, journal=writes, lacking=lacking
+        )
 
     def _handler(self, row: Row) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -193,7 +210,8 @@ class Api:
         return names.get(account.name, "")
 
     async def _healthz(self, _request: web.Request) -> web.StreamResponse:
-        return answer(Health())
+        ended = self.engine.ended
+        return answer(Health(ok=not ended, ended=ended), 503 if ended else 200)
 
     async def _readyz(self, _request: web.Request) -> web.StreamResponse:
         ready = self.readiness()

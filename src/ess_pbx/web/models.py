@@ -398,9 +398,11 @@ class FactMessage(Answer, frozen=True, kw_only=True, tag="fact", tag_field="type
 
 
 class Health(Answer, frozen=True, kw_only=True):
-    """The process lives."""
+    """The process lives: its loop turned to answer, and nothing that must go on has ended."""
 
-    ok: bool = True
+    ok: bool
+    ended: list[str]
+    """Background work that ended by a defect; only a restart brings it back."""
 
 
 class Readiness(Answer, frozen=True, kw_only=True):
@@ -409,7 +411,9 @@ class Readiness(Answer, frozen=True, kw_only=True):
     ok: bool
     asterisk: bool
     """ARI is connected."""
+    stock: bool
+    """The calls that Asterisk held are taken over, and which phones are reachable is known."""
     journal: bool
     """The disk takes facts."""
-    phones: bool
-    """Asterisk has said which phones are reachable."""
+    lacking: list[str]
+    """What is not ready, for people."""

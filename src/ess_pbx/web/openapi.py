@@ -37,7 +37,10 @@ def document(version: str) -> dict[str, Any]:
         paths.setdefault(PREFIX + row.path, {})[row.method.lower()] = _operation(row, schema)
     for path, model in (("/healthz", Health), ("/readyz", Readiness)):
         content = {"application/json": {"schema": schema(model)}}
-        answers = {"200": {"description": str(model.__doc__), "content": content}}
+        answers = {
+            "200": {"description": str(model.__doc__), "content": content},
+            "503": {"description": "It is not so; the content says why.", "content": content},
+        }
         paths[path] = {"get": {"operationId": path, "security": [], "responses": answers}}
     return {
         "openapi": "3.1.0",

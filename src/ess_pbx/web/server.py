@@ -17,12 +17,14 @@ from aiohttp import web
 from ess_pbx.domain.events import AlarmChanged
 from ess_pbx.engine.service import Engine
 from ess_pbx.log import get_logger
+from ess_pbx.metrics import Metrics
 from ess_pbx.settings.model import Settings
 from ess_pbx.unix_socket import bound
 from ess_pbx.web.access import Access
 from ess_pbx.web.accounts import Accounts
 from ess_pbx.web.api import Api
 from ess_pbx.web.control import control_socket
+from ess_pbx.web.scrape import MetricsPage, read_token
 from ess_pbx.web.sessions import Sessions
 
 ALARM = "web"
@@ -39,8 +41,9 @@ _log = get_logger(__name__)
 class WebServer:
     """The API of an engine that runs, until ``stop``."""
 
-    def __init__(self, settings: Settings, engine: Engine) -> None:
+    def __init__(self, settings: Settings, engine: Engine, metrics: Metrics) -> None:
         self.settings = settings
+        self._metrics = metrics
         self.trouble: str | None = None
         """Why it is not served in full, for people; None when it is."""
         self._engine = engine
@@ -64,7 +67,7 @@ class WebServer:
         # It reads files and hashes a password: not on the loop.
         self._accounts = await asyncio.to_thread(Accounts, self.settings)
         access = Access(self._accounts, self._sessions, self.settings.web)
-        self._api = Api(self._engine, access)
+        self._api = Api(self._engine, access, await self._metrics_page())
         self._engine.listeners += [self._api.live, self._api.had]
         self._runner = web.AppRunner(
             self._api.application(), access_log=None, shutdown_timeout=STOP_WITHIN
@@ -94,6 +97,15 @@ class WebServer:
         self._accounts.close()
         await self._save()
         self._api = None
+
+    async def _metrics_page(self) -> MetricsPage:
+        allowed, token = self.settings.metrics, ""
+        try:
+            token = await asyncio.to_thread(read_token, allowed.token)
+        except (OSError, UnicodeDecodeError) as error:
+            # It was there when the settings were read; without it this way in stays closed.
+            _log.error("metrics.no_token", file=str(allowed.token), error=str(error))
+        return MetricsPage(self._metrics, allowed, token)
 
     async def _serve(self, wanted: list[Serve]) -> list[Serve]:
         """Try each; returns those that must be tried again."""

@@ -41,6 +41,19 @@ def originate(role: Role = Role.OPERATOR, address: str = "1001", number: str = "
     return Originate(CALL, LEG, role, address, number, "Kebakaran", 17.0)
 
 
+async def test_a_test_call_leaves_by_its_own_endpoint_for_our_own_address_and_listens() -> None:
+    asterisk = Asterisk()
+    executor = Executor(asterisk, Path("/p"), lambda _: None, own_address="192.0.2.1:5060")
+    call = CallId("uji:contoh-17")
+    executor.carry_out(Originate(call, LegId(f"{call}~te"), Role.TEST, "0254112999", "17", "", 6.0))
+    ((method, uri, query),) = asterisk.asked
+    assert (method, uri) == ("POST", "channels/uji:contoh-17~te")
+    assert query["endpoint"] == "PJSIP/uji-keluar/sip:0254112999@192.0.2.1:5060"
+    assert query["callerId"] == '"" <17>'
+    assert "originator" not in query
+    assert asterisk.bodies == [{"variables": {"TALK_DETECT(set)": "2000,256"}}]
+
+
 class Asterisk:
     """Answers every request in the way a test wants."""
 

@@ -86,6 +86,32 @@ async def test_facts_that_gather_during_a_sync_share_the_next_one(tmp_path: Path
     await journal.close()
 
 
+async def test_each_commit_is_timed_and_one_under_way_says_how_long_it_takes(
+    tmp_path: Path,
+) -> None:
+    disk, commits = GatedDisk(), list[tuple[float, int]]()
+
+    def count(seconds: float, facts: int) -> None:
+        commits.append((seconds, facts))
+        raise RuntimeError("whoever counts is broken")
+
+    journal = Journal(tmp_path, open_segment=disk.open, on_commit=count)
+    assert journal.stuck == 0.0
+    journal.append(a_fact(1))
+    await asyncio.to_thread(disk.reached.wait, 5)
+    journal.append(a_fact(2))
+    journal.append(a_fact(3))
+    async with asyncio.timeout(5):
+        while journal.stuck < 0.05:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+    disk.gate.set()
+    await journal.flushed(3)
+    await journal.close()
+    assert journal.stuck == 0.0
+    assert [facts for _, facts in commits] == [1, 2]
+    assert commits[0][0] >= 0.05
+
+
 def test_sequences_go_on_after_a_restart(tmp_path: Path) -> None:
     given_journal(tmp_path, 3)
     journal = Journal(tmp_path)

@@ -18,13 +18,19 @@ NOW = "2026-01-01T09:00:00.000+0700"
 
 
 def look(
-    channel: str, context: str, *, state: str = "Up", ours: bool = True, data: str = ""
+    channel: str,
+    context: str,
+    *,
+    state: str = "Up",
+    ours: bool = True,
+    data: str = "",
+    endpoint: str = "telco-a",
 ) -> FoundLeg:
     nobody = models.CallerID(name="", number="08123456789")
     found = models.Channel(
         id=channel,
         protocol_id="",
-        name="PJSIP/telco-a-00000003",
+        name=f"PJSIP/{endpoint}-00000003",
         state=state,
         caller=nobody,
         connected=nobody,
@@ -46,6 +52,11 @@ def test_a_caller_is_ours_when_the_dialplan_has_given_them_to_us(ours: bool, arr
 
 def test_an_operator_who_dialled_a_code_is_no_caller() -> None:
     leg = look("ess1-1.1", "desk", data="ess-pbx,desk,*11")
+    assert (leg.at_desk, leg.arrival) == (True, None)
+
+
+def test_a_test_call_that_an_engine_before_had_is_no_caller() -> None:
+    leg = look("ess1-1.1", "emergency", endpoint="uji")
     assert (leg.at_desk, leg.arrival) == (True, None)
 
 

@@ -15,6 +15,7 @@ from ess_pbx.prompts.catalogue import load_catalogue, read_recording
 
 SHIPPED = Path(__file__).parents[3] / "ivr_prompts"
 NAMES_THE_ENGINE_PLAYS = {
+    "panggilan-uji",
     *transfer_codes.PROMPTS,
     *(introduction.OPENING_PROMPT, introduction.OPERATOR_PROMPT),
     *(f"kategori-{each}" for each in ("medis", "kebakaran", "bencana", "keamanan", "jalan")),
