@@ -18,6 +18,7 @@ from ess_pbx.domain.events import AlarmChanged
 from ess_pbx.domain.facts import JSON, Fact, FactKind
 from ess_pbx.domain.ids import CallId
 from ess_pbx.settings.model import Metrics as Allowed
+from ess_pbx.unix_socket import within_reach
 
 from .story import CALL, NUMBER, Service, centre_settings, until
 
