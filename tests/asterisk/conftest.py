@@ -17,6 +17,8 @@ import pytest
 import structlog
 
 from ess_pbx import log
+from ess_pbx.demo.stage import HOST
+from ess_pbx.demo.up import STANDARD_SIP_PORT
 from ess_pbx.prompts.build import build_prompts
 from ess_pbx.prompts.synthesis import EspeakSynthesiser
 from ess_pbx.settings.model import CHECKOUT
@@ -37,6 +39,16 @@ def pytest_runtest_makereport(
         for story in item.stash.get(STORIES, []):
             report.sections.append((f"what happened in {story.folder}", story.told()))
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def standard_sip_port_is_taken() -> Iterator[None]:
+    """``ess up`` takes it where it is free: two that begin at once would both choose it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
+        # Another worker, or another program, may have it already.
+        with contextlib.suppress(OSError):
+            holder.bind((HOST, STANDARD_SIP_PORT))
+        yield
 
 
 @pytest.fixture(scope="session")

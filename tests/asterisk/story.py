@@ -52,6 +52,8 @@ CALLER_TONE, AGENCY_TONE = 1250, 1650
 CALLER_NUMBER = "+6281234567890"
 HEARD_DBOV, NOT_HEARD_DBOV = -25.0, -33.0
 """A tone that a phone sends has -13 dBov; what speech or music has at one frequency is far less."""
+UNBROKEN = 0.5
+"""Seconds of silence that a busy machine makes by itself in a conversation that goes on."""
 QUICK = Policy(
     search_at_once=False,
     call_back=False,

@@ -17,7 +17,7 @@ from ess_pbx.phones.rtp import RtpParty, tone
 from ess_pbx.phones.softphone import Answer
 
 from .killable import KillableStory
-from .story import AGENCY_TONE, CALLER_TONE, QUICK, SOON, GivenCentre, until
+from .story import AGENCY_TONE, CALLER_TONE, QUICK, SOON, UNBROKEN, GivenCentre, until
 from .test_several_parties import OPERATOR_TONE, POLICE_TONE, hears_music
 
 pytestmark = pytest.mark.asterisk
@@ -149,7 +149,7 @@ async def test_who_talks_goes_on_talking(given_centre: GivenCentre) -> None:
 
     await when_the_engine_dies_and_another_comes(story, "talking")
 
-    assert caller.rtp.longest_silence(since=began) < 0.2
+    assert caller.rtp.longest_silence(since=began) < UNBROKEN
     (state,) = story.told_of(FactKind.AGENT_STATE, state="talking")[-1:]
     assert state.data["agent"] == "1001"
     await story.assert_they_talk(caller, operator)
@@ -167,7 +167,7 @@ async def test_one_call_survives_five_crashes(given_centre: GivenCentre) -> None
     for _ in range(5):
         await when_the_engine_dies_and_another_comes(story, "talking")
         await story.assert_they_talk(caller, operator)
-    assert caller.rtp.longest_silence(since=began) < 0.2
+    assert caller.rtp.longest_silence(since=began) < UNBROKEN
 
     await caller.call.hang_up()
     await story.assert_whole_record(caller)
@@ -303,7 +303,7 @@ async def test_a_planned_restart_is_noticed_by_nobody(given_centre: GivenCentre)
     await story.assert_fact(FactKind.CALL_ADOPTED, phase="talking")
 
     assert story.asterisk_pid == asterisk
-    assert caller.rtp.longest_silence(since=began) < 0.2
+    assert caller.rtp.longest_silence(since=began) < UNBROKEN
     await story.assert_they_talk(caller, operator)
     await caller.call.hang_up()
     await story.assert_whole_record(caller)

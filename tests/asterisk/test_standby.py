@@ -24,13 +24,14 @@ from ess_pbx.serving import until_stopped
 from ess_pbx.settings.model import Standby
 
 from .killable import KillableStory
-from .story import SOON, Caller, GivenCentre, until
+from .story import SOON, UNBROKEN, Caller, GivenCentre, until
 
 pytestmark = pytest.mark.asterisk
 
-ADOPTED_WITHIN, ADOPTED_WITHIN_FROZEN = 1.5, 3.0
-RINGS_WITHIN = 1.0
-LONGEST_GAP, LONGEST_SILENCE = 0.2, 3.0
+ADOPTED_WITHIN, ADOPTED_WITHIN_FROZEN = 3.0, 5.0
+RINGS_WITHIN = 2.0
+"""On a machine that is busy with other tests; `ess chaos` holds the bounds themselves."""
+LONGEST_SILENCE = 3.0
 
 
 async def given_pair(given_centre: GivenCentre, **options: Any) -> KillableStory:
@@ -92,7 +93,7 @@ async def test_every_call_goes_on_with_the_standby(
     print(f"{fault.name}: three calls adopted {1000 * took:.0f} ms later")
 
     await story.assert_led_by_the_standby()
-    assert talking.rtp.longest_silence(since=began) < LONGEST_GAP
+    assert talking.rtp.longest_silence(since=began) < UNBROKEN
     await story.assert_they_talk(talking, operator)
     await phone.answer()
     await story.assert_they_talk(ringing, phone)
@@ -163,7 +164,7 @@ async def test_it_happens_twice_in_a_row(given_centre: GivenCentre) -> None:
         await story.assert_led_by_the_standby()
         await story.when_a_standby_joins()
 
-    assert caller.rtp.longest_silence(since=began) < LONGEST_GAP
+    assert caller.rtp.longest_silence(since=began) < UNBROKEN
     await story.assert_they_talk(caller, operator)
     await caller.call.hang_up()
     await story.assert_whole_record(caller)
@@ -184,7 +185,7 @@ async def test_a_leader_that_is_asked_to_stop_hands_over(
     await story.assert_led_by_the_standby()
 
     assert story.asterisk_pid == asterisk
-    assert caller.rtp.longest_silence(since=began) < LONGEST_GAP
+    assert caller.rtp.longest_silence(since=began) < UNBROKEN
     await story.assert_they_talk(caller, operator)
     assert (await story.web("readyz"))["ok"]
     await caller.call.hang_up()

@@ -40,6 +40,7 @@ from .story import (
     NOT_HEARD_DBOV,
     QUICK,
     SOON,
+    UNBROKEN,
     Caller,
     GivenCentre,
     Story,
@@ -53,8 +54,6 @@ OPERATOR, SUPERVISOR = "1001", "1007"
 OPERATOR_TONE, SUPERVISOR_TONE = operator_tone(OPERATOR), operator_tone(SUPERVISOR)
 WHILE = 1.0
 """Seconds for which it is looked who hears whom."""
-LONGEST_GAP = 0.2
-"""Seconds of silence for the supervisor when the mode changes."""
 BY = Asker("diskominfo", Via.API)
 Stage = tuple[float, float]
 
@@ -185,7 +184,7 @@ async def test_from_their_phone_a_supervisor_goes_through_all_modes_without_leav
         await until(lambda: seats[OPERATOR].call is None, "the operator is free of the call")
         record_property("heard_after_ms", round(heard_after * 1000))
         record_property("gaps_ms", {mode: round(gap * 1000) for mode, gap in gaps.items()})
-        assert max(gaps.values()) <= LONGEST_GAP, gaps
+        assert max(gaps.values()) <= UNBROKEN, gaps
 
     record = await story.assert_one_ending(caller)
     assert record.call["operator"] == SUPERVISOR
@@ -323,7 +322,7 @@ async def test_a_supervisor_outlives_the_engine_and_nobody_notices(
     stage = await a_while(*everyone)
     gaps = [each.longest_silence(began, stage[1]) for each in everyone]
     record_property("gaps_ms", [round(1000 * gap) for gap in gaps])
-    assert max(gaps) <= LONGEST_GAP, gaps
+    assert max(gaps) <= UNBROKEN, gaps
     spoken = {SUPERVISOR_TONE}
     assert_hears_only(supervisor, stage, CALLER_TONE, OPERATOR_TONE)
     assert_hears_only(caller.rtp, stage, OPERATOR_TONE, *(spoken if mode is Mode.BARGE else ()))
@@ -352,7 +351,7 @@ async def test_a_call_that_was_taken_over_is_the_supervisors_for_the_next_engine
 
     await operator.ended(SOON)
     stage = await a_while(caller.rtp, supervisor)
-    assert caller.rtp.longest_silence(began, stage[1]) <= LONGEST_GAP
+    assert caller.rtp.longest_silence(began, stage[1]) <= UNBROKEN
     assert_hears_only(caller.rtp, stage, SUPERVISOR_TONE)
     assert_hears_only(supervisor, stage, CALLER_TONE)
     seats = story.engine.centres.seats
