@@ -180,7 +180,12 @@ class Installation:
         engine.listeners.remove(early.append)
         for fact in early:
             watch.metrics.told(fact)
-        await watch.start()
+        try:
+            await watch.start()
+        except Exception as error:
+            # The watch is an extra, as the API: calls are taken without it.
+            get_logger(__name__).exception("watch.not_started")
+            self.progress(f"alarms and figures are not watched in full: {error}")
         return watch
 
     async def _start_web(self, engine: Engine, watch: Watch) -> None:

@@ -134,3 +134,28 @@ async def test_a_consult_has_a_recording_of_its_own(given_centre: GivenCentre) -
     assert has(from_agency, AGENCY_TONE)
     assert has(to_agency, OPERATOR_TONE)
     assert not has(to_agency, CALLER_TONE)
+
+
+async def test_a_consult_that_begins_in_a_pause_is_recorded_from_its_end_on(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_centre(on_duty=("1001",), policy=replace(QUICK, recording_pause=60.0))
+    agency = await story.given_agency()
+    caller, operator = await story.given_talking()
+    call, dispatcher = the_call(story), story.engine.dispatcher
+    assert dispatcher.command(PauseRecording(OPERATOR, call, "nomor rekening")) is None
+    await operator.press("*119#")
+    await (await agency.invited(SOON)).answered(SOON)
+    await operator.heard_tone(AGENCY_TONE, SOON)
+    await story.engine.settled()
+    assert [*story.settings.folders.recordings.glob(f"{call}~ag*.raw")] == []
+
+    assert dispatcher.command(ResumeRecording(OPERATOR, call)) is None
+    await story.engine.settled()
+    await asyncio.sleep(STRETCH)
+    await caller.call.hang_up()
+    record = await story.assert_one_ending(caller)
+
+    _, of_consult = record.recordings
+    from_agency, _ = sides(of_consult["path"])
+    assert has(from_agency, AGENCY_TONE)

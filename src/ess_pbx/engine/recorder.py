@@ -77,6 +77,8 @@ class Recorder:
         self._journal = journal
         self._clock = clock
         self._progress: dict[CallId, Progress] = {}
+        self._consulted: set[LegId] = set()
+        """Those with recordings of their own, also where a pause has not let them begin."""
         self._finishing: set[CallId] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking = asyncio.Lock()
@@ -97,6 +99,7 @@ class Recorder:
             case FactKind.AGENCY_ANSWERED | FactKind.COLLEAGUE_ANSWERED:
                 leg = LegId(str(fact.data["leg"]))
                 if self._is_consulted(call, leg):
+                    self._consulted.add(leg)
                     self._soon(self._begin(call, leg), "consult")
             case FactKind.RECORDING_PAUSED:
                 self._progress.pop(call, None)
@@ -108,7 +111,11 @@ class Recorder:
         """Look whether all that is to be recorded is, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            await self.look()
+            try:
+                await self.look()
+            except Exception:
+                # A disk that refuses to be looked at is the time to go on looking.
+                self._log.exception("recordings.not_watched")
 
     async def look(self) -> None:
         """Look once; a recording that does not grow is an alarm, and begun again."""
@@ -116,6 +123,7 @@ class Recorder:
         self._progress = {call: each for call, each in self._progress.items() if call in wanted}
         latest = await asyncio.to_thread(recordings.written, self._folder)
         now = self._clock.monotonic()
+        stalled: list[tuple[Call, Progress]] = []
         for name, call in wanted.items():
             file, size = latest.get(name, (recordings.raw_path(self._folder, name), 0))
             before = self._progress.get(name)
@@ -124,8 +132,13 @@ class Recorder:
                 self._progress[name] = Progress(file, size, now, failed)
             elif now - before.since >= STALLED_SECONDS and name in self._centres.calls:
                 before.since = now
-                await self._begin_again(call, before)
+                stalled.append((call, before))
+        # All are told of before any is begun again: Asterisk may not answer.
+        for call, progress in stalled:
+            self._has_stalled(call, progress)
         self._tell_alarm()
+        for call, _ in stalled:
+            await self._begin_again(call)
 
     def call_over(self, call: CallId) -> None:
         """Nothing of a call is left in Asterisk: its recordings are finished and kept."""
@@ -156,7 +169,7 @@ class Recorder:
             for call in centre.calls.values():
                 kept = centre.kept.calls.get(call.id)
                 answered = kept is not None and kept.answered
-                paused = call.id in centre.recording_pauses.until
+                paused = self._is_paused(call.id)
                 over = call.phase is Phase.ENDED or call.caller not in call.legs
                 if answered and not paused and not over:
                     yield call
@@ -168,13 +181,14 @@ class Recorder:
         aside = party is not None and party.standing is not Standing.JOINED
         return there is not None and there.operator is not None and aside
 
-    async def _begin_again(self, call: Call, stalled: Progress) -> None:
-        if not stalled.failed:
-            stalled.failed = True
-            lacks = f"has {stalled.bytes} bytes" if stalled.bytes else "is not there"
-            reason = f"{stalled.file} {lacks} and has not grown for {STALLED_SECONDS:.0f} s"
+    def _has_stalled(self, call: Call, progress: Progress) -> None:
+        if not progress.failed:
+            progress.failed = True
+            lacks = f"has {progress.bytes} bytes" if progress.bytes else "is not there"
+            reason = f"{progress.file} {lacks} and has not grown for {STALLED_SECONDS:.0f} s"
             self._failed(call.id, call.id, reason)
-            self._tell_alarm()
+
+    async def _begin_again(self, call: Call) -> None:
         with contextlib.suppress(ConsoleError):
             async with self._asking:
                 await self._console.ask(f"mixmonitor stop {call.caller}")
@@ -193,12 +207,14 @@ class Recorder:
             await self._begin(call, leg)
 
     async def _begin(self, call: CallId, leg: LegId) -> None:
-        """Record a leg into the next file of its recording."""
+        """Record a leg into the next file of its recording, unless that is paused by now."""
         recording = call if leg == caller_leg(call) else leg
         async with self._asking:
+            if self._is_paused(call):
+                return
             file = await asyncio.to_thread(recordings.next_part, self._folder, recording)
             try:
-                said = await self._console.ask(f"mixmonitor start {leg} {file},D")
+                said = await self._console.ask(f'mixmonitor start {leg} "{file},D"')
             except ConsoleError as error:
                 self._failed(call, recording, str(error))
                 return
@@ -210,11 +226,13 @@ class Recorder:
         there = self._centres.calls.get(call)
         if there is None:
             return []
-        recorded = await asyncio.to_thread(recordings.left_behind, self._folder)
-        return [
-            there.caller,
-            *(leg for leg in there.legs if leg in recorded and leg != there.caller),
-        ]
+        # An engine before this one may have begun them.
+        recorded = {*await asyncio.to_thread(recordings.left_behind, self._folder)}
+        consulted = (leg for leg in there.legs if leg in recorded or leg in self._consulted)
+        return [there.caller, *(leg for leg in consulted if leg != there.caller)]
+
+    def _is_paused(self, call: CallId) -> bool:
+        return call in self._centres.home(call).recording_pauses.until
 
     def _failed(self, call: CallId, recording: str, reason: str) -> None:
         data = {"recording": recording, "reason": reason}
@@ -240,6 +258,7 @@ class Recorder:
                     await self._finish(call, recording)
         finally:
             self._finishing.discard(call)
+            self._consulted = {leg for leg in self._consulted if call_of(leg) != call}
             if self.keeper is not None:
                 self.keeper.forget(call)
 
