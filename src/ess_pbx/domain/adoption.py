@@ -283,8 +283,8 @@ def missed(call: Call, kept: KeptCall | None, found: AsteriskFound) -> Iterator[
         return
     # One asked for in this very turn cannot have been looked for.
     looked_for = {kept.playing, kept.operator_hears, *kept.recent}
-    for playback in _sounds(call):
-        if playback in looked_for and playback not in found.playbacks:
+    for playback in sounds(call):
+        if playback in looked_for and found.has_ended(playback):
             yield PlaybackEnded(call.id, playback)
 
 
@@ -307,7 +307,7 @@ def repairs(call: Call, found: AsteriskFound) -> Iterator[AsteriskEffect]:
     if call.caller not in found.legs and not calling:
         return
     for playback in found.heard_in(call.id):
-        if playback not in (*_sounds(call), call.asking):
+        if playback not in (*sounds(call), call.asking):
             yield StopPlayback(playback)
     if call.phase is Phase.ENDED:
         return
@@ -349,7 +349,7 @@ def kept_busy(call: Call) -> frozenset[str]:
     return frozenset(seats if call.operator is None else {call.operator.agent, *seats})
 
 
-def _sounds(call: Call) -> list[PlaybackId]:
+def sounds(call: Call) -> list[PlaybackId]:
     """What is being said or played, as far as somebody waits for its end."""
     told = (each.told for each in call.relieved)
     heard = (call.playing, call.operator_hears, *call.telling, *call.introducing, *told)

@@ -76,11 +76,16 @@ class TakingOver:
         centre.call_backs.skip_in_use(map(call_of, found.legs))
         self.recall_seats(now, effects)
         # As it was before: what is decided here is remembered too.
-        kept = {each.id: structs.replace(each) for each in centre.kept.calls.values()}
+        kept = {
+            each.id: structs.replace(each)
+            for each in centre.kept.calls.values()
+            if found.is_about(each.id)
+        }
         unknown = adoption.unknown_talkers({*kept, *centre.calls}, found)
         kept |= {call: restoring.kept_of(each, found.wall) for call, each in unknown.items()}
         for name, own in centre.calls.items():
-            centre.calls[name] = supervision_adoption.seen(own, found)
+            if found.is_about(name):
+                centre.calls[name] = supervision_adoption.seen(own, found)
         adopted = self._restored_calls(kept, found, now, effects)
         centre.calls |= {call.id: call for call in adopted}
         for call in adopted:
@@ -88,7 +93,8 @@ class TakingOver:
         missed = self._missed(kept, {call.id for call in adopted}, found, effects)
         centre.carry_out(centre.outbound.found(found), now, effects)
         unwanted = list(adoption.strangers(centre.calls, centre.beside(), found))
-        self.offered_again = {CallId(each.leg) for each in unwanted if isinstance(each, ToDialplan)}
+        again = {CallId(each.leg) for each in unwanted if isinstance(each, ToDialplan)}
+        self.offered_again = again if found.concerns is None else self.offered_again | again
         effects += unwanted
         effects += adoption.answers(centre.calls.values(), found)
         self._take_seats(found, now, effects)
@@ -144,7 +150,7 @@ class TakingOver:
         # Of a call from before, whatever is not there is gone.
         whole = replace(found, asked=None)
         missed: dict[CallId, list[CallEvent]] = {}
-        for call in self._centre.calls.values():
+        for call in filter(lambda each: found.is_about(each.id), self._centre.calls.values()):
             there = whole if call.id in adopted else found
             try:
                 missed[call.id] = list(adoption.missed(call, kept.get(call.id), there))
@@ -279,8 +285,14 @@ class TakingOver:
         try:
             wanted = list(adoption.repairs(call, found))
             made = {each.bridge for each in wanted if isinstance(each, CreateBridge)}
-            # One that was asked for on a line that broke may never have been made.
+            # One that was asked for on a line that broke may never have been made; on one that is
+            # up it may be newer than what was found.
             made |= found.bridges.keys()
+            if found.concerns is not None:
+                made |= {
+                    *([call.bridge] if call.bridged else []),
+                    *([call.aside] if call.aside_made else []),
+                }
             bridged, aside_made = call.bridge in made, call.aside in made
             call = centre.calls[name] = structs.replace(
                 call, bridged=bridged, aside_made=aside_made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from ess_pbx.domain.events import (
     Stopping,
 )
 from ess_pbx.domain.facts import Fact, FactKind
+from ess_pbx.domain.found import AsteriskFound
 from ess_pbx.domain.ids import CallId, LegId, call_of
 from ess_pbx.engine import absence
 from ess_pbx.engine.clock import Clock, SystemClock
@@ -44,9 +45,10 @@ from ess_pbx.engine.phone_watch import PhoneWatch
 from ess_pbx.engine.pin_check import PinCheck
 from ess_pbx.engine.recall import recall
 from ess_pbx.engine.recorder import Recorder
+from ess_pbx.engine.stock_watch import StockWatch
 from ess_pbx.engine.storing import Storing
 from ess_pbx.engine.stream_watch import StreamWatch
-from ess_pbx.engine.taking_stock import take_stock
+from ess_pbx.engine.taking_stock import Stock
 from ess_pbx.errors import AriError, AriRefusedError
 from ess_pbx.evidence import EvidenceError
 from ess_pbx.evidence.retention import keep_days
@@ -143,6 +145,21 @@ class Engine:
         recalled = await asyncio.to_thread(recall, self.journal, self.centres)
         self._log.info("journal.recalled", facts=recalled)
         self.dispatcher.checkpoint()
+        self._stock = Stock(
+            self.ari,
+            self._translator,
+            self.centres,
+            settings.folders.recordings,
+            self._folders.ended,
+            self._clock,
+        )
+        self.stock = StockWatch(
+            self._stock,
+            self.centres,
+            self._clock,
+            lambda: self.ari.connected and self._phones_known,
+            self._take_over,
+        )
         self.dispatcher.executor = Executor(
             self.ari,
             self._folders.prompts,
@@ -151,6 +168,7 @@ class Engine:
             {trunk.id: trunk.identity for trunk in settings.trunks},
             own_address=own_sip_address(settings.asterisk),
             spoken=SpokenTexts(settings.folders.state / "spoken").file,
+            doubt=self.stock.doubt,
         )
         self.dispatcher.check_pin = PinCheck(settings.folders.state, self.dispatcher.feed).begin
         self._duties = [
@@ -165,12 +183,16 @@ class Engine:
         for duty in self._duties:
             await self._read_duty(duty)
         self.streams = StreamWatch(
-            self.ari, lambda: list(self.centres.calls.values()), self.dispatcher.feed
+            self.ari,
+            lambda: list(self.centres.calls.values()),
+            self.dispatcher.feed,
+            doubt=self.stock.doubt,
         )
         self.phones = PhoneWatch(self.ari, self.centres, self.dispatcher.feed)
         self._watches = [
             asyncio.create_task(self.streams.run(), name="streams"),
             asyncio.create_task(self.phones.run(), name="phones"),
+            asyncio.create_task(self.stock.run(), name="stock"),
             asyncio.create_task(self.recorder.run(), name="recorder"),
             asyncio.create_task(self._watch_unclaimed(), name="unclaimed"),
             asyncio.create_task(watch_disks(settings, self.dispatcher.feed), name="disks"),
@@ -368,32 +390,28 @@ class Engine:
 
     async def _take_stock(self) -> None:
         """Go on with the calls that are in Asterisk, and close those that are not any more."""
-        recordings_folder = self.settings.folders.recordings
         self._held = []
         try:
-            found = await take_stock(
-                self.ari,
-                self._translator,
-                self.centres,
-                recordings_folder,
-                self._folders.ended,
-                self._clock,
-            )
+            found = await self._stock.take()
         finally:
             held, self._held = self._held, None
         self._phones_known = True
-        for share in self.centres.shares(found):
-            self.dispatcher.feed(share)
-        for event in held:
-            self.dispatcher.feed(event)
-        for leg, there in found.legs.items():
-            if there.to_be_recorded and call_of(leg) in self.centres.calls:
-                self._record_called_back(leg)
+        self._take_over(found, held)
         self._asterisk_started = found.started
         self._took_stock.set()
         await self._read_unclaimed()
         self._log.info("asterisk.found", channels=len(found.legs), calls=len(self.centres.calls))
         await self.recorder.finish_left_behind(found.legs)
+
+    def _take_over(
+        self, found: AsteriskFound, held: Sequence[CallEvent | CentreEvent] = ()
+    ) -> None:
+        """Let the core decide what follows from what Asterisk holds, and then what came since."""
+        for event in (*self.centres.shares(found), *held):
+            self.dispatcher.feed(event)
+        for leg, there in found.legs.items():
+            if there.to_be_recorded and call_of(leg) in self.centres.calls:
+                self._record_called_back(leg)
 
     def _on_disconnected(self, reason: str) -> None:
         self._phones_known = False
