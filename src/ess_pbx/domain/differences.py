@@ -7,7 +7,7 @@ and its call is taken stock of alone (docs/decisions/0023).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ess_pbx.domain import adoption, supervision_adoption
@@ -27,6 +27,9 @@ from ess_pbx.domain.ids import CallId, PlaybackId, call_of
 
 STALE_SECONDS = 1.0
 """Longer than any event takes that comes at all, as long as Asterisk and engine answer at all."""
+AGAIN_SECONDS = STALE_SECONDS / 2
+"""Until something that differs is looked at again. Twice: what is seen two times only may be a leg
+that was not made yet, and then one that was hung up."""
 LONGEST_REST = 60.0
 """How seldom at most stock is taken of a call that differs still."""
 UNSEEN = StartMusic | StopMusic | StopPlayback
@@ -37,13 +40,14 @@ UNSEEN = StartMusic | StopMusic | StopPlayback
 class Difference:
     """One thing that is otherwise in Asterisk."""
 
-    call: CallId
+    of: str
+    """The call, or the operator's phone."""
     what: str
     """For people, and to know it again."""
 
 
 def differences(centre: CallCentre, found: AsteriskFound) -> Iterator[Difference]:
-    """What taking stock would mend of a centre now; ``found`` is the centre's share."""
+    """What taking stock would mend of a centre's calls; ``found`` is the centre's share."""
     kept = centre.kept.calls
     for call in centre.calls.values():
         for event in adoption.missed(call, kept.get(call.id), found):
@@ -60,6 +64,24 @@ def differences(centre: CallCentre, found: AsteriskFound) -> Iterator[Difference
         yield Difference(_of(effect), f"nobody's: {effect}")
 
 
+def phones_that_differ(centre: CallCentre, found: AsteriskFound) -> Iterator[Difference]:
+    """Operators' phones of which it was not told that they are reachable, or no more."""
+    for agent, reachable in found.phones.items():
+        seat = centre.acd.seats.get(agent)
+        if seat is not None and seat.reachable is not reachable:
+            yield Difference(agent, "reachable" if reachable else "not reachable")
+
+
+def unchanged(
+    before: Mapping[CallId, Call | None], now: Mapping[CallId, Call]
+) -> frozenset[CallId]:
+    """The calls of which nothing was decided since: what was found of others is out of date.
+
+    Of one that was no caller's it is enough that it is none still.
+    """
+    return frozenset(call for call, was in before.items() if now.get(call) is was)
+
+
 def owed(calls: Iterable[Call]) -> frozenset[PlaybackId]:
     """The prompts and tones for whose end somebody waits."""
     return frozenset(each for call in calls for each in adoption.sounds(call))
@@ -70,30 +92,28 @@ class Differences:
 
     def __init__(self) -> None:
         self._since: dict[Difference, float] = {}
-        self._rests: dict[CallId, tuple[float, float]] = {}
-        """Calls of which stock was taken: not again before, and how long they rested."""
+        self._rests: dict[Difference, tuple[float, float]] = {}
+        """Those of which stock was taken: not again before when, and how long they rest."""
 
     def __len__(self) -> int:
         return len(self._since)
 
-    def stale(self, differing: Iterable[Difference], now: float) -> dict[CallId, list[str]]:
-        """The calls that have differed for too long, and in what; ``now`` in monotonic seconds.
+    def stale(self, differing: Iterable[Difference], now: float) -> list[Difference]:
+        """Those that have lasted too long; ``now`` in monotonic seconds.
 
-        A call that differs still after stock was taken of it is due ever more seldom: what that
-        does not mend must not keep Asterisk busy.
+        What is there still after stock was taken of it is due ever more seldom: what that does not
+        mend must not keep Asterisk busy.
         """
         self._since = {each: self._since.get(each, now) for each in differing}
-        calls = {each.call for each in self._since}
-        self._rests = {call: rest for call, rest in self._rests.items() if call in calls}
-        found: dict[CallId, list[str]] = {}
+        self._rests = {each: rest for each, rest in self._rests.items() if each in self._since}
+        found = []
         for each, since in self._since.items():
-            due, _ = self._rests.get(each.call, (0.0, 0.0))
-            if now - since >= STALE_SECONDS and now >= due:
-                found.setdefault(each.call, []).append(each.what)
-        for call in found:
-            _, rested = self._rests.get(call, (0.0, 0.0))
-            rest = min(LONGEST_REST, max(2 * STALE_SECONDS, 2 * rested))
-            self._rests[call] = now + rest, rest
+            due, rested = self._rests.get(each, (0.0, AGAIN_SECONDS / 2))
+            # Looks are that far apart, give or take what floats make of it.
+            if now - since >= STALE_SECONDS - 1e-6 and now >= due:
+                found.append(each)
+                rest = min(LONGEST_REST, 2 * rested)
+                self._rests[each] = now + rest, rest
         return found
 
 

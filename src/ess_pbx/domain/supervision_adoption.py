@@ -57,10 +57,7 @@ def resume(turn: Turn) -> None:
 
 def seen(call: Call, found: AsteriskFound) -> Call:
     """A call of this engine: what a listening supervisor lacks is made once more."""
-    made = ids.side_bridge(call.id) in found.bridges
-    # While the line is up it may be newer than what was found.
-    made |= call.side_bridge and found.concerns is not None
-    call = structs.replace(call, side_bridge=made)
+    call = structs.replace(call, side_bridge=ids.side_bridge(call.id) in found.bridges)
     supervision = call.supervision
     if supervision is None or not supervision.connected or supervision.mode not in ASIDE:
         return call

@@ -285,14 +285,8 @@ class TakingOver:
         try:
             wanted = list(adoption.repairs(call, found))
             made = {each.bridge for each in wanted if isinstance(each, CreateBridge)}
-            # One that was asked for on a line that broke may never have been made; on one that is
-            # up it may be newer than what was found.
+            # One that was asked for on a line that broke may never have been made.
             made |= found.bridges.keys()
-            if found.concerns is not None:
-                made |= {
-                    *([call.bridge] if call.bridged else []),
-                    *([call.aside] if call.aside_made else []),
-                }
             bridged, aside_made = call.bridge in made, call.aside in made
             call = centre.calls[name] = structs.replace(
                 call, bridged=bridged, aside_made=aside_made

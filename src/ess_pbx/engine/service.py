@@ -26,6 +26,8 @@ from ess_pbx.domain.events import (
     EarthquakeFeedRead,
     EarthquakeReported,
     LegAnswered,
+    PhoneLost,
+    PhoneReachable,
     Stopping,
 )
 from ess_pbx.domain.facts import Fact, FactKind
@@ -159,6 +161,7 @@ class Engine:
             self._clock,
             lambda: self.ari.connected and self._phones_known,
             self._take_over,
+            self._on_phone,
         )
         self.dispatcher.executor = Executor(
             self.ari,
@@ -333,12 +336,16 @@ class Engine:
         if (called_back := to_be_recorded(event)) is not None:
             self._record_called_back(LegId(called_back))
         for translated in self._translator.translate(event):
-            if not self.phones.passes(translated):
-                continue
-            if self._held is not None and self._is_of_call_to_adopt(translated):
+            if isinstance(translated, PhoneReachable | PhoneLost):
+                self._on_phone(translated)
+            elif self._held is not None and self._is_of_call_to_adopt(translated):
                 self._held.append(translated)
             else:
                 self.dispatcher.feed(translated)
+
+    def _on_phone(self, event: PhoneReachable | PhoneLost) -> None:
+        if self.phones.passes(event):
+            self.dispatcher.feed(event)
 
     def _is_of_call_to_adopt(self, event: CallEvent | CentreEvent) -> bool:
         """Whether it happened to a call that is about to be taken over: it is decided after."""

@@ -27,6 +27,7 @@ from ess_pbx.ari.translate import (
     endpoint_of,
 )
 from ess_pbx.domain.centres import Centres
+from ess_pbx.domain.differences import unchanged
 from ess_pbx.domain.effects import Role
 from ess_pbx.domain.events import PhoneReachable
 from ess_pbx.domain.found import AsteriskFound, FoundLeg
@@ -47,6 +48,9 @@ from ess_pbx.errors import AriRefusedError
 
 CALL_BACK_CONTEXT = "call-back"
 """Where the dialplan has who was called back recorded, for a moment."""
+
+ONLINE, OFFLINE = "online", "offline"
+"""What Asterisk says of an endpoint, beside "unknown"."""
 
 
 class Asterisk(Protocol):
@@ -99,14 +103,16 @@ class Stock:
         )
 
     async def take_of(self, calls: frozenset[CallId]) -> AsteriskFound:
-        """The same of some calls alone, while the line is up.
+        """The same of some calls alone, while the line is up, but for those that went on meanwhile.
 
         Over the socket too: the answers come after all that was asked of Asterisk before.
         """
+        before = {call: self._centres.calls.get(call) for call in calls}
         sounds = frozenset(each for each in self._centres.sounds() if call_of(each) in calls)
         found = await self._found(self._asterisk.call, sounds, self._centres.legs())
         gone = [call for call in calls if caller_leg(call) not in found.legs]
-        return (await self._with_endings(found, gone)).only(calls)
+        found = await self._with_endings(found, gone)
+        return found.only(unchanged(before, self._centres.calls))
 
     async def glance(self, sounds: frozenset[PlaybackId]) -> AsteriskFound:
         """What can be had for next to nothing; of ``sounds`` alone whether they are heard.
@@ -114,8 +120,15 @@ class Stock:
         Beside the socket, so that no request of a call waits behind it; hence it may be older or
         newer than what the core knows.
         """
-        known = self._centres.legs()
-        return await self._found(self._asterisk.http, sounds, known, arrivals=False)
+        ask, known = self._asterisk.http, self._centres.legs()
+        endpoints = msgspec.convert(await ask("GET", "endpoints/PJSIP"), list[models.Endpoint])
+        found = await self._found(ask, sounds, known, arrivals=False)
+        phones = {
+            each.resource: each.state == ONLINE
+            for each in endpoints
+            if each.resource in self._centres.seats and each.state in (ONLINE, OFFLINE)
+        }
+        return replace(found, phones=phones)
 
     async def _found(
         self,

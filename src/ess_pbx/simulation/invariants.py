@@ -8,7 +8,7 @@ then too.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from math import inf
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from ess_pbx.domain.agent import AgentState, Seat
 from ess_pbx.domain.call import Call, Phase, Then
 from ess_pbx.domain.calling_back import PHASES as CALLED_BACK
 from ess_pbx.domain.commands import Command
+from ess_pbx.domain.differences import Difference
 from ess_pbx.domain.effects import (
     AsteriskEffect,
     Defect,
@@ -87,6 +88,11 @@ class Watch:
     def is_troubled(self) -> bool:
         """Whether a fault may show yet."""
         return self._world.now < self._trouble_until
+
+    def differed(self, what: Sequence[Difference]) -> None:
+        """Core and Asterisk do, and go on to."""
+        if not self._trouble_until:
+            raise Broken(f"{what[0].what} of {what[0].of} differs, and nothing was lost")
 
     def clock_jumped(self) -> None:
         """The wall clock was set."""
