@@ -328,7 +328,7 @@ class Acd:
         return self._presence_changed((), now, None)
 
     def adopt_talking(self, agent: str, call: CallId) -> list[Record | CancelTimer]:
-        """An operator talks in a call that no queue gave them; of the rest they had nothing is left.
+        """An operator talks in a call that no queue gave them; their wrap-up or pause is over.
 
         One that another engine connected, or their own.
         """
