@@ -295,7 +295,9 @@ class Engine:
     @property
     def tasks_left(self) -> int:
         """Timers and background work that belong to calls."""
-        return self.recorder.at_work + len(self.dispatcher.timers)
+        executor = self.dispatcher.executor
+        deleting = 0 if executor is None else executor.deleting
+        return self.recorder.at_work + len(self.dispatcher.timers) + deleting
 
     async def _keep_recordings(self) -> None:
         """Seal recordings from now on; without the keys they are kept as they are, and told of."""
@@ -408,6 +410,7 @@ class Engine:
         self._took_stock.set()
         await self._read_unclaimed()
         self._log.info("asterisk.found", channels=len(found.legs), calls=len(self.centres.calls))
+        await self.recorder.took_stock()
         await self.recorder.finish_left_behind(found.legs)
 
     def _take_over(
