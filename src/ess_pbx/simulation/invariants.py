@@ -8,7 +8,7 @@ then too.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from math import inf
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from ess_pbx.domain.adoption import kept_busy
 from ess_pbx.domain.agent import AgentState, Seat
 from ess_pbx.domain.call import Call, Phase, Then
 from ess_pbx.domain.calling_back import PHASES as CALLED_BACK
-from ess_pbx.domain.commands import Command
+from ess_pbx.domain.commands import Command, PullCall
 from ess_pbx.domain.effects import (
     AsteriskEffect,
     Defect,
@@ -32,12 +32,16 @@ from ess_pbx.domain.events import Arrived, CallEvent, CentreEvent
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId, LegId, call_of, is_call_back
 from ess_pbx.domain.queueing import skills_of
+from ess_pbx.simulation.calling_out import CallingOut
+from ess_pbx.simulation.overhearing import Overhearing
 from ess_pbx.simulation.virtual_asterisk import Channel
 
 if TYPE_CHECKING:
     from ess_pbx.simulation.world import World
 
 LONGEST_SILENCE = 3.0
+LONGEST_DOUBLED = 1.5
+"""Seconds in which whoever takes over and who had the call may both be with the caller."""
 LONGEST_LEFT = 5.5
 """Seconds after the end of a call until its legs are gone, lines of some tenths included."""
 ENOUGH = 1e-5
@@ -68,6 +72,12 @@ class Watch:
         self._wraps_up_until: dict[str, float] = {}
         self._clock_jumped = -inf
         self._states: dict[str, str] = {}
+        self._took_over: set[LegId] = set()
+        self._doubled: dict[str, float] = {}
+        self._moved: dict[str, tuple[str, ...]] = {}
+        self._pulled: PullCall | None = None
+        self._overhearing = Overhearing(world)
+        self._calling_out = CallingOut(world)
 
     # what the world says
 
@@ -75,9 +85,10 @@ class Watch:
         """A caller is there. One of whom the engine never hears is the dialplan's."""
         self._world.outcome.calls += 1
 
-    def desk_call_comes(self, call: CallId) -> None:
-        """An operator calls the centre itself."""
+    def desk_call_comes(self, call: CallId, agent: str) -> None:
+        """An operator calls the centre itself, or somebody else."""
         self._desk.add(call)
+        self._overhearing.desk_call_comes(call, agent)
 
     def troubled(self, seconds: float) -> None:
         """For so long belief and Asterisk may differ."""
@@ -105,6 +116,10 @@ class Watch:
             for fact in facts
             if fact.kind is FactKind.CALL_ENDED and fact.call is not None
         }
+        self._moved.clear()
+        for fact in facts:
+            if fact.kind is FactKind.AGENT_MOVED:
+                self._moved_to(fact)
         begun = FactKind.CALL_ARRIVED, FactKind.CALL_BACK_STARTED
         # Who is there yet comes again.
         self._comes &= {CallId(str(fact.call)) for fact in facts if fact.kind in begun}
@@ -119,6 +134,12 @@ class Watch:
         for leg in legs:
             self._silent.pop(leg, None)
 
+    def _moved_to(self, fact: Fact) -> None:
+        queues = fact.data["queues"]
+        self._moved[str(fact.data["agent"])] = tuple(
+            map(str, queues if isinstance(queues, list) else ())
+        )
+
     @property
     def _wrap_up(self) -> float:
         """How long a wrap-up is that begins now."""
@@ -132,11 +153,14 @@ class Watch:
         """What was so before the core decides."""
         if isinstance(event, Arrived):
             self._comes.add(event.call)
+        self._pulled = event if isinstance(event, PullCall) else None
+        self._overhearing.before(event)
 
     def asked(self, effect: AsteriskEffect) -> None:
         """Something is asked of Asterisk."""
         if isinstance(effect, Originate) and effect.role is Role.OPERATOR:
             self._may_be_rung(effect)
+        _none_of(self._calling_out.asked(effect))
 
     def recorded(self, fact: Fact) -> None:
         """A fact is in the journal."""
@@ -160,6 +184,10 @@ class Watch:
                 shorter = world.core.config.policy.wrap_up - self._wrap_up
                 for agent, until in self._wraps_up_until.items():
                     self._wraps_up_until[agent] = until - shorter
+            case FactKind.TAKEN_OVER:
+                self._took_over.add(LegId(str(data["leg"])))
+            case FactKind.AGENT_MOVED:
+                self._moved_to(fact)
             case FactKind.WRAP_UP_ENDED:
                 self._wraps_up_until.pop(str(data["agent"]), None)
             case _:
@@ -192,11 +220,14 @@ class Watch:
         for call in core.calls.values():
             if (call.phase is Phase.ENDED) is not (call.id in self._ended):
                 raise Broken(f"{call.id} is {call.phase}, and its end is on record, or not")
-            for agent in (*(side.agent for side in call.offers), *kept_busy(call)):
+            for agent in _all_kept_busy(call):
                 if busy.setdefault(agent, call.id) != call.id:
                     raise Broken(f"{agent} is rung or talks in two calls")
                 if seats[agent].call != call.id:
                     raise Broken(f"{call.id} has {agent}, who has {seats[agent].call}")
+        for own, agent in core.outbound.talkers.items():
+            if busy.setdefault(agent, own) != own or seats[agent].call != own:
+                raise Broken(f"{agent} has called somebody, and has {seats[agent].call}")
         for seat in seats.values():
             if seat.call is not None and seat.extension not in busy:
                 raise Broken(f"{seat.extension} is kept for {seat.call}, which does not know it")
@@ -223,8 +254,7 @@ class Watch:
 
     def _may_have(self, seat: Seat, call: Call) -> bool:
         config = self._world.core.config
-        named = next(queue.operators for queue in config.queues if queue.id == call.queue)
-        serves = not seat.supervisor and (not named or seat.extension in named)
+        serves = self._serves(seat, call)
         if call.reach is not None:
             if seat.supervisor:
                 return call.reach is not Reach.EVERYONE
@@ -235,12 +265,19 @@ class Watch:
         if wanted <= seat.skills.keys():
             return True
         return not any(
-            other.present
-            and (not named or other.extension in named)
-            and not other.supervisor
-            and wanted <= other.skills.keys()
+            other.present and self._serves(other, call) and wanted <= other.skills.keys()
             for other in self._world.core.acd.seats.values()
         )
+
+    def _serves(self, seat: Seat, call: Call) -> bool:
+        """Whether an operator has a call's queue: by the configuration, or because of a move."""
+        if seat.supervisor:
+            return False
+        if moved := self._moved.get(seat.extension):
+            return call.queue in moved
+        queues = self._world.core.config.queues
+        named = next(queue.operators for queue in queues if queue.id == call.queue)
+        return not named or seat.extension in named
 
     def _may_be_rung(self, effect: Originate) -> None:
         core, agent, now = self._world.core, effect.address, self._world.now
@@ -255,7 +292,9 @@ class Watch:
                 if not seat.on_duty or (known and not self._shift_just_ended(agent)):
                     raise Broken(f"{agent} is rung off shift")
             self._rung_now.append(agent)
-            self._first_come(effect, seat)
+            pulled = self._pulled
+            if pulled is None or (pulled.call, pulled.agent) != (effect.call, agent):
+                self._first_come(effect, seat)
 
     def _shift_just_ended(self, agent: str) -> bool:
         before = self._world.local - timedelta(seconds=CLOCK_SECONDS)
@@ -287,10 +326,15 @@ class Watch:
         """Who hears nothing, and who talks with whom."""
         asterisk, now = self._world.line.asterisk, self._world.now
         taken: Counter[str] = Counter()
+        takers: Counter[str] = Counter()
         silent: dict[LegId, float] = {}
         for leg, channel in asterisk.channels.items():
             if channel.role is Role.OPERATOR and channel.bridge is not None:
                 taken[channel.bridge] += 1
+            if channel.bridge is not None and (
+                channel.role is Role.OPERATOR or leg in self._took_over
+            ):
+                takers[channel.bridge] += 1
             if channel.bridge is not None and channel.address in self._world.core.acd.seats:
                 taken[channel.address] += 1
             if (
@@ -301,6 +345,10 @@ class Watch:
             ):
                 silent[leg] = self._silent.get(leg, now)
         self._silent = silent
+        self._doubled = {
+            bridge: self._doubled.get(bridge, now) for bridge, n in takers.items() if n > 1
+        }
+        _none_of(self._overhearing.listens(asterisk))
         if not self.is_troubled:
             for whom, count in taken.items():
                 if count > 1:
@@ -314,6 +362,8 @@ class Watch:
         match channel.role:
             case Role.CALLER:
                 return call_of(leg) not in self._desk and (channel.up or not is_call_back(leg))
+            case Role.OUTSIDE:
+                return channel.up
             case Role.AGENCY | Role.COLLEAGUE if channel.up:
                 call = self._world.core.calls.get(call_of(leg))
                 return call is None or call.operator is None or call.operator.leg != leg
@@ -331,6 +381,10 @@ class Watch:
         for leg, since in self._silent.items():
             if until - max(since, self._trouble_until) > LONGEST_SILENCE:
                 raise Broken(f"{leg} has heard nothing for {until - since:.1f} s")
+        for bridge, since in self._doubled.items():
+            if until - max(since, self._trouble_until) > LONGEST_DOUBLED:
+                raise Broken(f"{bridge} has two operators for {until - since:.1f} s")
+        _none_of(self._overhearing.too_long(until, self._trouble_until))
         for call, since in list(self._left.items()):
             late = until - max(since, self._trouble_until) - LONGEST_LEFT
             if late > 0:
@@ -346,7 +400,9 @@ class Watch:
         world, core, asterisk = self._world, self._world.core, self._world.line.asterisk
         left = {
             "calls": list(core.calls),
-            "calls at desks": list(core.desks.calls),
+            "calls at desks": [*core.desks.calls, *core.desks.lent],
+            "calls out": [*core.outbound.calls, *core.outbound.left],
+            "pauses of recordings": list(core.recording_pauses.until),
             "who waits": list(core.acd.waiting),
             "channels": list(asterisk.channels),
             "bridges": list(asterisk.bridges),
@@ -365,3 +421,18 @@ class Watch:
         lost = sorted(call for call in self._comes if call not in self._ended)
         if lost:
             raise Broken(f"no end on record: {lost}")
+        _none_of(self._calling_out.is_over())
+
+
+def _all_kept_busy(call: Call) -> Iterator[str]:
+    """Whoever is rung for a call or is in it, and has no other meanwhile."""
+    yield from (side.agent for side in call.offers)
+    yield from kept_busy(call)
+    yield from (each.side.agent for each in call.relieved)
+    if call.supervision is not None:
+        yield call.supervision.supervisor
+
+
+def _none_of(broken: Iterable[str]) -> None:
+    for each in broken:
+        raise Broken(each)

@@ -12,7 +12,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ess_pbx.domain.effects import AsteriskEffect, Join, Originate, PlayPrompt, PlaySpeech, PlayTone
+from ess_pbx.domain.effects import (
+    AsteriskEffect,
+    Join,
+    Originate,
+    PlayPrompt,
+    PlaySpeech,
+    PlayTone,
+    Snoop,
+)
 from ess_pbx.domain.events import (
     CallEvent,
     CentreEvent,
@@ -68,13 +76,13 @@ class Line:
         if not self.is_up:
             world.later(0.0, self._fails, effect, self._connection)
             return
-        if self._meet_requests and isinstance(effect, Originate | PlayPrompt):
+        if self._meet_requests and isinstance(effect, Originate | PlayPrompt | Snoop):
             fault = self._meet_requests.pop(0).fault
             if fault == "request-fails":
                 world.later(self._there + self._back, self._fails, effect, self._connection)
                 return
             world.watch.troubled(REQUEST_TIMEOUT + SETTLED_SECONDS)
-            if not isinstance(effect, Originate):
+            if isinstance(effect, PlayPrompt):
                 world.later(REQUEST_TIMEOUT, self._fails, effect, self._connection)
             if fault == "request-times-out":
                 return
@@ -107,6 +115,8 @@ class Line:
         match effect:
             case Originate(call, leg):
                 self._world.hear(LegGone(call, leg, DEAD))
+            case Snoop(_, snoop):
+                self._world.hear(LegGone(call_of(snoop), snoop, DEAD))
             case PlayPrompt() | PlaySpeech() | PlayTone():
                 self._world.hear(PlaybackEnded(call_of(effect.playback), effect.playback))
             case _:

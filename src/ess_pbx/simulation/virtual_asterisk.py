@@ -170,9 +170,9 @@ class VirtualAsterisk:
 
     # what the world does
 
-    def calls(self, call: CallId) -> None:
-        """A caller's channel enters the application."""
-        self.channels[caller_leg(call)] = Channel(Role.CALLER, "112")
+    def calls(self, call: CallId, address: str = "112") -> None:
+        """A caller's channel enters the application, or an operator's own from ``address``."""
+        self.channels[caller_leg(call)] = Channel(Role.CALLER, address)
 
     def picks_up(self, leg: LegId) -> None:
         """The far end answers."""
