@@ -159,3 +159,22 @@ async def test_a_consult_that_begins_in_a_pause_is_recorded_from_its_end_on(
     _, of_consult = record.recordings
     from_agency, _ = sides(of_consult["path"])
     assert has(from_agency, AGENCY_TONE)
+
+
+async def test_a_talk_too_short_to_be_begun_again_is_an_alarm_when_nothing_of_it_was_recorded(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_centre(on_duty=("1001",))
+    folder = story.settings.folders.recordings
+    kept = folder.rename(folder.with_name("elsewhere"))
+    folder.symlink_to("nowhere")
+    caller, _ = await story.given_talking()
+    call = the_call(story)
+
+    await caller.call.hang_up()
+    await story.engine.settled()
+    folder.unlink()
+    kept.rename(folder)
+
+    await story.assert_fact(FactKind.RECORDING_FAILED, recording=call)
+    await story.assert_fact(FactKind.ALARM_RAISED, alarm=f"{recorder.LOST}:{call}")

@@ -12,6 +12,7 @@ from ess_pbx.db.connect import DatabaseError, create_engine
 from ess_pbx.db.figures import PeriodFacts, read_period
 from ess_pbx.db.projector import project
 from ess_pbx.domain.facts import Fact, FactKind
+from ess_pbx.domain.outbound_figures import OutboundFacts
 from ess_pbx.domain.service_level import Consult, MissedOffer, Outcome, Step, figures, work
 
 from .story import a_whole_call, an_overflowing_call
@@ -229,3 +230,33 @@ async def test_a_database_without_tables_says_what_to_do(empty_url: str) -> None
             await the_day(engine)
     finally:
         await engine.dispose()
+
+
+async def test_what_operators_dialled_of_themselves_is_none_of_the_calls_that_came_in(
+    engine: AsyncEngine,
+) -> None:
+    at = MIDNIGHT + timedelta(hours=9)
+    by = {"agent": "1001", "role": "operator", "number": "+622541234567", "by": "1001"}
+    more = {"day": "2026-11-21", "via": "phone"}
+    place = {"trunk": "telkom", "node": "ess1"}
+
+    def fact(name: str, kind: FactKind, after: float, call: str | None, **data: Any) -> Fact:
+        when = at.timestamp() + after
+        return Fact(id=name, centre="cilegon", call=call, kind=kind, at=when, ms=None, data=data)
+
+    refused = {**by, **more, "reason": "not-allowed"}
+    facts = [
+        fact("f1", K.OUTBOUND_STARTED, 0.0, "out-1", **by, **more, **place),
+        fact("f2", K.OUTBOUND_ANSWERED, 3.0, "out-1", agent="1001"),
+        fact("f3", K.OUTBOUND_REFUSED, 9.0, None, **refused),
+        fact("f4", K.OUTBOUND_STARTED, 24 * 3600.0, "out-2", **by, **more, **place),
+    ]
+    await given_facts(engine, facts)
+
+    period = await read_period(engine, "cilegon", MIDNIGHT, MIDNIGHT + DAY)
+    assert period.calls == ()
+    assert period.outbound == (
+        OutboundFacts(agent="1001", answered=True),
+        OutboundFacts(agent="1001", refused="not-allowed"),
+    )
+    assert (await read_period(engine, "serang", MIDNIGHT, MIDNIGHT + DAY)).outbound == ()

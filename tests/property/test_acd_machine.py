@@ -18,7 +18,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from ess_pbx.domain.acd import PAUSE, WRAP_UP, Acd, Decision
+from ess_pbx.domain.acd import PAUSE, WRAP_UP, Acd
 from ess_pbx.domain.agent import NOT_ANSWERING, AgentState, Status
 from ess_pbx.domain.commands import Asker, Via
 from ess_pbx.domain.config import Category, Centre, Operator, Policy, Queue, Shift, Strategy
@@ -36,6 +36,7 @@ from ess_pbx.domain.effects import (
 from ess_pbx.domain.events import OfferMade, OfferWithdrawn, OperatorsMissing, TimerId
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId
+from ess_pbx.domain.offers import Decision
 
 AGENTS = tuple(f"200{n}" for n in range(1, 7))
 QUEUES: dict[str, tuple[str, ...]] = {
@@ -622,13 +623,13 @@ class AcdMachine(RuleBasedStateMachine):
     @invariant()
     def presence_is_counted_right(self) -> None:
         for queue in QUEUES:
-            assert self.acd._present(queue) == self.model.present(queue)
-            for line in self.acd._lines[queue].values():
+            assert self.acd._lines.present(queue) == self.model.present(queue)
+            for line in self.acd._lines.of_queue(queue):
                 assert line.present == sum(seat.present for seat in line.seats.values())
 
     @invariant()
     def the_alarm_is_on_where_someone_waits_and_nobody_is_there(self) -> None:
-        assert self.acd._alarmed == self.model.alarmed
+        assert self.acd._alone.alarmed == self.model.alarmed
         assert self.acd._not_answering == self.model.not_answering
         for queue in QUEUES:
             alone = self.model.present(queue) == 0
@@ -651,8 +652,8 @@ class AcdMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_heaps_stay_small(self) -> None:
-        for lines in self.acd._lines.values():
-            assert all(len(line.idle) <= 2 * len(line.seats) + 1 for line in lines.values())
+        for line in self.acd._lines:
+            assert len(line.idle) <= 2 * len(line.seats) + 1
 
 
 TestAcd = AcdMachine.TestCase

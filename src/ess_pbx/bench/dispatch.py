@@ -14,11 +14,12 @@ from datetime import time as time_of_day
 
 import msgspec
 
-from ess_pbx.domain.acd import Acd, Decision
+from ess_pbx.domain.acd import Acd
 from ess_pbx.domain.config import Category, Centre, Operator, Policy, Queue, Shift, Strategy
 from ess_pbx.domain.effects import JoinQueue, OfferTaken, ReleaseAgent
 from ess_pbx.domain.events import OfferMade
 from ess_pbx.domain.ids import CallId
+from ess_pbx.domain.offers import Decision
 
 STRATEGIES: tuple[Strategy, ...] = ("longest-idle", "round-robin", "fewest-calls", "skill-first")
 SIZES = ((10, 5), (1000, 500))

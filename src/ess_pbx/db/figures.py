@@ -15,6 +15,7 @@ from ess_pbx.db.connect import DatabaseError
 from ess_pbx.db.tables import call_backs, call_events, calls
 from ess_pbx.domain.call_back_figures import CallBackFacts
 from ess_pbx.domain.facts import FactKind
+from ess_pbx.domain.outbound_figures import OutboundFacts
 from ess_pbx.domain.service_level import (
     LONGEST_STATE,
     CallFacts,
@@ -52,6 +53,8 @@ class PeriodFacts:
     """In order of time, from ``LONGEST_STATE`` before the period on; never filtered."""
     call_backs: tuple[CallBackFacts, ...] = ()
     """Those whose task was made in the period."""
+    outbound: tuple[OutboundFacts, ...] = ()
+    """What operators dialled themselves; never filtered."""
 
 
 async def read_period(
@@ -93,6 +96,9 @@ async def read_period(
                 _call_back_facts(row)
                 async for row in _rows(connection, select(call_backs).where(*tasks))
             ]
+            dialled: dict[str, OutboundFacts] = {}
+            async for row in _rows(connection, _outbound(centre, start, end)):
+                _take_outbound(dialled, row)
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise DatabaseError(
@@ -105,6 +111,7 @@ async def read_period(
         missed=tuple(offer for story in stories.values() for offer in story.missed),
         states=tuple(states),
         call_backs=tuple(found),
+        outbound=tuple(dialled.values()),
     )
 
 
@@ -140,6 +147,36 @@ def _states(centre: str, start: datetime, end: datetime) -> Select[Any]:
         .where(events.at >= since, events.at < end)
         .order_by(events.at, events.position)
     )
+
+
+def _outbound(centre: str, start: datetime, end: datetime) -> Select[Any]:
+    """What was dialled in the period; its answer may have come after it."""
+    events = call_events.c
+    kinds = (K.OUTBOUND_STARTED, K.OUTBOUND_REFUSED)
+    dialled = (
+        select(events.call)
+        .where(events.centre == centre, events.kind == K.OUTBOUND_STARTED)
+        .where(events.at >= start, events.at < end)
+    )
+    in_time = and_(events.kind.in_(kinds), events.at >= start, events.at < end)
+    answers = and_(events.kind == K.OUTBOUND_ANSWERED, events.call.in_(dialled))
+    return (
+        select(events.id, events.call, events.kind, events.data)
+        .where(events.centre == centre, or_(in_time, answers))
+        .order_by(events.at, events.position)
+    )
+
+
+def _take_outbound(dialled: dict[str, OutboundFacts], row: Row[Any]) -> None:
+    attempt = row.call or row.id
+    agent = str(row.data.get("agent"))
+    before = dialled.get(attempt, OutboundFacts(agent=agent))
+    match row.kind:
+        case K.OUTBOUND_REFUSED:
+            before = replace(before, refused=str(row.data.get("reason")))
+        case K.OUTBOUND_ANSWERED:
+            before = replace(before, answered=True)
+    dialled[attempt] = before
 
 
 def _call_back_facts(row: Row[Any]) -> CallBackFacts:

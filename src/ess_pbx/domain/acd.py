@@ -17,11 +17,16 @@ rest of the core.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
 
+from ess_pbx.domain.acd_facts import (
+    move_fact,
+    not_answering_fact,
+    state_fact,
+    status_fact,
+)
 from ess_pbx.domain.agent import (
     MISSED_IN_PERSON,
     NOT_ANSWERING,
@@ -30,6 +35,7 @@ from ess_pbx.domain.agent import (
     Seat,
     Status,
 )
+from ess_pbx.domain.alone import Alone
 from ess_pbx.domain.commands import Asker, Via
 from ess_pbx.domain.config import Centre, Surge
 from ess_pbx.domain.effects import (
@@ -42,30 +48,19 @@ from ess_pbx.domain.effects import (
     OfferMissed,
     OfferTaken,
     QueueEffect,
-    Reach,
     Record,
     ReleaseAgent,
 )
 from ess_pbx.domain.events import (
-    CallBackWithdrawn,
-    OfferMade,
     OfferWithdrawn,
-    OperatorsMissing,
     TimerId,
 )
-from ess_pbx.domain.facts import JSON, FactKind
+from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId
-from ess_pbx.domain.line import NO_SKILLS, Asked, Line, Order, Waiting
+from ess_pbx.domain.line import Waiting
+from ess_pbx.domain.lines import Lines
+from ess_pbx.domain.offers import Decision, Offers
 
-Decision: TypeAlias = (
-    OfferMade
-    | OfferWithdrawn
-    | OperatorsMissing
-    | CallBackWithdrawn
-    | ArmTimer
-    | CancelTimer
-    | Record
-)
 Change: TypeAlias = tuple[Seat, Callable[[], None]]
 
 WRAP_UP = "wrap-up"
@@ -83,9 +78,6 @@ class Acd:
     def __init__(self, centre: Centre) -> None:
         self._policy = centre.policy
         self._wrap_up = centre.policy.wrap_up
-        self.ring_all = False
-        """Whether every idle operator of a queue is to be rung, whatever its strategy."""
-        self._strategies = {queue.id: queue.strategy for queue in centre.queues}
         ordinary = [each.extension for each in centre.operators if not each.supervisor]
         serves: dict[str, list[str]] = {each.extension: [] for each in centre.operators}
         for queue in centre.queues:
@@ -101,31 +93,25 @@ class Acd:
             )
             for operator in centre.operators
         }
-        self.waiting: dict[CallId, Waiting] = {}
+        self._lines = Lines({queue.id: queue.strategy for queue in centre.queues}, self.seats)
+        self.waiting = self._lines.waiting
         self._own_queues = {each: seat.queues for each, seat in self.seats.items()}
         """Those of the settings, from which an operator may be moved to others."""
-        self._lent: dict[CallId, Seat] = {}
-        """Operators whose phones ring for a call-back, until they pick up."""
-        self._places: dict[str, list[Order]] = {each: [] for each in self._strategies}
-        """What orders the waiting calls of each queue, sorted."""
-        self._lines: dict[str, dict[Asked, Line]] = {each: {} for each in self._strategies}
-        self._lines_of: dict[str, list[Line]] = {extension: [] for extension in self.seats}
-        """Lines that an operator takes calls of, or may when nobody has their skills."""
-        for name in self._strategies:
-            self._line(name, NO_SKILLS)
-        self._alarmed: set[str] = set()
+        self._offers = Offers(self._lines, self.seats)
+        self._alone = Alone(self._lines, self._offers)
         self._not_answering: set[str] = set()
-        self._count = 0
-        self._holds = False
-        """Whether nobody is offered a call for the moment."""
 
     def position(self, call: CallId) -> int | None:
         """Which of its queue's waiting calls this is, in the order in which they are served.
 
         From 1; None when it does not wait.
         """
-        entry = self.waiting.get(call)
-        return None if entry is None else bisect_left(self._places[entry.queue], entry.order) + 1
+        return self._lines.position(call)
+
+    @property
+    def ring_all(self) -> bool:
+        """Whether every idle operator of a queue is rung, whatever its strategy."""
+        return self._lines.ring_all
 
     def apply(self, effect: QueueEffect, now: float) -> list[Decision]:
         """Carry out what a call asks of the queue."""
@@ -200,7 +186,7 @@ class Acd:
         def change() -> None:
             seat.logged_in, seat.on_break = status is not Status.LOGGED_OUT, reason
             if entry is not None:
-                self._withdraw(entry, seat)
+                self._offers.withdraw(entry, seat)
 
         cleared: list[Decision] = []
         if reason == NOT_ANSWERING:
@@ -221,25 +207,14 @@ class Acd:
         A phone that rings, and a call in hand, go on. ``by`` None: it was so before a restart.
         """
         moved = self._move(self.seats[agent], queues, by)
-        return [*moved, *self._serve(), *self._alarms()]
+        return [*moved, *self._offers.serve(), *self._alone.look()]
 
     def _move(self, seat: Seat, queues: Sequence[str], by: Asker | None) -> list[Decision]:
-        wanted = tuple(each for each in self._strategies if each in queues)
+        wanted = tuple(each for each in self._lines.queues if each in queues)
         wanted = wanted or self._own_queues[seat.extension]
         if seat.queues == wanted:
             return []
-        seat.queues = wanted
-        its: list[Line] = []
-        for queue, lines in self._lines.items():
-            for asked, line in lines.items():
-                takes, took = _takes(seat, queue, asked), seat.extension in line.seats
-                if takes and not took:
-                    line.add_seat(seat)
-                elif took and not takes:
-                    line.drop_seat(seat)
-                if takes or queue in wanted:
-                    its.append(line)
-        self._lines_of[seat.extension] = its
+        self._lines.set_queues(seat, wanted)
         others = () if wanted == self._own_queues[seat.extension] else wanted
         return [] if by is None else [move_fact(seat.extension, others, by)]
 
@@ -269,17 +244,8 @@ class Acd:
         """From now on every queue rings all, or each as its strategy says again."""
         if ring_all is self.ring_all:
             return []
-        self.ring_all = ring_all
-        for line in (line for lines in self._lines.values() for line in lines.values()):
-            line.rings_all = ring_all or line.strategy == "ring-all"
-            if not line.rings_all:
-                line.ringing.clear()
-        if not ring_all:
-            return []
-        for entry in self.waiting.values():
-            if entry.offers and entry.line.strategy != "ring-all":
-                entry.line.add_call(entry, self.waiting)
-        return self._serve()
+        self._lines.set_ring_all(ring_all)
+        return self._offers.serve() if ring_all else []
 
     def timer_fired(self, timer: TimerId, now: float) -> list[Decision]:
         """Wrap-up or the pause after a missed offer is over."""
@@ -287,13 +253,13 @@ class Acd:
         event = AgentEvent.WRAPPED_UP if timer.kind == WRAP_UP else AgentEvent.PAUSE_OVER
         if seat is None or not seat.apply(event):
             return []
-        self._idle_from(seat, now)
-        return [_state(seat), *self._became_free(seat)]
+        self._offers.idle_from(seat, now)
+        return [state_fact(seat), *self._offers.became_free(seat)]
 
     def idle(self, queue: str, skills: frozenset[str]) -> list[str]:
         """Whoever could call somebody back now, those with the skills first."""
-        name = queue if queue in self._lines else next(iter(self._lines))
-        lines = (self._line(name, skills), self._lines[name][NO_SKILLS])
+        name = queue if queue in self._lines.queues else self._lines.queues[0]
+        lines = (self._lines.line(name, skills), self._lines.everyone(name))
         return list(dict.fromkeys(seat.extension for line in lines for seat in line.all_idle()))
 
     def is_free(self, agent: str) -> bool:
@@ -306,66 +272,43 @@ class Acd:
 
     def lend(self, call: CallId, agent: str) -> list[Decision]:
         """Ring an idle operator for a call-back. A caller who comes now still goes first."""
-        seat = self.seats[agent]
-        seat.apply(AgentEvent.OFFER)
-        self._count += 1
-        seat.call, seat.offer = call, self._count
-        self._lent[call] = seat
-        return [_state(seat)]
+        return self._offers.lend(call, agent)
 
     def pull(self, call: CallId, agent: str) -> list[Decision]:
         """Offer a waiting call to somebody who is free, out of turn; phones that ring go on."""
-        return self._offer_one_more(self.waiting[call], self.seats[agent])
+        return self._offers.one_more(self.waiting[call], self.seats[agent])
 
     def _attend(self, call: CallId, agent: str) -> list[Decision]:
         seat = self.seats[agent]
         if not seat.apply(AgentEvent.ATTEND):
             return []
         seat.call = call
-        return [_state(seat)]
+        return [state_fact(seat)]
 
     def _join(self, effect: JoinQueue) -> list[Decision]:
         """A call comes into a queue, or moves to another with what its caller chose."""
-        self._count += 1
         lifted = effect.since - effect.priority * self._policy.age_lift
-        line = self._line(effect.queue, effect.reach or effect.skills)
+        line = self._lines.line(effect.queue, effect.reach or effect.skills)
         entry = self.waiting.get(effect.call)
-        if kept := self._keep_offers(effect, line, lifted):
-            return kept
         if entry is None:
-            entry = self.waiting[effect.call] = Waiting(effect.call, line, (lifted, self._count))
-            insort(self._places[line.queue], entry.order)
+            order = lifted, self._offers.number()
+            entry = self._lines.enter(effect.call, line, order)
+            if seats := self._still_rung(effect):
+                return self._offers.keep(entry, seats)
         else:
             before = entry.line, entry.order
-            self._drop_place(entry)
-            entry.line, entry.order, entry.told = line, (lifted, entry.order[1]), False
-            insort(self._places[line.queue], entry.order)
+            self._lines.change(entry, line, (lifted, entry.order[1]))
             if entry.offers and not line.rings_all:
                 # A phone that rings already is nearer to an answer than the right one.
                 return []
             if before == (entry.line, entry.order) and not entry.offers:
-                return self._alone(entry)
+                return self._alone.is_left(entry)
         return self._offer_or_wait(entry)
 
-    def _drop_place(self, entry: Waiting) -> None:
-        places = self._places[entry.queue]
-        del places[bisect_left(places, entry.order)]
-
-    def _keep_offers(self, effect: JoinQueue, line: Line, lifted: float) -> list[Decision]:
-        """Queue a call whose offers another engine made; none of an operator who is not idle."""
-        if effect.call in self.waiting:
-            return []
-        seats = [self.seats[each] for each in effect.offered_to if each in self.seats]
-        seats = [seat for seat in seats if seat.state is AgentState.IDLE]
-        if not seats:
-            return []
-        entry = self.waiting[effect.call] = Waiting(effect.call, line, (lifted, self._count))
-        insort(self._places[line.queue], entry.order)
-        for seat in seats:
-            self._is_offered(entry, seat)
-        if line.rings_all:
-            line.add_call(entry, self.waiting)
-        return [_state(seat) for seat in seats]
+    def _still_rung(self, effect: JoinQueue) -> list[Seat]:
+        """Whom another engine offered the call; none who is not idle."""
+        seats = (self.seats[each] for each in effect.offered_to if each in self.seats)
+        return [seat for seat in seats if seat.state is AgentState.IDLE]
 
     @contextmanager
     def holding(self) -> Iterator[None]:
@@ -374,11 +317,11 @@ class Acd:
         Or else a call would be offered to whom the next thing told says to be gone, or before one
         that it says to be more urgent.
         """
-        self._holds = True
+        self._offers.held = True
         try:
             yield
         finally:
-            self._holds = False
+            self._offers.held = False
 
     def serve(self, now: float) -> list[Decision]:
         """Offer what waits to whoever is idle, and tell those whom nobody is there for."""
@@ -390,7 +333,7 @@ class Acd:
         if seat is None or seat.state is not AgentState.IDLE:
             return []
         seat.state, seat.call = AgentState.TALKING, call
-        return [_state(seat)]
+        return [state_fact(seat)]
 
     def adopt_rest(self, agent: str, state: str, since: float) -> list[Record | ArmTimer]:
         """What an operator did ``since`` seconds ago: wrap-up or pause go on for what is left."""
@@ -405,21 +348,7 @@ class Acd:
         if seat is None or seat.state is not AgentState.IDLE or left <= 0:
             return []
         seat.state = AgentState.WRAP_UP if kind == WRAP_UP else AgentState.PAUSED
-        return [_state(seat), ArmTimer(TimerId(agent, kind), left)]
-
-    def _withdraw(self, entry: Waiting, seat: Seat) -> None:
-        """Whoever was offered the call cannot take it; if nobody else rings, it waits again."""
-        seat.apply(AgentEvent.WITHDRAW)
-        seat.call = None
-        entry.offers.remove(seat.extension)
-        if not entry.offers:
-            self._widen(entry)
-            entry.line.add_call(entry, self.waiting)
-
-    def _widen(self, entry: Waiting) -> None:
-        """The next operator at once: a caller does not wait for who did not answer."""
-        if entry.line.skills and entry.line.first_idle() is None:
-            entry.line = self._line(entry.queue, NO_SKILLS)
+        return [state_fact(seat), ArmTimer(TimerId(agent, kind), left)]
 
     def _borrow(self, call: CallId, agent: str) -> list[Decision]:
         seat = self.seats[agent]
@@ -428,61 +357,42 @@ class Acd:
         seat.apply(AgentEvent.OFFER)
         seat.apply(AgentEvent.TAKE)
         seat.call = call
-        return [_state(seat)]
+        return [state_fact(seat)]
 
     def _leave(self, call: CallId) -> list[Decision]:
-        entry = self.waiting.pop(call, None)
+        entry = self._lines.leave(call)
         if entry is None:
-            lent = self._lent.pop(call, None)
-            return [] if lent is None else self._give_back([lent.extension])
-        self._drop_place(entry)
-        return self._give_back(entry.offers)
-
-    def _give_back(self, agents: Sequence[str]) -> list[Decision]:
-        """Offers are withdrawn: these operators are as idle as they were."""
-        if not agents:
-            return []
-        decisions: list[Decision] = []
-        for agent in agents:
-            seat = self.seats[agent]
-            seat.apply(AgentEvent.WITHDRAW)
-            seat.call = None
-            decisions.append(_state(seat))
-        if len(agents) == 1:
-            return [*decisions, *self._became_free(self.seats[agents[0]])]
-        for agent in agents:
-            if self.seats[agent].free:
-                self._is_idle(self.seats[agent])
-        return [*decisions, *self._serve()]
+            lent = self._offers.lent_no_more(call)
+            return [] if lent is None else self._offers.give_back([lent.extension])
+        return self._offers.give_back(entry.offers)
 
     def _taken(self, call: CallId, agent: str) -> list[Decision]:
         seat = self.seats[agent]
-        self._lent.pop(call, None)
+        self._offers.lent_no_more(call)
         if seat.call != call or not seat.apply(AgentEvent.TAKE):
             return []
         seat.turn, seat.calls = seat.offer, seat.calls + 1
-        entry = self.waiting.pop(call, None)
+        entry = self._lines.leave(call)
         if entry is None:
-            return [_state(seat), *self._answers(seat)]
-        self._drop_place(entry)
+            return [state_fact(seat), *self._answers(seat)]
         entry.offers.remove(agent)
-        return [_state(seat), *self._answers(seat), *self._give_back(entry.offers)]
+        return [state_fact(seat), *self._answers(seat), *self._offers.give_back(entry.offers)]
 
     def _missed(self, call: CallId, agent: str, reason: str, now: float) -> list[Decision]:
         seat = self.seats[agent]
-        self._lent.pop(call, None)
+        self._offers.lent_no_more(call)
         decisions: list[Decision] = []
         missed = seat.call == call and seat.apply(AgentEvent.MISS)
         if missed:
             seat.call = None
             seat.idle_since, seat.turn = now, seat.offer
             seat.missed += reason in MISSED_IN_PERSON
-            decisions = [_state(seat), ArmTimer(TimerId(agent, PAUSE), self._policy.rona_pause)]
+            decisions = [state_fact(seat), ArmTimer(TimerId(agent, PAUSE), self._policy.rona_pause)]
         entry = self.waiting.get(call)
         if entry is not None and agent in entry.offers:
             entry.offers.remove(agent)
             if not entry.offers:
-                self._widen(entry)
+                self._lines.widen(entry)
                 decisions += self._offer_or_wait(entry)
         if missed and seat.missed >= self._policy.rona_limit:
             decisions += self._does_not_answer(seat, now)
@@ -493,8 +403,8 @@ class Acd:
         decisions: list[Decision] = []
         if seat.extension not in self._not_answering:
             self._not_answering.add(seat.extension)
-            decisions.append(_not_answering(FactKind.ALARM_RAISED, seat))
-        others = all(self._present(queue) > 1 for queue in seat.queues)
+            decisions.append(not_answering_fact(FactKind.ALARM_RAISED, seat))
+        others = all(self._lines.present(queue) > 1 for queue in seat.queues)
         if seat.present and not seat.supervisor and others:
 
             def change() -> None:
@@ -509,22 +419,14 @@ class Acd:
         if seat.extension not in self._not_answering:
             return []
         self._not_answering.discard(seat.extension)
-        return [_not_answering(FactKind.ALARM_CLEARED, seat)]
+        return [not_answering_fact(FactKind.ALARM_CLEARED, seat)]
 
     def _offer_or_wait(self, entry: Waiting) -> list[Decision]:
-        decisions = self._offer_to_idle(entry)
+        decisions = self._offers.to_idle(entry)
         if entry.offers:
             return decisions
-        entry.line.add_call(entry, self.waiting)
-        return self._alone(entry)
-
-    def _alone(self, entry: Waiting) -> list[Decision]:
-        """What a waiting call is told when nobody could be offered it."""
-        entry.told = False
-        if self._holds or self._present(entry.queue) > 0 or entry.line.present > 0:
-            return []
-        entry.told = True
-        return [*self._raise_alarm(entry.queue), OperatorsMissing(entry.call)]
+        self._lines.wait(entry)
+        return self._alone.is_left(entry)
 
     def _release(self, call: CallId, agent: str, now: float, wrap_up: bool) -> list[Decision]:
         seat = self.seats.get(agent)
@@ -533,99 +435,8 @@ class Acd:
         seat.call = None
         seat.wraps_since = now
         if wrap_up and self._wrap_up > 0:
-            return [_state(seat), ArmTimer(TimerId(agent, WRAP_UP), self._wrap_up)]
+            return [state_fact(seat), ArmTimer(TimerId(agent, WRAP_UP), self._wrap_up)]
         return self.timer_fired(TimerId(agent, WRAP_UP), now)
-
-    def _offer_to_idle(self, entry: Waiting) -> list[Decision]:
-        """Offer a call to the idle operator whom the strategy chooses, or to all of them."""
-        if self._holds:
-            return []
-        takers = self._takers(entry.line)
-        if entry.line.rings_all:
-            seats = [*takers.all_idle(), *self._lent_to(takers)]
-            decisions = [each for seat in seats for each in self._offer(entry, seat)]
-            if entry.offers:
-                entry.line.add_call(entry, self.waiting)
-            return decisions
-        chosen = self._choose(takers)
-        return [] if chosen is None else self._offer(entry, chosen)
-
-    def _offer_one_more(self, entry: Waiting, seat: Seat) -> list[Decision]:
-        """Offer a call that waits, or rings all, to one who can take it."""
-        decisions = self._offer(entry, seat)
-        if entry.line.rings_all and len(entry.offers) == 1:
-            entry.line.add_call(entry, self.waiting)
-        return decisions
-
-    def _offer(self, entry: Waiting, seat: Seat) -> list[Decision]:
-        withdrawn: list[Decision] = []
-        if seat.call is not None:
-            del self._lent[seat.call]
-            withdrawn = [CallBackWithdrawn(seat.call, "a caller needs the operator")]
-            seat.apply(AgentEvent.WITHDRAW)
-        self._is_offered(entry, seat)
-        return [*withdrawn, OfferMade(entry.call, seat.extension), _state(seat)]
-
-    def _is_offered(self, entry: Waiting, seat: Seat) -> None:
-        seat.apply(AgentEvent.OFFER)
-        self._count += 1
-        seat.call, seat.offer = entry.call, self._count
-        entry.offers.append(seat.extension)
-
-    def _became_free(self, seat: Seat) -> list[Decision]:
-        """An operator can take a call: the most urgent of their lines, or wait for one.
-
-        Or join in where all are rung.
-        """
-        if not seat.free:
-            return []
-        lines = [
-            line
-            for line in self._lines_of[seat.extension]
-            if (line.calls or line.ringing) and (line.present == 0 or seat.extension in line.seats)
-        ]
-        entry = None if self._holds else self._most_urgent(lines)
-        if entry is None:
-            self._is_idle(seat)
-            return []
-        return self._offer_one_more(entry, seat)
-
-    def _is_idle(self, seat: Seat) -> None:
-        for line in self._lines_of[seat.extension]:
-            if seat.extension in line.seats:
-                line.add_idle(seat)
-
-    def _idle_from(self, seat: Seat, now: float) -> None:
-        self._count += 1
-        seat.idle_since, seat.idle_number = now, self._count
-
-    def _line(self, queue: str, asked: Asked) -> Line:
-        """The line of a queue for what its calls ask, made when first asked for."""
-        lines = self._lines[queue]
-        if asked not in lines:
-            seats = {e: seat for e, seat in self.seats.items() if _takes(seat, queue, asked)}
-            line = lines[asked] = Line.of(queue, asked, self._strategies[queue], seats)
-            line.rings_all |= self.ring_all
-            for seat in self.seats.values():
-                if queue in seat.queues or seat.extension in seats:
-                    self._lines_of[seat.extension].append(line)
-        return lines[asked]
-
-    def _takers(self, line: Line) -> Line:
-        """The line whose operators take a line's calls now."""
-        return line if line.present else self._lines[line.queue][NO_SKILLS]
-
-    def _choose(self, takers: Line) -> Seat | None:
-        """Who is offered a call of this line: an idle operator, or one whom a call-back rings."""
-        return takers.first_idle() or next(self._lent_to(takers), None)
-
-    def _lent_to(self, takers: Line) -> Iterator[Seat]:
-        """Those of a line's operators whose phones ring for a call-back."""
-        lent = list(self._lent.values())
-        return (seat for seat in lent if seat.present and seat.extension in takers.seats)
-
-    def _present(self, queue: str) -> int:
-        return self._lines[queue][NO_SKILLS].present
 
     def _presence_changed(
         self, changes: Iterable[Change], now: float, by: Asker | None
@@ -634,17 +445,17 @@ class Acd:
         went: list[Decision] = []
         for seat, change in changes:
             self._change(seat, change, came, went, by)
-        for queue in self._strategies:
-            if self._present(queue) == 0 and not self._holds:
+        for queue in self._lines.queues:
+            if self._lines.present(queue) == 0 and not self._offers.held:
                 self._call_back(queue, came, went)
         decisions = went
         for seat in came.values():
             if seat.state is AgentState.IDLE:
-                self._idle_from(seat, now)
-            decisions.append(_state(seat))
+                self._offers.idle_from(seat, now)
+            decisions.append(state_fact(seat))
             if seat.free:
-                self._is_idle(seat)
-        return [*decisions, *self._serve(), *self._alarms()]
+                self._lines.set_idle(seat)
+        return [*decisions, *self._offers.serve(), *self._alone.look()]
 
     def _change(
         self,
@@ -660,20 +471,18 @@ class Acd:
             went.append(status_fact(seat.extension, *seat.standing, by))
         if seat.present is before:
             if (seat.status, seat.state) != shown:
-                went.append(_state(seat))
+                went.append(state_fact(seat))
             return
-        for line in self._lines_of[seat.extension]:
-            if seat.extension in line.seats:
-                line.present += 1 if seat.present else -1
+        self._lines.set_present(seat)
         if seat.present:
             came[seat.extension] = seat
         else:
             came.pop(seat.extension, None)
-            went.append(_state(seat))
+            went.append(state_fact(seat))
 
     def _call_back(self, queue: str, came: dict[str, Seat], went: list[Decision]) -> None:
         """Nobody is left: someone who did not answer may yet, and is better than nobody."""
-        for seat in self._lines[queue][NO_SKILLS].seats.values():
+        for seat in self._lines.everyone(queue).seats.values():
             if seat.on_break == NOT_ANSWERING and seat.here:
 
                 def change(seat: Seat = seat) -> None:
@@ -681,111 +490,3 @@ class Acd:
 
                 self._change(seat, change, came, went, BY_NEED)
                 return
-
-    def _serve(self) -> list[Decision]:
-        """Several came at once, or the last with some skills went: most urgent call first.
-
-        Each waiting call gets one before any gets all who are left.
-        """
-        if self._holds:
-            return []
-        decisions: list[Decision] = []
-        lines = [line for lines in self._lines.values() for line in lines.values()]
-        while True:
-            served = [line for line in lines if self._choose(self._takers(line)) is not None]
-            entry = self._most_urgent(served)
-            if entry is None:
-                return decisions
-            seat = self._choose(self._takers(entry.line))
-            decisions += [] if seat is None else self._offer_one_more(entry, seat)
-
-    def _most_urgent(self, lines: Sequence[Line]) -> Waiting | None:
-        """The first call of some lines that rings nowhere; if there is none, that rings all."""
-        if not lines:
-            return None
-        best: Waiting | None = None
-        for line in lines:
-            entry = line.first_call(self.waiting)
-            if entry is not None and (best is None or entry.order < best.order):
-                best = entry
-        if best is not None:
-            best.line.drop_first_call()
-            return best
-        for line in lines:
-            entry = line.first_ringing(self.waiting) if line.ringing else None
-            if entry is not None and (best is None or entry.order < best.order):
-                best = entry
-        return best
-
-    def _alarms(self) -> list[Decision]:
-        """Callers wait where nobody is; or somebody is there again."""
-        if self._holds:
-            return []
-        decisions: list[Decision] = []
-        for queue in sorted(self._alarmed):
-            if self._present(queue) > 0:
-                self._alarmed.discard(queue)
-                decisions.append(_no_operator(FactKind.ALARM_CLEARED, queue))
-                for entry in self._waiting_in(queue):
-                    entry.told = False
-        for queue in self._strategies:
-            if self._present(queue) > 0:
-                continue
-            alone: list[Waiting] = []
-            for entry in self._waiting_in(queue):
-                if entry.line.present > 0:
-                    entry.told = False
-                elif not entry.told and not entry.offers:
-                    # One that still rings somewhere may yet be answered; if not, it is told then.
-                    alone.append(entry)
-            for entry in sorted(alone, key=lambda each: each.order):
-                decisions += self._alone(entry)
-        return decisions
-
-    def _waiting_in(self, queue: str) -> list[Waiting]:
-        return [entry for entry in self.waiting.values() if entry.queue == queue]
-
-    def _raise_alarm(self, queue: str) -> list[Decision]:
-        if queue in self._alarmed:
-            return []
-        self._alarmed.add(queue)
-        return [_no_operator(FactKind.ALARM_RAISED, queue)]
-
-
-def _takes(seat: Seat, queue: str, asked: Asked) -> bool:
-    """Whether an operator takes calls of a queue that ask this."""
-    if not isinstance(asked, Reach):
-        return queue in seat.queues and asked <= seat.skills.keys()
-    if seat.supervisor:
-        return asked is not Reach.EVERYONE
-    return asked is not Reach.SUPERVISORS or queue in seat.queues
-
-
-def status_fact(agent: str, status: Status, reason: str | None, by: Asker) -> Record:
-    """What an operator's status is from now on, and who wanted it so."""
-    data = {"agent": agent, "status": str(status), "reason": reason, **by.fields}
-    return Record(None, FactKind.AGENT_STATUS, {**data})
-
-
-def move_fact(agent: str, queues: Sequence[str], by: Asker) -> Record:
-    """Which queues' calls an operator is offered from now on; of none: their own."""
-    return Record(None, FactKind.AGENT_MOVED, {"agent": agent, "queues": [*queues], **by.fields})
-
-
-def _state(seat: Seat) -> Record:
-    data: dict[str, JSON] = {
-        "agent": seat.extension,
-        "status": seat.status,
-        "state": seat.state,
-        "call": seat.call,
-    }
-    return Record(None, FactKind.AGENT_STATE, data)
-
-
-def _no_operator(kind: FactKind, queue: str) -> Record:
-    return Record(None, kind, {"alarm": f"no-operator:{queue}", "detail": queue})
-
-
-def _not_answering(kind: FactKind, seat: Seat) -> Record:
-    alarm = f"operator-not-answering:{seat.extension}"
-    return Record(None, kind, {"alarm": alarm, "detail": f"{NOT_ANSWERING}: {seat.extension}"})

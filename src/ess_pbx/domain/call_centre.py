@@ -26,7 +26,7 @@ from ess_pbx.domain import (
     synthetic,
 )
 from ess_pbx.domain.absence import DialplanServed
-from ess_pbx.domain.acd import Acd, Decision
+from ess_pbx.domain.acd import Acd
 from ess_pbx.domain.agent import AgentState
 from ess_pbx.domain.alarms import Alarms
 from ess_pbx.domain.call import Call, Phase, Turn
@@ -112,6 +112,7 @@ from ess_pbx.domain.handed_over import HandedOver, ReceiveReport
 from ess_pbx.domain.ids import CallId, LegId, PlaybackId, call_of, caller_leg
 from ess_pbx.domain.incidents import Incidents, ReportCommand
 from ess_pbx.domain.memory import Memory
+from ess_pbx.domain.offers import Decision
 from ess_pbx.domain.outbound import OutboundCalls
 from ess_pbx.domain.presence import Presence, carry_out, unknown_operator
 from ess_pbx.domain.recording_pause import RecordingPauses

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from ess_pbx.domain.acd import BY_DUTY, Acd, Decision, move_fact
+from ess_pbx.domain.acd import BY_DUTY, Acd
+from ess_pbx.domain.acd_facts import move_fact
 from ess_pbx.domain.commands import MoveOperator
 from ess_pbx.domain.config import Centre
 from ess_pbx.domain.effects import Refused
 from ess_pbx.domain.facts import JSON, FactKind
+from ess_pbx.domain.offers import Decision
 from ess_pbx.domain.presence import in_same_duty, unknown_operator
 from ess_pbx.domain.roster import Roster
 

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from ess_pbx.domain.acd import BY_DUTY, Acd, Decision, status_fact
+from ess_pbx.domain.acd import BY_DUTY, Acd
+from ess_pbx.domain.acd_facts import status_fact
 from ess_pbx.domain.agent import AgentState, Seat, Status
 from ess_pbx.domain.commands import EndBreak, EndWrapUp, LogIn, LogOut, TakeBreak
 from ess_pbx.domain.config import Policy
 from ess_pbx.domain.effects import Record, Refused
 from ess_pbx.domain.facts import JSON, FactKind
+from ess_pbx.domain.offers import Decision
 from ess_pbx.domain.roster import Roster
 
 StatusCommand: TypeAlias = LogIn | LogOut | TakeBreak | EndBreak | EndWrapUp

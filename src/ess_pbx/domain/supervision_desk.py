@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from ess_pbx.domain.acd import Acd, Decision
+from ess_pbx.domain.acd import Acd
 from ess_pbx.domain.agent import TABLE, AgentEvent, AgentState, Seat
 from ess_pbx.domain.call import Call, Phase
 from ess_pbx.domain.commands import Mode, PullCall, StopSupervising, Supervise
@@ -13,6 +13,7 @@ from ess_pbx.domain.effects import Record, Refused
 from ess_pbx.domain.events import SupervisionAsked, SupervisionStopped
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId
+from ess_pbx.domain.offers import Decision
 from ess_pbx.domain.presence import unknown_operator
 from ess_pbx.domain.supervision import ListenByPhone
 

@@ -23,6 +23,7 @@ from ess_pbx.domain.centres import Centres
 from ess_pbx.domain.events import AlarmChanged
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg
+from ess_pbx.domain.restoring import HUMANS
 from ess_pbx.engine import recordings
 from ess_pbx.engine.clock import Clock
 from ess_pbx.engine.dispatcher import Dispatcher
@@ -79,6 +80,8 @@ class Recorder:
         self._progress: dict[CallId, Progress] = {}
         self._consulted: set[LegId] = set()
         """Those with recordings of their own, also where a pause has not let them begin."""
+        self._talked: set[CallId] = set()
+        """Calls in which somebody speaks with the caller: each has a recording, or an alarm."""
         self._finishing: set[CallId] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking = asyncio.Lock()
@@ -95,6 +98,7 @@ class Recorder:
         if fact.call is None:
             return
         call = CallId(fact.call)
+        self._note_talking(call)
         match fact.kind:
             case FactKind.AGENCY_ANSWERED | FactKind.COLLEAGUE_ANSWERED:
                 leg = LegId(str(fact.data["leg"]))
@@ -120,6 +124,8 @@ class Recorder:
     async def look(self) -> None:
         """Look once; a recording that does not grow is an alarm, and begun again."""
         wanted = {call.id: call for call in self._to_be_recorded()}
+        for each in wanted:
+            self._note_talking(each)
         self._progress = {call: each for call, each in self._progress.items() if call in wanted}
         latest = await asyncio.to_thread(recordings.written, self._folder)
         now = self._clock.monotonic()
@@ -173,6 +179,12 @@ class Recorder:
                 over = call.phase is Phase.ENDED or call.caller not in call.legs
                 if answered and not paused and not over:
                     yield call
+
+    def _note_talking(self, call: CallId) -> None:
+        if call not in self._talked and (there := self._centres.calls.get(call)) is not None:
+            kept = self._centres.home(call).kept.calls.get(call)
+            if kept is not None and kept.answered and there.phase in HUMANS:
+                self._talked.add(call)
 
     def _is_consulted(self, call: CallId, leg: LegId) -> bool:
         """Whether an operator speaks with them whom the caller's recording may not have."""
@@ -252,28 +264,33 @@ class Recorder:
         self._alarmed = {*failing}
 
     async def _finish_all(self, call: CallId) -> None:
+        talked = call in self._talked
+        self._talked.discard(call)
         try:
+            finished = False
             for recording in await asyncio.to_thread(recordings.left_behind, self._folder):
                 if call_of(recording) == call:
-                    await self._finish(call, recording)
+                    has_sound = await self._finish(call, recording)
+                    finished |= has_sound and recording == call
+            if talked and not finished:
+                self._lost(call, call, f"{self._folder}: nothing of the call was recorded")
         finally:
             self._finishing.discard(call)
             self._consulted = {leg for leg in self._consulted if call_of(leg) != call}
             if self.keeper is not None:
                 self.keeper.forget(call)
 
-    async def _finish(self, call: CallId, recording: str) -> None:
+    async def _finish(self, call: CallId, recording: str) -> bool:
+        """Whether there is anything to be heard, or an alarm that says why not."""
         try:
             finished = await recordings.finish(self._folder, recording)
         except recordings.RecordingError as error:
-            self._failed(call, recording, str(error))
-            alarm, centre = f"{LOST}:{recording}", self._centres.home(call).config.id
-            self._dispatcher.feed(AlarmChanged(alarm, True, str(error), centre=centre))
-            return
+            self._lost(call, recording, str(error))
+            return True
         if finished is None:
             # Nothing was ever heard: the caller left before the answer.
             self._log.info("recording.none", call=call, recording=recording)
-            return
+            return False
         sequence = self._dispatcher.record(
             call,
             FactKind.RECORDING_FINISHED,
@@ -294,6 +311,12 @@ class Recorder:
             await asyncio.to_thread(recordings.discard_raw, self._folder, recording)
         if self.keeper is not None:
             await self.keeper.seal(finished.path, call)
+        return True
+
+    def _lost(self, call: CallId, recording: str, reason: str) -> None:
+        self._failed(call, recording, reason)
+        alarm, centre = f"{LOST}:{recording}", self._centres.home(call).config.id
+        self._dispatcher.feed(AlarmChanged(alarm, True, reason, centre=centre))
 
     def _soon(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=f"recording-{name}")

@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from ess_pbx.db.figures import PeriodFacts, read_period
 from ess_pbx.domain.call_back_figures import call_back_figures
 from ess_pbx.domain.commands import Mark
+from ess_pbx.domain.outbound import Refusal
+from ess_pbx.domain.outbound_figures import outbound_figures
 from ess_pbx.domain.service_level import (
     CallFacts,
     Consult,
@@ -43,6 +45,12 @@ MARKS = {
     Mark.GHOST: "Ghost",
     Mark.PRANK: "Prank",
     Mark.INFORMATION: "Informasi",
+}
+REFUSALS = {
+    Refusal.CLOSED: "Ditolak: peran tidak boleh menelepon keluar",
+    Refusal.NOT_ALLOWED: "Ditolak: nomor tidak diizinkan",
+    Refusal.DAILY_CAP: "Ditolak: batas harian habis",
+    Refusal.IN_A_CALL: "Ditolak: sedang dalam panggilan",
 }
 UNKNOWN = {
     By.CENTRE: "",
@@ -75,6 +83,7 @@ def build_report(facts: PeriodFacts, asked: Asked) -> Report:
     sections.append(_work_section(facts, asked))
     sections.append(_agency_section(facts, asked))
     sections.append(_call_back_section(facts, asked))
+    sections.append(_outbound_section(facts, asked))
     return Report(
         centre=asked.centre.name,
         period=asked.period,
@@ -313,6 +322,25 @@ def _call_back_section(facts: PeriodFacts, asked: Asked) -> Section:
         Column("Sampai terhubung p90", Unit.SECONDS),
     )
     return Section("Telepon balik", "Kategori", columns, tuple(lines))
+
+
+def _outbound_section(facts: PeriodFacts, asked: Asked) -> Section:
+    """By who dialled, whatever else was asked for."""
+    names = asked.names(By.OPERATOR)
+    lines = []
+    for code in ("", *sorted({each.agent for each in facts.outbound})):
+        its = outbound_figures(each for each in facts.outbound if code in ("", each.agent))
+        refused = (its.refused[reason] for reason in REFUSALS)
+        values = (its.dialled, its.let_out, its.answered, *refused)
+        name = _name(names, code, asked.whole)
+        lines.append(Line(code, name, values, NO_DATA if its.dialled else NO_CALLS))
+    columns = (
+        Column("Dicoba", Unit.TIMES),
+        Column("Keluar", Unit.TIMES),
+        Column("Dijawab", Unit.TIMES),
+        *(Column(heading, Unit.TIMES) for heading in REFUSALS.values()),
+    )
+    return Section("Panggilan keluar petugas", "Petugas", columns, tuple(lines))
 
 
 def _name(names: Mapping[str, str], code: str, unknown: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from ess_pbx.domain.acd import Acd, Decision
+from ess_pbx.domain.acd import Acd
 from ess_pbx.domain.config import Centre
 from ess_pbx.domain.effects import JoinQueue, OfferTaken, Record
 from ess_pbx.domain.events import OfferMade
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId
+from ess_pbx.domain.offers import Decision
 
 from .centre import CENTRE, of
 

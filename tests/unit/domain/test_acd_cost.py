@@ -83,10 +83,7 @@ def test_a_line_that_nobody_calls_does_not_grow_with_the_calls_of_others() -> No
         acd.apply(ReleaseAgent(call(n), agent), n)
         acd.timer_fired(TimerId(agent, WRAP_UP), n)
 
-    assert (
-        max(len(line.idle) for lines in acd._lines.values() for line in lines.values())
-        <= 2 * len(acd.seats) + 1
-    )
+    assert max(len(line.idle) for line in acd._lines) <= 2 * len(acd.seats) + 1
 
 
 def test_operators_keep_their_places_when_a_line_is_cleared_of_stale_entries() -> None:
@@ -120,6 +117,6 @@ def test_callers_who_gave_up_do_not_make_the_line_longer() -> None:
         joins(acd, n)
         acd.apply(LeaveQueue(call(n)), 100)
 
-    assert len(acd._lines["umum"][frozenset()].calls) <= 8
+    assert len(acd._lines.everyone("umum").calls) <= 8
     assert offers(acd.set_reachable("2001", True, 120)) == [("c-0", "2001")]
     assert offers(acd.set_reachable("2002", True, 120)) == [("c-1", "2002")]

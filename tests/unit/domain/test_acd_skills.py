@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from ess_pbx.domain.acd import PAUSE, Acd, Decision
+from ess_pbx.domain.acd import PAUSE, Acd
 from ess_pbx.domain.agent import Status
 from ess_pbx.domain.commands import Asker, Via
 from ess_pbx.domain.config import Category, Centre, Operator, Queue, Strategy
@@ -13,6 +13,7 @@ from ess_pbx.domain.effects import JoinQueue, OfferMissed, OfferTaken, Record, R
 from ess_pbx.domain.events import OfferMade, TimerId
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId
+from ess_pbx.domain.offers import Decision
 
 from .centre import CALL, CENTRE, of
 from .story import Story

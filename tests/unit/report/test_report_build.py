@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from ess_pbx.domain.outbound_figures import OutboundFacts
 from ess_pbx.report.asked import By
 from ess_pbx.report.tables import NO_CALLS
 
@@ -79,6 +80,21 @@ def test_agencies_are_told_one_by_one_and_together() -> None:
     for code in ("", "psc119"):
         assert value(report, "Instansi", code, "Dihubungi") == 1
         assert value(report, "Instansi", code, "Rata-rata sampai dijawab") == 6.0
+
+
+def test_what_operators_dial_is_told_one_by_one_and_together_with_what_was_refused() -> None:
+    dialled = (
+        OutboundFacts(agent="1001", answered=True),
+        OutboundFacts(agent="1001", refused="not-allowed"),
+        OutboundFacts(agent="1002", refused="daily-cap"),
+    )
+    report = a_report(replace(a_day(), outbound=dialled))
+    (table,) = (each for each in report.sections if each.title == "Panggilan keluar petugas")
+    assert [(line.code, *line.values) for line in table.lines] == [
+        ("", 3, 1, 1, 0, 1, 1, 0),
+        ("1001", 2, 1, 1, 0, 1, 0, 0),
+        ("1002", 1, 0, 0, 0, 0, 1, 0),
+    ]
 
 
 def test_calls_are_counted_by_what_people_said_they_were() -> None:

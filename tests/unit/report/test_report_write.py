@@ -109,7 +109,7 @@ def test_xlsx_has_a_sheet_for_each_table_with_numbers_as_numbers(tmp_path: Path)
     assert book.sheetnames == [
         "Periode",
         *("Corong kehilangan", "Hasil", "Kecepatan jawab", "Tanda panggilan"),
-        *("Beban kerja operator", "Instansi", "Telepon balik"),
+        *("Beban kerja operator", "Instansi", "Telepon balik", "Panggilan keluar petugas"),
     ]
     speed = book["Kecepatan jawab"]
     assert [cell.value for cell in speed[1]][:3] == ["Kode", "Regu", "Dijawab ≤ 10 detik (%)"]
