@@ -28,6 +28,7 @@ from ess_pbx.domain.acd_facts import (
     status_fact,
 )
 from ess_pbx.domain.agent import (
+    BETWEEN_CALLS,
     MISSED_IN_PERSON,
     NOT_ANSWERING,
     AgentEvent,
@@ -331,6 +332,16 @@ class Acd:
         """An operator talks in a call that another engine connected."""
         seat = self.seats.get(agent)
         if seat is None or seat.state is not AgentState.IDLE:
+            return []
+        seat.state, seat.call = AgentState.TALKING, call
+        return [state_fact(seat)]
+
+    def take_up(self, agent: str, call: CallId) -> list[Record]:
+        """An operator calls somebody by themselves, in wrap-up or a pause too: no caller is
+        offered to them meanwhile.
+        """
+        seat = self.seats.get(agent)
+        if seat is None or seat.state not in BETWEEN_CALLS:
             return []
         seat.state, seat.call = AgentState.TALKING, call
         return [state_fact(seat)]

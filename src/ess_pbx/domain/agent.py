@@ -35,6 +35,10 @@ class AgentState(StrEnum):
     """Listens to an operator's call, whispers or has barged in."""
 
 
+BETWEEN_CALLS = frozenset({AgentState.IDLE, AgentState.WRAP_UP, AgentState.PAUSED})
+"""Where nobody needs their phone, so that they may call somebody by themselves."""
+
+
 class AgentEvent(StrEnum):
     """What changes that."""
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from ess_pbx.domain import ids
 from ess_pbx.domain.acd import Acd
-from ess_pbx.domain.agent import AgentState
+from ess_pbx.domain.agent import BETWEEN_CALLS, AgentState
 from ess_pbx.domain.commands import Asker, Via
 from ess_pbx.domain.config import Centre, Outbound, OutboundRole
 from ess_pbx.domain.effects import (
@@ -96,6 +96,8 @@ class OutboundCall:
     legs: frozenset[LegId] = frozenset()
     seated: bool = False
     """Whether the operator's seat is taken by it, and to be given back."""
+    wraps_up: bool = False
+    """Whether the operator left a wrap-up for it, which then begins anew."""
     bridged: bool = False
     answered: bool = False
     outcome: str = "operator left"
@@ -107,6 +109,7 @@ class Left(Struct):
     agent: str
     number: str
     answered: bool = False
+    wraps_up: bool = False
 
 
 class Kept(Struct):
@@ -118,6 +121,8 @@ class Kept(Struct):
     refused: dict[str, int] = {}
     """Attempts of that day by reason."""
     going_on: dict[str, Left] = {}
+    wrapping_up: list[str] = []
+    """Operators who are in wrap-up."""
 
 
 class OutboundCalls:
@@ -173,9 +178,13 @@ class OutboundCalls:
         if refusal is not None:
             data = {**known, "reason": str(refusal), "day": day, **by}
             return [Refuse(leg), Record(None, FactKind.OUTBOUND_REFUSED, data)]
-        taken = self._acd.adopt_talking(event.agent, event.call)
+        wraps_up = self._acd.seats[event.agent].state is AgentState.WRAP_UP
+        taken = self._acd.take_up(event.agent, event.call)
         self.calls[event.call] = OutboundCall(
-            event.call, event.agent, number, legs=frozenset({leg}), seated=bool(taken)
+            *(event.call, event.agent, number),
+            legs=frozenset({leg}),
+            seated=bool(taken),
+            wraps_up=wraps_up,
         )
         place: dict[str, JSON] = {
             "trunk": self._settings.trunk,
@@ -220,16 +229,15 @@ class OutboundCalls:
             call = CallId(name)
             operator, outside = ids.caller_leg(call), ids.outside_leg(call)
             if call in self.calls:
-                for leg in sorted(self.calls[call].legs):
-                    if call in self.calls and found.is_gone(leg):
-                        effects += self._gone(self.calls[call], leg, 0)
+                effects += self._seen(self.calls[call], found)
                 continue
             together = found.members(call)
             if {operator, outside} <= together:
-                taken = self._acd.adopt_talking(left.agent, call)
+                taken = self._acd.take_up(left.agent, call)
                 self.calls[call] = OutboundCall(
                     *(call, left.agent, left.number, Step.TALKING, frozenset({operator, outside})),
                     seated=True,
+                    wraps_up=left.wraps_up,
                     bridged=True,
                     answered=True,
                 )
@@ -245,6 +253,41 @@ class OutboundCalls:
                 effects += self._taken_down(call, None, found)
         return effects
 
+    def _seen(self, call: OutboundCall, found: AsteriskFound) -> list[Wanted]:
+        """A call of this engine whose line was cut: what it missed, and what it asked in vain."""
+        operator, outside = ids.caller_leg(call.id), ids.outside_leg(call.id)
+        if gone := [leg for leg in sorted(call.legs) if found.is_gone(leg)]:
+            effects: list[Wanted] = []
+            for leg in gone:
+                if call.id in self.calls:
+                    effects += self._gone(self.calls[call.id], leg, 0)
+            return effects
+        there = sorted(leg for leg in call.legs if leg in found.legs)
+        match call.step:
+            case Step.ARRIVING if found.is_up(operator):
+                return self._ring(call)
+            case Step.RINGING if found.is_up(outside):
+                joined = self._joined(call, (operator,), found)
+                return [*joined, *self.decide(LegAnswered(call.id, outside))]
+            case Step.RINGING:
+                return self._joined(call, (operator,), found)
+            case Step.TALKING:
+                return self._joined(call, (operator, outside), found)
+            case Step.ENDING:
+                return [HangUp(leg) for leg in there]
+        return []
+
+    def _joined(
+        self, call: OutboundCall, legs: tuple[LegId, ...], found: AsteriskFound
+    ) -> list[Wanted]:
+        """Whoever is there and not in the bridge comes into it."""
+        bridge = ids.bridge_of(call.id)
+        missing = tuple(
+            leg for leg in legs if leg in found.legs and leg not in found.members(call.id)
+        )
+        made: list[Wanted] = [] if bridge in found.bridges else [CreateBridge(bridge)]
+        return [*made, Join(bridge, missing)] if missing else made
+
     def _taken_down(self, call: CallId, left: Left | None, found: AsteriskFound) -> list[Wanted]:
         """A call that broke while no engine was there: who is left is hung up."""
         ours = ids.caller_leg(call), ids.outside_leg(call)
@@ -254,6 +297,7 @@ class OutboundCalls:
         taken_down = OutboundCall(
             *(call, known.agent, known.number, Step.ENDING, legs),
             seated=seat is not None and seat.call == call,
+            wraps_up=known.wraps_up,
             bridged=ids.bridge_of(call) in found.bridges,
             answered=known.answered,
             outcome=CUT_OFF,
@@ -277,7 +321,9 @@ class OutboundCalls:
             case FactKind.OUTBOUND_STARTED if call is not None:
                 role = str(data["role"])
                 kept.started[role] = kept.started.get(role, 0) + 1
-                kept.going_on[call] = Left(str(data["agent"]), str(data["number"]))
+                agent = str(data["agent"])
+                wraps_up = agent in kept.wrapping_up
+                kept.going_on[call] = Left(agent, str(data["number"]), wraps_up=wraps_up)
             case FactKind.OUTBOUND_REFUSED:
                 reason = str(data["reason"])
                 kept.refused[reason] = kept.refused.get(reason, 0) + 1
@@ -285,6 +331,8 @@ class OutboundCalls:
                 kept.going_on[call].answered = True
             case FactKind.OUTBOUND_ENDED if call is not None:
                 kept.going_on.pop(call, None)
+            case FactKind.AGENT_STATE:
+                self._does(str(data["agent"]), str(data["state"]))
 
     def dump(self) -> JSON:
         """All of it, for a checkpoint."""
@@ -294,6 +342,13 @@ class OutboundCalls:
     def load(self, state: JSON) -> None:
         """Take over what ``dump`` gave."""
         self._kept = msgspec.convert(state, Kept)
+
+    def _does(self, agent: str, state: str) -> None:
+        wrapping_up = self._kept.wrapping_up
+        if state == AgentState.WRAP_UP and agent not in wrapping_up:
+            wrapping_up.append(agent)
+        elif state != AgentState.WRAP_UP and agent in wrapping_up:
+            wrapping_up.remove(agent)
 
     def _allowed(self, role: str) -> OutboundRole:
         return self._settings.supervisor if role == "supervisor" else self._settings.operator
@@ -313,7 +368,7 @@ class OutboundCalls:
         if self.started(day, role) >= allowed.per_day:
             return Refusal.DAILY_CAP
         seat = self._acd.seats.get(agent)
-        if seat is None or seat.state in (AgentState.OFFERED, AgentState.TALKING):
+        if seat is None or seat.state not in BETWEEN_CALLS:
             return Refusal.IN_A_CALL
         if any(call.agent == agent for call in self.calls.values()):
             return Refusal.IN_A_CALL
@@ -373,7 +428,7 @@ class OutboundCalls:
     def _over(self, call: OutboundCall) -> list[Wanted]:
         del self.calls[call.id]
         released: list[Wanted] = (
-            [ReleaseAgent(call.id, call.agent, wrap_up=False)] if call.seated else []
+            [ReleaseAgent(call.id, call.agent, wrap_up=call.wraps_up)] if call.seated else []
         )
         return [
             CancelTimer(_timer(call.id)),
