@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from ess_pbx.domain import parties, silence, transfer, waiting
+from ess_pbx.domain import acd, ids, parties, silence, supervising, transfer, waiting
 from ess_pbx.domain.call import Turn
-from ess_pbx.domain.effects import ReleaseAgent
+from ess_pbx.domain.effects import ReleaseAgent, Snoop
 from ess_pbx.domain.ids import LegId
+from ess_pbx.domain.outbound import OutboundCalls
 from ess_pbx.simulation.authors import story_of
 from ess_pbx.simulation.run import explain, simulate
 from ess_pbx.simulation.story import Calls, Setting, Story, Trouble, load, save
@@ -99,6 +100,39 @@ def test_a_bug_that_was_there_once_is_found_and_its_story_shortened(
     assert "is before it" in failure.broken
     assert len(failure.story.steps) < len(failing.story.steps)
     assert not any(isinstance(step, Trouble) for step in failure.story.steps), "no fault is needed"
+
+
+def everything_is_allowed(*_: object) -> None:
+    """No number is refused any more."""
+
+
+def is_never_over(*_: object, **__: object) -> None:
+    """A supervisor stays whatever happens to the call."""
+
+
+def whispers_always(target: LegId, snoop: LegId, *, whisper: bool) -> Snoop:
+    """Whoever listens is heard by the operator."""
+    return Snoop(target, snoop, whisper or True)
+
+
+@pytest.mark.parametrize(
+    ("where", "what", "otherwise", "seen"),
+    [
+        (ids, "side_bridge", ids.bridge_of, "where the caller is or may come"),
+        (OutboundCalls, "_refusal", everything_is_allowed, "may not call"),
+        (acd.Acd, "take_up", acd.Acd.adopt_talking, "two operators in one bridge, or one in two"),
+        (supervising, "over", is_never_over, "is with nobody for more than"),
+        (supervising, "Snoop", whispers_always, "was to listen"),
+    ],
+)
+def test_what_would_harm_a_caller_or_an_operator_is_noticed(
+    where: object, what: str, otherwise: object, seen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(where, what, otherwise)
+
+    broken = (str(World(story_of(seed)).run().broken) for seed in range(2000))
+
+    assert any(seen in each for each in broken)
 
 
 def test_whoever_is_left_in_silence_is_noticed() -> None:
