@@ -108,9 +108,11 @@ def story_of(seed: int) -> Story:
     steps += _supervisors_and_others(chance, began)
     steps += _own_calls(chance, seconds)
     if chance.random() < 0.6:
+        moments = began + [step.at for step in steps if not isinstance(step, PhoneGoes | Commands)]
         for _ in range(1 + _few(chance, 2.0)):
             # Where something is going on.
-            steps.append(_trouble(chance, chance.choice(began) + chance.expovariate(0.1)))
+            after = chance.expovariate(chance.choice((0.1, 0.1, 1.0, 50.0)))
+            steps.append(_trouble(chance, chance.choice(moments) + after))
     return Story(seed, seconds, _setting(chance), tuple(sorted(steps, key=lambda step: step.at)))
 
 

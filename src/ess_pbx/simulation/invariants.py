@@ -28,12 +28,13 @@ from ess_pbx.domain.effects import (
     Refused,
     Role,
 )
-from ess_pbx.domain.events import Arrived, CallEvent, CentreEvent
+from ess_pbx.domain.events import Arrived, CallEvent, CentreEvent, ClockRead
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId, LegId, call_of, is_call_back
 from ess_pbx.domain.queueing import skills_of
 from ess_pbx.simulation.calling_out import CallingOut
 from ess_pbx.simulation.overhearing import Overhearing
+from ess_pbx.simulation.sample_centre import NEIGHBOUR
 from ess_pbx.simulation.virtual_asterisk import Channel
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class Watch:
         self._doubled: dict[str, float] = {}
         self._moved: dict[str, tuple[str, ...]] = {}
         self._pulled: PullCall | None = None
+        self._pauses: dict[CallId, float] = {}
         self._overhearing = Overhearing(world)
         self._calling_out = CallingOut(world)
 
@@ -117,6 +119,8 @@ class Watch:
             if fact.kind is FactKind.CALL_ENDED and fact.call is not None
         }
         self._moved.clear()
+        paused = {fact.call for fact in facts if fact.kind is FactKind.RECORDING_PAUSED}
+        self._pauses = {call: at for call, at in self._pauses.items() if call in paused}
         for fact in facts:
             if fact.kind is FactKind.AGENT_MOVED:
                 self._moved_to(fact)
@@ -171,6 +175,7 @@ class Watch:
                 if call in self._ended:
                     raise Broken(f"{call} ended twice")
                 self._ended[call] = world.now
+                self._pauses.pop(call, None)
                 self._left[call] = world.now
             case FactKind.CALL_ARRIVED | FactKind.CALL_BACK_STARTED if fact.call is not None:
                 self._comes.add(CallId(fact.call))
@@ -184,6 +189,10 @@ class Watch:
                 shorter = world.core.config.policy.wrap_up - self._wrap_up
                 for agent, until in self._wraps_up_until.items():
                     self._wraps_up_until[agent] = until - shorter
+            case FactKind.RECORDING_PAUSED if fact.call is not None:
+                self._pauses[CallId(fact.call)] = world.now
+            case FactKind.RECORDING_RESUMED if fact.call is not None:
+                self._pauses.pop(CallId(fact.call), None)
             case FactKind.TAKEN_OVER:
                 self._took_over.add(LegId(str(data["leg"])))
             case FactKind.AGENT_MOVED:
@@ -212,6 +221,11 @@ class Watch:
             # That it is over may be on record with this very decision.
             if self._world.now < self._wraps_up_until.get(agent, 0.0) - ENOUGH:
                 raise Broken(f"{agent} is rung in wrap-up")
+        if isinstance(event, ClockRead):
+            longest = self._world.core.config.policy.recording_pause + CLOCK_SECONDS
+            for name, at in self._pauses.items():
+                if self._world.now - at > longest:
+                    raise Broken(f"of {name} nothing is recorded for more than {longest:.0f} s")
         if self._adopts:
             return  # operators are known to talk, and the calls are not known yet
         core = self._world.core
@@ -422,6 +436,20 @@ class Watch:
         if lost:
             raise Broken(f"no end on record: {lost}")
         _none_of(self._calling_out.is_over())
+        _none_of(self._reports_not_handed_over())
+
+    def _reports_not_handed_over(self) -> Iterator[str]:
+        """A report goes where its call did, unless it came from there."""
+        core = self._world.core
+        outgoing = {(each.report, each.agency) for each in core.hand_overs.outgoing}
+        for fact in self._world.facts:
+            if fact.kind is not FactKind.AGENCY_ANSWERED or fact.data["agency"] != NEIGHBOUR:
+                continue
+            for report in core.incidents.open.values():
+                if fact.call not in report.calls or report.origin is not None:
+                    continue
+                if (report.number, NEIGHBOUR) not in outgoing:
+                    yield f"{NEIGHBOUR} has {fact.call}, and not its report {report.number}"
 
 
 def _all_kept_busy(call: Call) -> Iterator[str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ess_pbx.simulation.world import World
 
 ALOUD = frozenset({Mode.BARGE, Mode.TAKE_OVER})
+SUPERVISING = (Role.SNOOP, Role.SUPERVISOR)
 SETTLES = 2.0
 """Seconds that a change of the mode may take, on a line of some tenths."""
 HEARS_NOTHING = MOST_TRIES * SNOOP_WITHIN + SETTLES
@@ -55,7 +56,10 @@ class Overhearing:
     def listens(self, asterisk: VirtualAsterisk) -> Iterator[str]:
         """What may never be, not even for a moment; what may last a moment is noted."""
         odd: set[str] = set()
+        lent = self._world.core.desks.lent
         for leg, channel in asterisk.channels.items():
+            if channel.role not in SUPERVISING and (not lent or call_of(leg) not in lent):
+                continue
             call = self._call(leg)
             aloud = channel.bridge in (bridge_of(call), aside_of(call))
             if channel.role is Role.SNOOP:
@@ -71,15 +75,22 @@ class Overhearing:
             alone = not asterisk.humans_heard_by(leg) and leg not in asterisk.playing
             if channel.up and alone and not self._has_the_call(call, leg):
                 odd.add(f"{leg} of {supervisor} is with nobody")
-        now = self._world.now
-        self._odd = {each: self._odd.get(each, now) for each in odd}
+        if odd or self._odd:
+            now = self._world.now
+            self._odd = {each: self._odd.get(each, now) for each in odd}
 
     def too_long(self, until: float, trouble_until: float) -> Iterator[str]:
         """What lasts until then, and should not."""
-        for what, since in self._odd.items():
+        for what, since in list(self._odd.items()):
             longest = HEARS_NOTHING if what.endswith("nobody") else SETTLES
-            if until - max(since, trouble_until) > longest:
+            if until - max(since, trouble_until) > longest and self._is_odd_still(what):
                 yield f"{what} for more than {longest:.0f} s"
+
+    def _is_odd_still(self, what: str) -> bool:
+        """The core may have decided since without that anything was asked of Asterisk."""
+        for _ in self.listens(self._world.line.asterisk):
+            pass
+        return what in self._odd
 
     def _unlike_the_mode(
         self, asterisk: VirtualAsterisk, name: CallId, leg: LegId

@@ -274,6 +274,24 @@ def test_who_has_barged_in_has_the_caller_when_the_operator_goes(cause: int) -> 
     assert story.facts(FactKind.TAKEN_OVER)[0]["via"] == "system"
 
 
+@pytest.mark.parametrize("how", ["the operator goes", "takes over"])
+def test_a_caller_on_hold_is_taken_back_by_who_has_the_call_instead(how: str) -> None:
+    story = supervised(Mode.BARGE)
+    story.presses("*0#", story.operator)
+    assert story.phase() is Phase.HELD
+    boss = leg(story)
+
+    if how == "takes over":
+        story.presses("4", boss)
+    else:
+        story.gone(story.operator, 0)
+
+    assert story.phase() is Phase.TALKING
+    assert story.call.rooms[CALLER] == story.call.rooms[boss] == BRIDGE
+    assert story.facts(FactKind.UNHELD)[0]["how"] == "take-over"
+    assert story.facts(FactKind.UNHELD)[0]["agent"] == BOSS
+
+
 @pytest.mark.parametrize("mode", [Mode.LISTEN, Mode.WHISPER])
 def test_a_listener_leaves_with_the_operator_whom_they_listened_to(mode: Mode) -> None:
     story = supervised(mode)
