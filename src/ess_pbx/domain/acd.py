@@ -281,9 +281,10 @@ class Acd:
 
     def _attend(self, call: CallId, agent: str) -> list[Decision]:
         seat = self.seats[agent]
+        wraps_up = seat.wraps_up or seat.state is AgentState.WRAP_UP
         if not seat.apply(AgentEvent.ATTEND):
             return []
-        seat.call = call
+        seat.call, seat.wraps_up = call, wraps_up
         return [state_fact(seat)]
 
     def _join(self, effect: JoinQueue) -> list[Decision]:
@@ -343,6 +344,7 @@ class Acd:
         seat = self.seats.get(agent)
         if seat is None or seat.state not in BETWEEN_CALLS:
             return []
+        seat.wraps_up |= seat.state is AgentState.WRAP_UP
         seat.state, seat.call = AgentState.TALKING, call
         return [state_fact(seat)]
 
@@ -445,7 +447,8 @@ class Acd:
             return []
         seat.call = None
         seat.wraps_since = now
-        if wrap_up and self._wrap_up > 0:
+        wraps_up, seat.wraps_up = wrap_up or seat.wraps_up, False
+        if wraps_up and self._wrap_up > 0:
             return [state_fact(seat), ArmTimer(TimerId(agent, WRAP_UP), self._wrap_up)]
         return self.timer_fired(TimerId(agent, WRAP_UP), now)
 

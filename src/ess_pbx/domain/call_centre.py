@@ -498,6 +498,8 @@ class CallCentre:
         self._recalled_seats = True
         for agent, kept in list(self.kept.seats.items()):
             effects += self.acd.adopt_rest(agent, kept.state, self.wall(now) - kept.since)
+            if agent in self.acd.seats:
+                self.acd.seats[agent].wraps_up = kept.wraps_up
             if kept.state == AgentState.TALKING and kept.call is not None:
                 effects += self.acd.adopt_talking(agent, CallId(kept.call))
 

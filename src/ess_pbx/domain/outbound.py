@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from ess_pbx.domain import ids
 from ess_pbx.domain.acd import Acd
-from ess_pbx.domain.agent import BETWEEN_CALLS, AgentState
+from ess_pbx.domain.agent import BETWEEN_CALLS
 from ess_pbx.domain.commands import Asker, Via
 from ess_pbx.domain.config import Centre, Outbound, OutboundRole
 from ess_pbx.domain.effects import (
@@ -96,8 +96,6 @@ class OutboundCall:
     legs: frozenset[LegId] = frozenset()
     seated: bool = False
     """Whether the operator's seat is taken by it, and to be given back."""
-    wraps_up: bool = False
-    """Whether the operator left a wrap-up for it, which then begins anew."""
     bridged: bool = False
     answered: bool = False
     outcome: str = "operator left"
@@ -109,7 +107,6 @@ class Left(Struct):
     agent: str
     number: str
     answered: bool = False
-    wraps_up: bool = False
 
 
 class Kept(Struct):
@@ -121,8 +118,6 @@ class Kept(Struct):
     refused: dict[str, int] = {}
     """Attempts of that day by reason."""
     going_on: dict[str, Left] = {}
-    wrapping_up: list[str] = []
-    """Operators who are in wrap-up."""
 
 
 class OutboundCalls:
@@ -178,13 +173,11 @@ class OutboundCalls:
         if refusal is not None:
             data = {**known, "reason": str(refusal), "day": day, **by}
             return [Refuse(leg), Record(None, FactKind.OUTBOUND_REFUSED, data)]
-        wraps_up = self._acd.seats[event.agent].state is AgentState.WRAP_UP
         taken = self._acd.take_up(event.agent, event.call)
         self.calls[event.call] = OutboundCall(
             *(event.call, event.agent, number),
             legs=frozenset({leg}),
             seated=bool(taken),
-            wraps_up=wraps_up,
         )
         place: dict[str, JSON] = {
             "trunk": self._settings.trunk,
@@ -237,7 +230,6 @@ class OutboundCalls:
                 self.calls[call] = OutboundCall(
                     *(call, left.agent, left.number, Step.TALKING, frozenset({operator, outside})),
                     seated=True,
-                    wraps_up=left.wraps_up,
                     bridged=True,
                     answered=True,
                 )
@@ -297,7 +289,6 @@ class OutboundCalls:
         taken_down = OutboundCall(
             *(call, known.agent, known.number, Step.ENDING, legs),
             seated=seat is not None and seat.call == call,
-            wraps_up=known.wraps_up,
             bridged=ids.bridge_of(call) in found.bridges,
             answered=known.answered,
             outcome=CUT_OFF,
@@ -321,9 +312,7 @@ class OutboundCalls:
             case FactKind.OUTBOUND_STARTED if call is not None:
                 role = str(data["role"])
                 kept.started[role] = kept.started.get(role, 0) + 1
-                agent = str(data["agent"])
-                wraps_up = agent in kept.wrapping_up
-                kept.going_on[call] = Left(agent, str(data["number"]), wraps_up=wraps_up)
+                kept.going_on[call] = Left(str(data["agent"]), str(data["number"]))
             case FactKind.OUTBOUND_REFUSED:
                 reason = str(data["reason"])
                 kept.refused[reason] = kept.refused.get(reason, 0) + 1
@@ -331,8 +320,6 @@ class OutboundCalls:
                 kept.going_on[call].answered = True
             case FactKind.OUTBOUND_ENDED if call is not None:
                 kept.going_on.pop(call, None)
-            case FactKind.AGENT_STATE:
-                self._does(str(data["agent"]), str(data["state"]))
 
     def dump(self) -> JSON:
         """All of it, for a checkpoint."""
@@ -342,13 +329,6 @@ class OutboundCalls:
     def load(self, state: JSON) -> None:
         """Take over what ``dump`` gave."""
         self._kept = msgspec.convert(state, Kept)
-
-    def _does(self, agent: str, state: str) -> None:
-        wrapping_up = self._kept.wrapping_up
-        if state == AgentState.WRAP_UP and agent not in wrapping_up:
-            wrapping_up.append(agent)
-        elif state != AgentState.WRAP_UP and agent in wrapping_up:
-            wrapping_up.remove(agent)
 
     def _allowed(self, role: str) -> OutboundRole:
         return self._settings.supervisor if role == "supervisor" else self._settings.operator
@@ -428,7 +408,7 @@ class OutboundCalls:
     def _over(self, call: OutboundCall) -> list[Wanted]:
         del self.calls[call.id]
         released: list[Wanted] = (
-            [ReleaseAgent(call.id, call.agent, wrap_up=call.wraps_up)] if call.seated else []
+            [ReleaseAgent(call.id, call.agent, wrap_up=False)] if call.seated else []
         )
         return [
             CancelTimer(_timer(call.id)),

@@ -183,6 +183,8 @@ class Watch:
                 agent, state = str(data["agent"]), str(data["state"])
                 if state == AgentState.WRAP_UP and self._states.get(agent) != state:
                     self._wraps_up_until[agent] = world.now + self._wrap_up
+                elif state in (AgentState.SUPERVISING, AgentState.TALKING):
+                    self._wraps_up_until.pop(agent, None)  # it begins anew after this
                 self._states[agent] = state
             case FactKind.SURGE_DECLARED:
                 # Those that go on become shorter, and stay so when it is over.
