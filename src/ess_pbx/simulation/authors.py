@@ -30,8 +30,9 @@ COMMANDS = (
 )
 CODES = ("*10", "*11", "*12", "*13", "*14", "*15", f"*16{AGENTS[0]}", "*17", "*19")
 SUPERVISORS = (SUPERVISOR, SUPERVISOR, OTHER_SUPERVISOR)
+MODES = ("listen", "whisper", "barge", "take-over")
 ASKED = (
-    *("listen", "whisper", "barge", "take-over") * 3,
+    *MODES * 3,
     *("pull", "pull", "pull", "stop", "move", "move"),
     *("pause-recording", "pause-recording", "resume-recording"),
     *("mark-ghost", "mark-prank", "confirm-prank", "lift-prank"),
@@ -60,6 +61,15 @@ NEXT_CODES = (
     *("takes back", "takes back", "restarts", "dies"),
 )
 """What operators do in a call; ``dies`` is their phone."""
+AS_TAUGHT = (
+    ("*119#", "*3#", "*110#", "*3#", "*4#"),
+    ("*119#", "*2#", "*2#", "*3#", "*5#", "*110#", "*3#", "*4#"),
+    ("*110#", "*3#", "*2#", "*2#", "*0#", "*0#", "*4#"),
+    ("*6#", "*0#", "*0#", "*119#", "*3#", "*4#"),
+    (f"*9{AGENTS[1]}#", "*3#", "*119#", "*3#", "*5#", "*4#"),
+    ("*119#", "*3#", "*110#", "*3#", f"*9{AGENTS[2]}#", "*3#", "*5#", "*5#", "*5#"),
+)
+"""What operators do in a call who know what they want, one code after the other."""
 RIGHT_PIN = "246810"
 FAULTS: tuple[Fault, ...] = (
     *("event-lost", "event-doubled", "event-doubled", "event-late", "events-swapped"),
@@ -130,6 +140,14 @@ def _supervisors_and_others(chance: Random, began: list[float]) -> list[AnyStep]
                 which=chance.randrange(12),
             )
         )
+    if chance.random() < 0.25:
+        # One supervisor, who cannot leave a call alone.
+        at, who = chance.choice(began) + chance.uniform(2.0, 10.0), chance.choice(SUPERVISORS)
+        which = chance.randrange(12)
+        for _ in range(chance.randint(2, 6)):
+            does = chance.choice((*MODES, *MODES, "stop"))
+            steps.append(Asks(at=at, does=does, who=who, which=which))
+            at += chance.choice((0.001, 0.3, chance.uniform(0.5, 10.0)))
     for _ in range(_few(chance, 0.6)):
         steps.append(
             Dials(
@@ -190,6 +208,12 @@ def _then(chance: Random, key: str) -> tuple[tuple[float, str], ...]:
     kind = chance.random()
     if kind < 0.35:
         return ((at, hangs_up),) if kind < 0.2 else ()
+    if kind > 0.75:
+        taught = []
+        for code in chance.choice(AS_TAUGHT):
+            taught.append((at, code))
+            at += chance.uniform(1.0, 8.0)
+        return (*taught, (at, hangs_up)) if chance.random() < 0.5 else tuple(taught)
     then = [(at, chance.choice(FIRST_CODES))]
     for _ in range(chance.randint(0, 7)):
         at += chance.uniform(0.5, 10.0)
@@ -227,7 +251,7 @@ def _call(chance: Random, at: float) -> Calls:
         at=at,
         number=chance.randrange(4),
         patience=chance.choice((0.0, 0.1, 3.0, chance.uniform(1.0, 60.0), 120.0, 120.0)),
-        talk=chance.choice((0.0, 2.0, chance.uniform(1.0, 40.0), 40.0, 60.0, 60.0)),
+        talk=chance.choice((0.0, 2.0, chance.uniform(1.0, 40.0), 40.0, 60.0, 60.0, 150.0)),
         keys=tuple(keys),
         speaks=chance.uniform(0.5, 5.0) if chance.random() < 0.6 else None,
         cause=chance.choice((16, 16, 16, *CUT_OFF)),
