@@ -73,7 +73,8 @@ AS_TAUGHT = (
 RIGHT_PIN = "246810"
 FAULTS: tuple[Fault, ...] = (
     *("event-lost", "event-doubled", "event-doubled", "event-late", "events-swapped"),
-    *("line-cut", "request-fails", "request-times-out", "request-unseen", "clock-jumps"),
+    *("line-cut", "request-fails", "request-times-out", "request-unseen", "snoops-fail"),
+    "clock-jumps",
     *("asterisk-restarts", "engine-killed", "engine-killed", "engine-killed"),
 )
 LENGTHS = (60.0, 60.0, 120.0, 120.0, 300.0, 600.0)

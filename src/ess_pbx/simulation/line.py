@@ -62,6 +62,8 @@ class Line:
         self._unanswered: deque[tuple[float, AsteriskEffect]] = deque()
         self._meet_events: list[Trouble] = []
         self._meet_requests: list[Trouble] = []
+        self._snoops_fail: list[float] = []
+        """After so many seconds; after as many as a request may take nothing is told of it."""
         self._held: CallEvent | CentreEvent | None = None
         self._prompts: dict[PlaybackId, str] = {}
         self._restarted = 0.0
@@ -75,6 +77,11 @@ class Line:
         world = self._world
         if not self.is_up:
             world.later(0.0, self._fails, effect, self._connection)
+            return
+        if self._snoops_fail and isinstance(effect, Snoop):
+            after = self._snoops_fail.pop()
+            if after < REQUEST_TIMEOUT:
+                world.later(after, self._fails, effect, self._connection)
             return
         if self._meet_requests and isinstance(effect, Originate | PlayPrompt | Snoop):
             fault = self._meet_requests.pop(0).fault
@@ -186,6 +193,8 @@ class Line:
                 self._meet_events.append(step)
             case fault if fault in OF_REQUESTS:
                 self._meet_requests.append(step)
+            case "snoops-fail":
+                self._snoops_fail = [step.much] * (1 + step.count % 4)
             case "clock-jumps":
                 world.wall_jump += step.much
                 world.watch.clock_jumped()
@@ -272,3 +281,4 @@ class Line:
         """No fault begins any more."""
         self._meet_events.clear()
         self._meet_requests.clear()
+        self._snoops_fail.clear()

@@ -120,6 +120,7 @@ Fault: TypeAlias = Literal[
     "request-fails",
     "request-times-out",
     "request-unseen",
+    "snoops-fail",
     "clock-jumps",
     "asterisk-restarts",
     "engine-killed",
@@ -133,7 +134,8 @@ class Trouble(Step, frozen=True, tag="trouble"):
     much: float = 0.0
     """Seconds that an event is late, the line is cut, or the clock jumps."""
     count: int = 0
-    """Facts torn off, effects until the engine is killed, or requests that still arrive."""
+    """Facts torn off, effects until the engine is killed, requests that still arrive, or snoop
+    channels that come to nothing."""
 
 
 AnyStep: TypeAlias = Calls | Commands | Asks | Dials | CallsOut | PhoneGoes | Trouble
