@@ -32,6 +32,7 @@ from ess_pbx.domain.events import Arrived, CallEvent, CentreEvent, ClockRead
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId, LegId, call_of, is_call_back
 from ess_pbx.domain.queueing import skills_of
+from ess_pbx.simulation import rest
 from ess_pbx.simulation.calling_out import CallingOut
 from ess_pbx.simulation.overhearing import Overhearing
 from ess_pbx.simulation.sample_centre import NEIGHBOUR
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from ess_pbx.simulation.world import World
 
 LONGEST_SILENCE = 3.0
+AT_REST = 1.0
+"""Seconds without anything that happens, after which nothing is on its way any more."""
 LONGEST_DOUBLED = 1.5
 """Seconds in which whoever takes over and who had the call may both be with the caller."""
 LONGEST_LEFT = 5.5
@@ -394,6 +397,8 @@ class Watch:
 
     def time_passes(self, until: float) -> None:
         """Nothing happens until then."""
+        if until - self._world.now > AT_REST and self._world.line.is_up and not self.is_troubled:
+            _none_of(rest.otherwise(self._world))
         for leg, since in self._silent.items():
             if until - max(since, self._trouble_until) > LONGEST_SILENCE:
                 raise Broken(f"{leg} has heard nothing for {until - since:.1f} s")

@@ -312,6 +312,7 @@ class VirtualAsterisk:
             self._tell(LegGone(call_of(snoop), snoop, DEAD))
             return
         _must(target != caller_leg(call_of(snoop)), "a caller is never listened to")
+        self.made.add(snoop)
         channel = Channel(Role.SNOOP, "", up=True, spied=target, whispers=whisper)
         self.channels[snoop] = channel
         if not self.loses_phones:
