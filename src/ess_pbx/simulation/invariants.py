@@ -127,6 +127,8 @@ class Watch:
         for fact in facts:
             if fact.kind is FactKind.AGENT_MOVED:
                 self._moved_to(fact)
+            elif fact.kind is FactKind.AGENT_STATE:
+                self._states[str(fact.data["agent"])] = str(fact.data["state"])
         begun = FactKind.CALL_ARRIVED, FactKind.CALL_BACK_STARTED
         # Who is there yet comes again.
         self._comes &= {CallId(str(fact.call)) for fact in facts if fact.kind in begun}
