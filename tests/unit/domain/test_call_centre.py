@@ -126,7 +126,7 @@ def test_a_call_that_is_over_is_forgotten() -> None:
 
 def test_a_call_lost_from_memory_does_not_keep_operators_busy() -> None:
     story = Story(NO_MENU, phones=("2001", "2002"))
-    story.core._follow(story.core.acd.apply(JoinQueue(OTHER, "umum", 5, 0.0), 0), 0, [])
+    story.core.follow(story.core.acd.apply(JoinQueue(OTHER, "umum", 5, 0.0), 0), 0, [])
     seats = story.core.acd.seats
 
     assert story.core.acd.waiting == {}
@@ -140,7 +140,7 @@ def test_an_offer_of_a_call_that_does_not_wait_does_not_go_round_the_operators()
     story = talking(phones=("2001", "2002", "2003"))
 
     # The queue and the call disagree, which only a defect can bring about.
-    story.core._follow(story.core.acd.apply(JoinQueue(CALL, "umum", 5, 0.0), 0), 0, [])
+    story.core.follow(story.core.acd.apply(JoinQueue(CALL, "umum", 5, 0.0), 0), 0, [])
 
     assert story.phase() is Phase.TALKING
     assert story.core.acd.seats["2002"].free

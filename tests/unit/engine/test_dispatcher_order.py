@@ -139,7 +139,7 @@ async def test_a_command_that_meets_a_defect_is_not_taken_for_done(
     def broken(*_: object) -> None:
         raise RuntimeError("a defect in the core")
 
-    monkeypatch.setattr("ess_pbx.domain.call_centre.carry_out", broken)
+    monkeypatch.setattr("ess_pbx.domain.command_desk.carry_out", broken)
     refused = given.dispatcher.command(EndBreak(Asker("admin", Via.CLI), "1001"))
 
     assert refused is not None
