@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ess_pbx.domain.call import Phase
 from ess_pbx.domain.effects import Role
 from ess_pbx.domain.ids import call_of, side_bridge
+from ess_pbx.domain.supervision import ASIDE
 
 if TYPE_CHECKING:
     from ess_pbx.domain.call import Call
@@ -26,6 +27,9 @@ def otherwise(world: World) -> Iterator[str]:
     for leg, channel in asterisk.channels.items():
         if leg not in wanted:
             yield f"{leg} ({channel.role}, {channel.address}) is nobody's"
+    for agent, seat in core.acd.seats.items():
+        if seat.reachable is (agent in asterisk.unreachable):
+            yield f"the phone of {agent} is believed to be there: {seat.reachable}"
     known = {*core.calls, *core.outbound.calls}
     for bridge in asterisk.bridges:
         if call_of(bridge) not in known:
@@ -33,6 +37,14 @@ def otherwise(world: World) -> Iterator[str]:
 
 
 def _of_call(call: Call, asterisk: VirtualAsterisk) -> Iterator[str]:
+    heard, playing = asterisk.playing.get(call.caller, []), [call.playing] if call.playing else []
+    if heard != playing:
+        yield f"{call.caller} hears {heard}, and was to hear {playing} ({call.phase})"
+    supervision = call.supervision
+    if supervision is not None and supervision.mode in ASIDE and supervision.coming is None:
+        beside = asterisk.members(side_bridge(call.id))
+        if beside != {supervision.leg, supervision.snoop}:
+            yield f"{supervision.supervisor} was to {supervision.mode}: {sorted(beside)} are beside"
     for leg, there in call.legs.items():
         channel = asterisk.channels.get(leg)
         if channel is None:
@@ -41,6 +53,9 @@ def _of_call(call: Call, asterisk: VirtualAsterisk) -> Iterator[str]:
             if there.role is not Role.CALLER and leg in asterisk.made:
                 yield f"{call.id} is {call.phase} and has {leg} ({there.role}), which is gone"
             continue
+        music = call.music if leg == call.caller else leg in call.on_music
+        if channel.music is not music:
+            yield f"{leg} hears music: {channel.music}, and was to: {music} ({call.phase})"
         bridge = call.rooms.get(leg)
         if channel.bridge not in (bridge, side_bridge(call.id)):
             yield f"{leg} is in {channel.bridge}, and was to be in {bridge} ({call.phase})"
