@@ -9,32 +9,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
-from math import inf
 from typing import TYPE_CHECKING
 
 from ess_pbx.domain.adoption import kept_busy
-from ess_pbx.domain.agent import AgentState, Seat
-from ess_pbx.domain.call import Call, Phase, Then
-from ess_pbx.domain.calling_back import PHASES as CALLED_BACK
-from ess_pbx.domain.commands import Command, PullCall
+from ess_pbx.domain.agent import AgentState
+from ess_pbx.domain.call import Call, Phase
+from ess_pbx.domain.commands import Command
 from ess_pbx.domain.effects import (
     AsteriskEffect,
     Defect,
     EngineEffect,
     Illegal,
-    Originate,
-    Reach,
     Refused,
     Role,
 )
 from ess_pbx.domain.events import Arrived, CallEvent, CentreEvent, ClockRead
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId, LegId, call_of, is_call_back
-from ess_pbx.domain.queueing import skills_of
 from ess_pbx.simulation import rest
 from ess_pbx.simulation.calling_out import CallingOut
 from ess_pbx.simulation.overhearing import Overhearing
+from ess_pbx.simulation.rung import CLOCK_SECONDS, Rung
 from ess_pbx.simulation.sample_centre import NEIGHBOUR
 from ess_pbx.simulation.virtual_asterisk import Channel
 
@@ -48,11 +43,6 @@ LONGEST_DOUBLED = 1.5
 """Seconds in which whoever takes over and who had the call may both be with the caller."""
 LONGEST_LEFT = 5.5
 """Seconds after the end of a call until its legs are gone, lines of some tenths included."""
-ENOUGH = 1e-5
-"""Seconds; the wall clock tells microseconds."""
-CLOCK_SECONDS = 5.1
-"""How late the engine may know what the wall clock says."""
-QUEUED = (Phase.WAITING, Phase.IVR)
 
 
 class Broken(AssertionError):  # noqa: N818 - what is said is no error of this program
@@ -72,15 +62,10 @@ class Watch:
         self._silent: dict[LegId, float] = {}
         self._trouble_until = 0.0
         self._adopts = False
-        self._rung_now: list[str] = []
-        self._wraps_up_until: dict[str, float] = {}
-        self._clock_jumped = -inf
-        self._states: dict[str, str] = {}
         self._took_over: set[LegId] = set()
         self._doubled: dict[str, float] = {}
-        self._moved: dict[str, tuple[str, ...]] = {}
-        self._pulled: PullCall | None = None
         self._pauses: dict[CallId, float] = {}
+        self._rung = Rung(world)
         self._overhearing = Overhearing(world)
         self._calling_out = CallingOut(world)
 
@@ -106,29 +91,19 @@ class Watch:
 
     def clock_jumped(self) -> None:
         """The wall clock was set."""
-        self._clock_jumped = self._world.now
+        self._rung.clock_jumped()
 
     def engine_started(self) -> None:
         """What the journal lost did not happen."""
-        # Of a wrap-up from before the clock was set the next engine cannot know what is left.
-        since_then = self._clock_jumped + self._world.core.config.policy.wrap_up
-        self._wraps_up_until = {
-            agent: until for agent, until in self._wraps_up_until.items() if until > since_then
-        }
         facts = self._world.facts
+        self._rung.engine_started(facts)
         self._ended = {
             CallId(fact.call): self._world.now
             for fact in facts
             if fact.kind is FactKind.CALL_ENDED and fact.call is not None
         }
-        self._moved.clear()
         paused = {fact.call for fact in facts if fact.kind is FactKind.RECORDING_PAUSED}
         self._pauses = {call: at for call, at in self._pauses.items() if call in paused}
-        for fact in facts:
-            if fact.kind is FactKind.AGENT_MOVED:
-                self._moved_to(fact)
-            elif fact.kind is FactKind.AGENT_STATE:
-                self._states[str(fact.data["agent"])] = str(fact.data["state"])
         begun = FactKind.CALL_ARRIVED, FactKind.CALL_BACK_STARTED
         # Who is there yet comes again.
         self._comes &= {CallId(str(fact.call)) for fact in facts if fact.kind in begun}
@@ -143,37 +118,24 @@ class Watch:
         for leg in legs:
             self._silent.pop(leg, None)
 
-    def _moved_to(self, fact: Fact) -> None:
-        queues = fact.data["queues"]
-        self._moved[str(fact.data["agent"])] = tuple(
-            map(str, queues if isinstance(queues, list) else ())
-        )
-
-    @property
-    def _wrap_up(self) -> float:
-        """How long a wrap-up is that begins now."""
-        core = self._world.core
-        usual, surge = core.config.policy.wrap_up, core.config.surge.wrap_up
-        return usual if core.surge.state is None else min(usual, surge)
-
     # before and after a decision
 
     def before(self, event: CallEvent | CentreEvent) -> None:
         """What was so before the core decides."""
         if isinstance(event, Arrived):
             self._comes.add(event.call)
-        self._pulled = event if isinstance(event, PullCall) else None
+        self._rung.before(event)
         self._overhearing.before(event)
 
     def asked(self, effect: AsteriskEffect) -> None:
         """Something is asked of Asterisk."""
-        if isinstance(effect, Originate) and effect.role is Role.OPERATOR:
-            self._may_be_rung(effect)
+        _none_of(self._rung.asked(effect))
         _none_of(self._calling_out.asked(effect))
 
     def recorded(self, fact: Fact) -> None:
         """A fact is in the journal."""
-        world, data = self._world, fact.data
+        world = self._world
+        self._rung.recorded(fact)
         match fact.kind:
             case FactKind.CALL_ENDED if fact.call is not None:
                 call = CallId(fact.call)
@@ -184,28 +146,12 @@ class Watch:
                 self._left[call] = world.now
             case FactKind.CALL_ARRIVED | FactKind.CALL_BACK_STARTED if fact.call is not None:
                 self._comes.add(CallId(fact.call))
-            case FactKind.AGENT_STATE:
-                agent, state = str(data["agent"]), str(data["state"])
-                if state == AgentState.WRAP_UP and self._states.get(agent) != state:
-                    self._wraps_up_until[agent] = world.now + self._wrap_up
-                elif state in (AgentState.SUPERVISING, AgentState.TALKING):
-                    self._wraps_up_until.pop(agent, None)  # it begins anew after this
-                self._states[agent] = state
-            case FactKind.SURGE_DECLARED:
-                # Those that go on become shorter, and stay so when it is over.
-                shorter = world.core.config.policy.wrap_up - self._wrap_up
-                for agent, until in self._wraps_up_until.items():
-                    self._wraps_up_until[agent] = until - shorter
             case FactKind.RECORDING_PAUSED if fact.call is not None:
                 self._pauses[CallId(fact.call)] = world.now
             case FactKind.RECORDING_RESUMED if fact.call is not None:
                 self._pauses.pop(CallId(fact.call), None)
             case FactKind.TAKEN_OVER:
-                self._took_over.add(LegId(str(data["leg"])))
-            case FactKind.AGENT_MOVED:
-                self._moved_to(fact)
-            case FactKind.WRAP_UP_ENDED:
-                self._wraps_up_until.pop(str(data["agent"]), None)
+                self._took_over.add(LegId(str(fact.data["leg"])))
             case _:
                 pass
 
@@ -223,11 +169,7 @@ class Watch:
                     raise Broken(f"{code} refused to nobody")
                 case _:
                     pass
-        rung, self._rung_now = self._rung_now, []
-        for agent in rung:
-            # That it is over may be on record with this very decision.
-            if self._world.now < self._wraps_up_until.get(agent, 0.0) - ENOUGH:
-                raise Broken(f"{agent} is rung in wrap-up")
+        _none_of(self._rung.after())
         if isinstance(event, ClockRead):
             longest = self._world.core.config.policy.recording_pause + CLOCK_SECONDS
             for name, at in self._pauses.items():
@@ -252,94 +194,7 @@ class Watch:
         for seat in seats.values():
             if seat.call is not None and seat.extension not in busy:
                 raise Broken(f"{seat.extension} is kept for {seat.call}, which does not know it")
-        self._everybody_is_served(core.calls.values())
-
-    def _everybody_is_served(self, calls: Iterable[Call]) -> None:
-        """Nobody waits unoffered while an operator who may take them is free."""
-        core = self._world.core
-        if core.surge.state is not None:
-            return
-        phases = QUEUED if core.config.policy.search_at_once else (Phase.WAITING,)
-        waiting = [
-            call
-            for call in calls
-            if call.phase in phases and not call.offers and call.information is not Then.END
-        ]
-        if not waiting:
-            return
-        free = [seat for seat in core.acd.seats.values() if seat.free]
-        for call in waiting:
-            for seat in free:
-                if self._may_have(seat, call):
-                    raise Broken(f"{call.id} waits, and {seat.extension} is free")
-
-    def _may_have(self, seat: Seat, call: Call) -> bool:
-        config = self._world.core.config
-        serves = self._serves(seat, call)
-        if call.reach is not None:
-            if seat.supervisor:
-                return call.reach is not Reach.EVERYONE
-            return call.reach is not Reach.SUPERVISORS or serves
-        if not serves or call.any_skills:
-            return serves
-        wanted = skills_of(config, call.category, call.language)
-        if wanted <= seat.skills.keys():
-            return True
-        return not any(
-            other.present and self._serves(other, call) and wanted <= other.skills.keys()
-            for other in self._world.core.acd.seats.values()
-        )
-
-    def _serves(self, seat: Seat, call: Call) -> bool:
-        """Whether an operator has a call's queue: by the configuration, or because of a move."""
-        if seat.supervisor:
-            return False
-        if moved := self._moved.get(seat.extension):
-            return call.queue in moved
-        queues = self._world.core.config.queues
-        named = next(queue.operators for queue in queues if queue.id == call.queue)
-        return not named or seat.extension in named
-
-    def _may_be_rung(self, effect: Originate) -> None:
-        core, agent, now = self._world.core, effect.address, self._world.now
-        seat = core.acd.seats[agent]
-        if not (seat.reachable and seat.logged_in and seat.on_break is None):
-            raise Broken(f"{agent} is rung, but is {seat.status}")
-        surge = core.surge.state is not None
-        local = self._world.local
-        if not surge:
-            if not seat.supervisor and agent not in core.roster.on_duty(local):
-                known = now - self._clock_jumped > CLOCK_SECONDS
-                if not seat.on_duty or (known and not self._shift_just_ended(agent)):
-                    raise Broken(f"{agent} is rung off shift")
-            self._rung_now.append(agent)
-            pulled = self._pulled
-            if pulled is None or (pulled.call, pulled.agent) != (effect.call, agent):
-                self._first_come(effect, seat)
-
-    def _shift_just_ended(self, agent: str) -> bool:
-        before = self._world.local - timedelta(seconds=CLOCK_SECONDS)
-        return agent in self._world.core.roster.on_duty(before)
-
-    def _first_come(self, effect: Originate, seat: Seat) -> None:
-        """Whoever is before them in the queue and could have the operator has one."""
-        core = self._world.core
-        call = core.calls.get(effect.call)
-        if call is None:
-            return
-        theirs = self._place(call)
-        phases = QUEUED if core.config.policy.search_at_once else (Phase.WAITING,)
-        for other in core.calls.values():
-            if other.id == call.id or other.phase not in phases or other.offers:
-                continue
-            if other.information is Then.END or not self._may_have(seat, other):
-                continue
-            if call.phase in CALLED_BACK or self._place(other) < theirs - ENOUGH:
-                raise Broken(f"{seat.extension} is rung for {call.id}, and {other.id} is before it")
-
-    def _place(self, call: Call) -> float:
-        lift = self._world.core.config.policy.age_lift
-        return call.arrived - call.head_start - call.priority * lift
+        _none_of(self._rung.everybody_is_served(core.calls.values()))
 
     # what Asterisk does
 
