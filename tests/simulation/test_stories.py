@@ -134,7 +134,7 @@ def nothing_is_done(*_: object) -> list[object]:
     [
         (ids, "side_bridge", ids.bridge_of, "where the caller is or may come"),
         (OutboundCalls, "_refusal", everything_is_allowed, "may not call"),
-        (acd.Acd, "take_up", acd.Acd.adopt_talking, "two operators in one bridge, or one in two"),
+        (acd.Acd, "adopt_talking", nothing_is_done, "two operators in one bridge, or one in two"),
         (supervising, "over", is_never_over, "is with nobody for more than"),
         (supervising, "Snoop", whispers_always, "was to listen"),
         (supervising, "HangUp", hangs_nobody_up, "are beside"),

@@ -329,24 +329,19 @@ class Acd:
         """Offer what waits to whoever is idle, and tell those whom nobody is there for."""
         return self._presence_changed((), now, None)
 
-    def adopt_talking(self, agent: str, call: CallId) -> list[Record]:
-        """An operator talks in a call that another engine connected."""
-        seat = self.seats.get(agent)
-        if seat is None or seat.state is not AgentState.IDLE:
-            return []
-        seat.state, seat.call = AgentState.TALKING, call
-        return [state_fact(seat)]
-
-    def take_up(self, agent: str, call: CallId) -> list[Record]:
-        """An operator calls somebody by themselves, in wrap-up or a pause too: no caller is
-        offered to them meanwhile.
+    def adopt_talking(self, agent: str, call: CallId) -> list[Record | CancelTimer]:
+        """An operator talks in a call that no queue gave them: one that another engine connected,
+        or their own. A wrap-up that they left for it begins anew.
         """
         seat = self.seats.get(agent)
+        rests = {AgentState.WRAP_UP: WRAP_UP, AgentState.PAUSED: PAUSE}
         if seat is None or seat.state not in BETWEEN_CALLS:
             return []
-        seat.wraps_up |= seat.state is AgentState.WRAP_UP
+        rest = rests.get(seat.state)
+        seat.wraps_up |= rest == WRAP_UP
         seat.state, seat.call = AgentState.TALKING, call
-        return [state_fact(seat)]
+        cancelled = [] if rest is None else [CancelTimer(TimerId(agent, rest))]
+        return [*cancelled, state_fact(seat)]
 
     def adopt_rest(self, agent: str, state: str, since: float) -> list[Record | ArmTimer]:
         """What an operator did ``since`` seconds ago: wrap-up or pause go on for what is left."""

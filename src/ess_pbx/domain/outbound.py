@@ -173,7 +173,7 @@ class OutboundCalls:
         if refusal is not None:
             data = {**known, "reason": str(refusal), "day": day, **by}
             return [Refuse(leg), Record(None, FactKind.OUTBOUND_REFUSED, data)]
-        taken = self._acd.take_up(event.agent, event.call)
+        taken = self._acd.adopt_talking(event.agent, event.call)
         self.calls[event.call] = OutboundCall(
             *(event.call, event.agent, number),
             legs=frozenset({leg}),
@@ -226,7 +226,7 @@ class OutboundCalls:
                 continue
             together = found.members(call)
             if {operator, outside} <= together:
-                taken = self._acd.take_up(left.agent, call)
+                taken = self._acd.adopt_talking(left.agent, call)
                 self.calls[call] = OutboundCall(
                     *(call, left.agent, left.number, Step.TALKING, frozenset({operator, outside})),
                     seated=True,

@@ -93,6 +93,8 @@ class Line:
                 world.later(REQUEST_TIMEOUT, self._fails, effect, self._connection)
             if fault == "request-times-out":
                 return
+            if isinstance(effect, PlayPrompt):
+                self.asterisk.unseen.add(effect.playback)
         self._requests.append(effect)
         self._unanswered.append((world.now + self._there + self._back, effect))
         while self._unanswered and self._unanswered[0][0] <= world.now:
