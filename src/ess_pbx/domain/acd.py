@@ -330,9 +330,7 @@ class Acd:
         return self._presence_changed((), now, None)
 
     def adopt_talking(self, agent: str, call: CallId) -> list[Record | CancelTimer]:
-        """An operator talks in a call that no queue gave them: one that another engine connected,
-        or their own. A wrap-up that they left for it begins anew.
-        """
+        """An operator talks in a call that no queue gave; a wrap-up left for it begins anew."""
         seat = self.seats.get(agent)
         rests = {AgentState.WRAP_UP: WRAP_UP, AgentState.PAUSED: PAUSE}
         if seat is None or seat.state not in BETWEEN_CALLS:
