@@ -13,7 +13,7 @@ from ess_pbx.domain.call import Call
 from ess_pbx.domain.differences import Differences, differences, owed, phones_that_differ, unchanged
 from ess_pbx.domain.events import PhoneLost, PhoneReachable
 from ess_pbx.domain.found import AsteriskFound
-from ess_pbx.domain.ids import CallId, LegId, PlaybackId, call_of
+from ess_pbx.domain.ids import CallId, LegId, PlaybackId, call_of, is_caller
 
 if TYPE_CHECKING:
     from ess_pbx.simulation.line import Line
@@ -59,7 +59,7 @@ class Stock:
 
     def _found(self, asked: frozenset[LegId], sounds: frozenset[PlaybackId]) -> AsteriskFound:
         asterisk = self._line.asterisk
-        desks = [leg for leg in asterisk.channels if leg.startswith("d-")]
+        desks = [leg for leg in asterisk.channels if leg.startswith("d-") and is_caller(leg)]
         return asterisk.found(self._world.wall, asked, sounds, desks)
 
     def _reachable(self) -> dict[str, bool]:
