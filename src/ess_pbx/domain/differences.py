@@ -57,9 +57,11 @@ def differences(centre: CallCentre, found: AsteriskFound) -> Iterator[Difference
                 yield Difference(call.id, f"not done: {effect}")
         if supervision_adoption.seen(call, found).supervision != call.supervision:
             yield Difference(call.id, "supervision")
-    for leg in centre.beside():
+    for leg in centre.beside().difference(centre.outbound.legs):
         if found.is_gone(leg):
             yield Difference(call_of(leg), f"gone: {leg}")
+    for call_out, what in centre.outbound.differ(found):
+        yield Difference(call_out, what)
     for effect in adoption.strangers(centre.calls, centre.beside(), found):
         yield Difference(_of(effect), f"nobody's: {effect}")
 
@@ -72,14 +74,31 @@ def phones_that_differ(centre: CallCentre, found: AsteriskFound) -> Iterator[Dif
             yield Difference(agent, "reachable" if reachable else "not reachable")
 
 
-def unchanged(
-    before: Mapping[CallId, Call | None], now: Mapping[CallId, Call]
-) -> frozenset[CallId]:
-    """The calls of which nothing was decided since: what was found of others is out of date.
+def as_they_are(
+    centres: Iterable[CallCentre], calls: Iterable[CallId]
+) -> dict[CallId, tuple[object, ...]]:
+    """The calls as they are known now, to be held against what they are later."""
+    all_centres = [*centres]
+    return {
+        call: tuple(
+            known.get(call)
+            for centre in all_centres
+            for known in (centre.calls, centre.outbound.calls)
+        )
+        for call in calls
+    }
 
-    Of one that was no caller's it is enough that it is none still.
-    """
-    return frozenset(call for call, was in before.items() if now.get(call) is was)
+
+def unchanged(
+    before: Mapping[CallId, tuple[object, ...]], centres: Iterable[CallCentre]
+) -> frozenset[CallId]:
+    """The calls of which nothing was decided since: what was found of others is out of date."""
+    now = as_they_are(centres, before)
+    return frozenset(
+        call
+        for call, was in before.items()
+        if all(each is then for each, then in zip(now[call], was, strict=True))
+    )
 
 
 def owed(calls: Iterable[Call]) -> frozenset[PlaybackId]:

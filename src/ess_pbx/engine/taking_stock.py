@@ -27,7 +27,7 @@ from ess_pbx.ari.translate import (
     endpoint_of,
 )
 from ess_pbx.domain.centres import Centres
-from ess_pbx.domain.differences import unchanged
+from ess_pbx.domain.differences import as_they_are, unchanged
 from ess_pbx.domain.effects import Role
 from ess_pbx.domain.events import PhoneReachable
 from ess_pbx.domain.found import AsteriskFound, FoundLeg
@@ -107,12 +107,12 @@ class Stock:
 
         Over the socket too: the answers come after all that was asked of Asterisk before.
         """
-        before = {call: self._centres.calls.get(call) for call in calls}
+        before = as_they_are(self._centres, calls)
         sounds = frozenset(each for each in self._centres.sounds() if call_of(each) in calls)
         found = await self._found(self._asterisk.call, sounds, self._centres.legs())
         gone = [call for call in calls if caller_leg(call) not in found.legs]
         found = await self._with_endings(found, gone)
-        return found.only(unchanged(before, self._centres.calls))
+        return found.only(unchanged(before, self._centres))
 
     async def glance(self, sounds: frozenset[PlaybackId]) -> AsteriskFound:
         """What can be had for next to nothing; of ``sounds`` alone whether they are heard.

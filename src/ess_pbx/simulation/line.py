@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ess_pbx.domain.call import Call
 from ess_pbx.domain.differences import AGAIN_SECONDS, STALE_SECONDS
 from ess_pbx.domain.effects import (
     AsteriskEffect,
@@ -23,6 +22,7 @@ from ess_pbx.domain.effects import (
     Snoop,
 )
 from ess_pbx.domain.events import (
+    Arrived,
     CallEvent,
     CentreEvent,
     LegGone,
@@ -173,7 +173,9 @@ class Line:
                 case "event-doubled":
                     world.later(after, self._is_heard, event, self._connection)
                 case "event-late":
-                    after += trouble.much
+                    # An arrival that comes when its call is over would be another call.
+                    arrives = isinstance(event, Arrived)
+                    after += min(trouble.much, STALE_SECONDS) if arrives else trouble.much
                 case _:
                     self._held = event
                     world.later(SWAPPED_WITHIN, self._let_go, self._connection)
@@ -286,8 +288,8 @@ class Line:
     def ask(
         self,
         question: Callable[[frozenset[LegId], frozenset[PlaybackId]], AsteriskFound],
-        told: Callable[[dict[CallId, Call | None], AsteriskFound], None],
-        before: dict[CallId, Call | None],
+        told: Callable[[dict[CallId, tuple[object, ...]], AsteriskFound], None],
+        before: dict[CallId, tuple[object, ...]],
         legs: frozenset[LegId],
         sounds: frozenset[PlaybackId],
     ) -> None:

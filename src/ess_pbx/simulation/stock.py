@@ -9,8 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ess_pbx.domain.call import Call
-from ess_pbx.domain.differences import Differences, differences, owed, phones_that_differ, unchanged
+from ess_pbx.domain.differences import (
+    Differences,
+    as_they_are,
+    differences,
+    owed,
+    phones_that_differ,
+    unchanged,
+)
 from ess_pbx.domain.events import PhoneLost, PhoneReachable
 from ess_pbx.domain.found import AsteriskFound
 from ess_pbx.domain.ids import CallId, LegId, PlaybackId, call_of, is_caller
@@ -50,12 +56,12 @@ class Stock:
             world.watch.differed(stale)
             calls = frozenset(CallId(each.of) for each in stale)
             sounds = frozenset(each for each in core.sounds() if call_of(each) in calls)
-            before = {call: core.calls.get(call) for call in calls}
+            before = as_they_are([core], calls)
             self._line.ask(self._found, self._told, before, core.legs(), sounds)
         return bool(self._calls or self._phones)
 
-    def _told(self, before: dict[CallId, Call | None], found: AsteriskFound) -> None:
-        self._world.hear(found.only(unchanged(before, self._world.core.calls)))
+    def _told(self, before: dict[CallId, tuple[object, ...]], found: AsteriskFound) -> None:
+        self._world.hear(found.only(unchanged(before, [self._world.core])))
 
     def _found(self, asked: frozenset[LegId], sounds: frozenset[PlaybackId]) -> AsteriskFound:
         asterisk = self._line.asterisk
