@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from ess_pbx.demo.stage import HOST
 from ess_pbx.domain.call import Phase
 from ess_pbx.domain.events import Stopping
 from ess_pbx.phones.rtp import RtpParty, tone
 from ess_pbx.phones.sipp import Invite, SippCallers
 from ess_pbx.phones.softphone import Answer
 
-from .story import CALLER_TONE, HOST, SOON, GivenCentre, Story, until
+from .story import CALLER_TONE, SOON, GivenCentre, Story, until
 
 pytestmark = pytest.mark.asterisk
 

@@ -58,10 +58,14 @@ async def nothing(*_: object) -> None:
 
 async def assert_stands_still(file: Path) -> None:
     """Asterisk writes about each second, while it records."""
+    sizes = [-1, 0]
+
+    def stands_still() -> bool:
+        sizes.append(file.stat().st_size)
+        return sizes[-1] == sizes[-2]
+
     deadline = asyncio.get_running_loop().time() + SOON
-    size = -1
-    while size != file.stat().st_size:
-        size = file.stat().st_size
+    while not stands_still():
         assert asyncio.get_running_loop().time() < deadline, f"{file} grows"
         await asyncio.sleep(2 * STRETCH)
 
