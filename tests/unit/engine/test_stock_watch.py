@@ -60,7 +60,7 @@ class Asterisk:
             case "playbacks":
                 raise AriRefusedError(method, uri, 404, "not found")
         lists = ("channel_ids", "bridge_ids", "endpoint_ids", "device_names")
-        filters = {"events_allowed": [], "events_disallowed": []}
+        filters: dict[str, list[str]] = {"events_allowed": [], "events_disallowed": []}
         return {"name": self.app, **{each: [] for each in lists}, **filters}
 
 
