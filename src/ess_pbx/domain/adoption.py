@@ -10,7 +10,7 @@ the last two for its own calls. docs/decisions/0011 has the reasons.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from ess_pbx.domain import (
     calling_back,
@@ -362,7 +362,7 @@ def _has_answered(caller: LegId, found: AsteriskFound) -> bool:
 
 
 def strangers(
-    calls: Mapping[CallId, Call], beside: Container[LegId], found: AsteriskFound
+    calls: Mapping[CallId, Call], beside: Collection[LegId], found: AsteriskFound
 ) -> Iterator[AsteriskEffect]:
     """What no call wants: phones are hung up, unknown callers offered again, bridges deleted.
 
@@ -379,6 +379,7 @@ def strangers(
             yield HangUp(leg)
         elif there.arrival is not None:
             yield ToDialplan(leg)
+    going_on = {*calls, *map(ids.call_of, beside)}
     for bridge, members in sorted(found.bridges.items()):
-        if ids.is_bridge(bridge) and not members and ids.call_of(bridge) not in calls:
+        if ids.is_bridge(bridge) and not members and ids.call_of(bridge) not in going_on:
             yield DestroyBridge(bridge)
