@@ -26,6 +26,7 @@ from ess_pbx.domain import (
     supervising,
     surge_centre,
     synthetic,
+    transfer_button,
     transfer_codes,
     waiting,
 )
@@ -276,7 +277,7 @@ def spoken_prompts(centre: Centre) -> Iterator[str]:
     yield from (waiting.WAIT_PROMPT, waiting.NO_OPERATOR_PROMPT)
     yield from comfort.spoken(centre)
     yield from (rung.prompt for rung in centre.policy.ladder if rung.prompt is not None)
-    yield from (*transfer_codes.PROMPTS, FALLBACK_PROMPT)
+    yield from (*transfer_codes.PROMPTS, *transfer_button.PROMPTS, FALLBACK_PROMPT)
     yield from introduction.spoken(centre)
     yield from (*desks.PROMPTS, desks.APOLOGY_PROMPT)
     yield from supervising.PROMPTS

@@ -257,6 +257,14 @@ class Call(Struct, frozen=True):
     """What is being said to the operator's leg alone, in whatever bridge it is."""
     dialled: str = ""
     """Keys of a feature code that the operator has begun."""
+    referred: bool = False
+    """The operator's phone asked for the transfer that goes on, and leaves when it is done."""
+    button_refused: float | None = None
+    """When the transfer button of the operator's phone was last refused."""
+    phone_holds: LegId | None = None
+    """The operator's leg while their phone has put us on hold: nothing is heard there."""
+    owed: str = ""
+    """Prompt that the operator is to hear once their phone is off hold."""
     greeted: bool = False
     made_legs: int = 0
     made_playbacks: int = 0

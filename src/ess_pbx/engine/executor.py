@@ -17,6 +17,7 @@ import structlog
 from ess_pbx.ari.protocol import Answer as AriAnswer
 from ess_pbx.domain.effects import (
     Answer,
+    AnswerTransfer,
     AsteriskEffect,
     CreateBridge,
     DestroyBridge,
@@ -34,6 +35,7 @@ from ess_pbx.domain.effects import (
     StopMusic,
     StopPlayback,
     ToDialplan,
+    TransferOutcome,
 )
 from ess_pbx.domain.events import CallEvent, LegGone, PlaybackEnded
 from ess_pbx.domain.ids import CallId, PlaybackId, call_of, is_call_back
@@ -50,6 +52,13 @@ OFFERED_AGAIN: dict[str, str | int] = {
     "label": "offer",
 }
 """Where in the dialplan calls are offered to the engines."""
+TRANSFER_STATES = {
+    TransferOutcome.TRYING: "channel_progress",
+    TransferOutcome.DONE: "channel_answered",
+    TransferOutcome.FAILED: "channel_unavailable",
+    TransferOutcome.REFUSED: "channel_declined",
+}
+"""They become NOTIFY with 100, 200, 503 and 603 (RFC 3515 §2.4.5)."""
 NOT_FOUND = 404
 NO_NUMBER = "anonymous"
 """RFC 3323 §4.1: the user part of a caller who has no number."""
@@ -185,6 +194,9 @@ class Executor:
                 return "DELETE", f"channels/{leg}", {"reason": "unallocated"}
             case Originate():
                 return "POST", f"channels/{effect.leg}", self._originate(effect)
+            case AnswerTransfer(leg, outcome):
+                states = TRANSFER_STATES[outcome]
+                return "POST", f"channels/{leg}/transfer_progress", {"states": states}
             case ToDialplan(leg):
                 return "POST", f"channels/{leg}/continue", OFFERED_AGAIN
             case CreateBridge(bridge):
