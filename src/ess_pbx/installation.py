@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 import structlog
 
 from ess_pbx.ari.backoff import Backoff
+from ess_pbx.asterisk import transfers
 from ess_pbx.asterisk.console import Console
 from ess_pbx.asterisk.render import AsteriskFolders, prompts_folder, render
 from ess_pbx.asterisk.server import AsteriskServer, require_free_ports
@@ -103,8 +104,8 @@ class Installation:
         settings = self.settings
         if self._lock is None:
             self._lock = lock_state(settings.folders.state)
-        version = ".".join(map(str, self.runtime.require_asterisk()))
-        self.progress(f"Asterisk {version}")
+        version = self.runtime.require_asterisk()
+        self.progress(f"Asterisk {'.'.join(map(str, version))}")
         of_centre = {
             centre.id: [operator.extension for operator in centre.operators]
             for centre in settings.centres
@@ -119,7 +120,8 @@ class Installation:
             for language, names in borrowed_prompts(centre, target):
                 lacks = f"prompts: {language} lacks {', '.join(names)}"
                 self.progress(f"{lacks}; spoken in {centre.language}")
-        render(settings, self.credentials, self.folders)
+        safe = transfers.are_safe(version)
+        render(settings, self.credentials, self.folders, transfers=safe)
         for name, phones in of_centre.items():
             # The one of an engine before this knows who is on duty.
             if not (self.folders.fallback / name).exists():

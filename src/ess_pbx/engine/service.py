@@ -31,6 +31,7 @@ from ess_pbx.domain.events import (
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId, LegId, call_of
 from ess_pbx.engine import absence
+from ess_pbx.engine.blocked_transfers import BlockedTransfers
 from ess_pbx.engine.clock import Clock, SystemClock
 from ess_pbx.engine.disk_watch import watch_disks
 from ess_pbx.engine.dispatcher import Dispatcher
@@ -168,9 +169,11 @@ class Engine:
             self.ari, lambda: list(self.centres.calls.values()), self.dispatcher.feed
         )
         self.phones = PhoneWatch(self.ari, self.centres, self.dispatcher.feed)
+        blocked = BlockedTransfers(self._folders.log / "asterisk.log", self.dispatcher.feed)
         self._watches = [
             asyncio.create_task(self.streams.run(), name="streams"),
             asyncio.create_task(self.phones.run(), name="phones"),
+            asyncio.create_task(blocked.run(), name="blocked-transfers"),
             asyncio.create_task(self.recorder.run(), name="recorder"),
             asyncio.create_task(self._watch_unclaimed(), name="unclaimed"),
             asyncio.create_task(watch_disks(settings, self.dispatcher.feed), name="disks"),
