@@ -6,13 +6,21 @@ and send no ``Refer-Sub: false``, which would end it.
 
 from __future__ import annotations
 
+import asyncio
+import re
+import socket
+import time
+from typing import Self
+
 import pytest
 
 from ess_pbx.asterisk import transfers
 from ess_pbx.demo.stage import operator_tone
 from ess_pbx.domain.facts import FactKind
+from ess_pbx.demo.stage import HOST
 from ess_pbx.phones import audio
 from ess_pbx.phones.listener import Listener
+from ess_pbx.phones.rtp import RtpParty, tone
 from ess_pbx.phones.softphone import Answer
 from ess_pbx.phones.softphone_call import SoftCall
 
@@ -28,6 +36,76 @@ OPERATOR_TONE = operator_tone("1001")
 def engine_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """REFER goes to the engine, as with an Asterisk where that is safe."""
     monkeypatch.setattr(transfers, "are_safe", lambda _: True)
+
+
+class Trunk:
+    """A telco whose every request is written here, from the trunk's own address."""
+
+    def __init__(self, story: Story, line: RtpParty) -> None:
+        self._asterisk = story.sip_address
+        self._line = line
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind((HOST, story.settings.trunks[0].port))
+        self._address = (HOST, 0)
+        self.call_id, self._to, self._sequence = f"{time.time_ns()}@trunk", "", 0
+
+    async def __aenter__(self) -> Self:
+        self._address = await self._line.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._line.stop()
+        self._socket.close()
+
+    async def calls(self, number: str) -> None:
+        """Dial, and acknowledge the answer."""
+        address, port = self._address
+        offer = (
+            f"v=0\r\no=t 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n"
+            f"m=audio {port} RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\n"
+            "a=rtpmap:101 telephone-event/8000\r\n"
+        )
+        assert await self.asks("INVITE", to=number, body=offer) == 200
+        self._send("ACK", "")
+
+    async def asks(self, method: str, *headers: str, to: str = "", body: str = "") -> int:
+        """A request, in the dialog once there is one; returns the final status."""
+        self._sequence += 1
+        self._send(method, "\r\n".join(headers), to, body)
+        async with asyncio.timeout(SOON):
+            while True:
+                said = (await asyncio.get_running_loop().sock_recv(self._socket, 65536)).decode()
+                status = re.match(r"SIP/2.0 (\d+)", said)
+                mine = f"CSeq: {self._sequence} {method}" in said
+                if status is None or not mine or int(status[1]) < 200:
+                    continue
+                tag = re.search(r"^To: .*;tag=(\S+)", said, re.MULTILINE)
+                self._to = self._to or ("" if tag is None else tag[1])
+                audio_at = re.search(r"^m=audio (\d+)", said, re.MULTILINE)
+                if audio_at is not None:
+                    self._line.send_to(HOST, int(audio_at[1]))
+                return int(status[1])
+
+    def _send(self, method: str, headers: str, to: str = "", body: str = "") -> None:
+        host, port = self._socket.getsockname()
+        target = f"sip:{to or '112'}@{self._asterisk[0]}:{self._asterisk[1]}"
+        tag = f";tag={self._to}" if self._to else ""
+        lines = [
+            f"{method} {target} SIP/2.0",
+            f"Via: SIP/2.0/UDP {host}:{port};rport;branch=z9hG4bK{time.time_ns()}",
+            "Max-Forwards: 70",
+            f"From: <sip:+6281234567890@{host}:{port}>;tag=telco",
+            f"To: <{target}>{tag}",
+            f"Call-ID: {self.call_id}",
+            f"CSeq: {self._sequence} {method}",
+            f"Contact: <sip:telco@{host}:{port}>",
+            *([headers] if headers else []),
+            *(["Content-Type: application/sdp"] if body else []),
+            f"Content-Length: {len(body)}",
+        ]
+        text = "\r\n".join([*lines, "", body])
+        self._socket.sendto(text.encode(), self._asterisk)
 
 
 def uri(story: Story, to: str) -> str:
@@ -191,3 +269,89 @@ async def test_an_attended_transfer_is_refused_and_both_calls_go_on(
     await story.assert_they_talk(caller, operator)
     await caller.call.hang_up()
     await story.assert_one_ending(caller)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Refer-Sub": "false"}], ids=["plain", "no-subscription"])
+async def test_where_asterisk_refuses_a_transfer_the_operator_hears_what_to_do_instead(
+    headers: dict[str, str], given_centre: GivenCentre
+) -> None:
+    story = await given_centre()
+    agencies = await story.given_agency()
+    caller, operator = await story.given_talking()
+
+    await operator.transfer(uri(story, "119"), headers)
+
+    await hears_words(operator)
+    await hears_nothing_said(caller.rtp)
+    assert operator.transfer_told == [603]
+    await story.assert_fact(FactKind.TRANSFER_BUTTON, agent="1001", refusal="transfer-pakai-kode")
+    await story.assert_they_talk(caller, operator)
+    assert agencies.calls == []
+    await operator.press("*119#")
+    await agencies.invited(SOON)
+    await caller.call.hang_up()
+    await story.assert_one_ending(caller)
+
+
+async def test_a_phone_that_holds_before_it_asks_is_told_when_it_takes_the_caller_back(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_centre()
+    caller, operator = await story.given_talking()
+    await operator.hold(SOON)
+    await story.assert_fact(FactKind.HELD, how="phone")
+
+    await operator.transfer(uri(story, "119"))
+
+    await story.assert_fact(FactKind.TRANSFER_BUTTON, refusal="transfer-pakai-kode")
+    assert story.told_of(FactKind.ANNOUNCED, prompt="transfer-pakai-kode") == []
+    await operator.unhold(SOON)
+    await hears_words(operator)
+    await story.assert_they_talk(caller, operator)
+    await caller.call.hang_up()
+    await story.assert_one_ending(caller)
+
+
+async def test_who_hangs_up_believing_that_it_was_done_leaves_the_caller_to_the_queue(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_centre()
+    caller, operator = await story.given_talking()
+    await operator.transfer(uri(story, "119"))
+    await story.assert_fact(FactKind.TRANSFER_BUTTON, agent="1001")
+
+    await operator.hang_up()
+
+    again = await story.phones.incoming("1001", SOON)
+    await story.assert_they_talk(caller, again)
+    await caller.call.hang_up()
+    await story.assert_one_ending(caller)
+
+
+@pytest.mark.parametrize("opened", [False, True])
+async def test_a_trunk_can_transfer_nothing_and_replace_nothing(
+    opened: bool, given_centre: GivenCentre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfers, "are_safe", lambda _: opened)
+    story = await given_centre()
+    agencies = await story.given_agency()
+    await story.given_operators("1001", behaviour=Answer(0.1))
+    line = RtpParty(tone(CALLER_TONE))
+    async with Trunk(story, line) as trunk:
+        await trunk.calls("112")
+        await line.press("1")
+        operator = await story.phones.incoming("1001", SOON)
+        await story.assert_hears(operator, CALLER_TONE)
+
+        for to in ("119", "1002", "outbound"):
+            assert await trunk.asks("REFER", f"Refer-To: <{uri(story, to)}>") == 603
+            quiet = f"Refer-To: <{uri(story, to)}>\r\nRefer-Sub: false"
+            assert await trunk.asks("REFER", quiet) == 603
+
+        await story.assert_hears(operator, CALLER_TONE)
+        await story.assert_hears(line, OPERATOR_TONE)
+        assert agencies.calls == []
+        assert [call.account for call in story.phones.calls] == ["1001"]
+        assert await trunk.asks("BYE") == 200
+    await story.assert_fact(FactKind.CALL_ENDED, ended_by="caller")
+    await story.assert_all_released()
