@@ -120,8 +120,10 @@ class Installation:
             for language, names in borrowed_prompts(centre, target):
                 lacks = f"prompts: {language} lacks {', '.join(names)}"
                 self.progress(f"{lacks}; spoken in {centre.language}")
-        safe = transfers.are_safe(version)
-        render(settings, self.credentials, self.folders, transfers=safe)
+        opened = settings.asterisk.phone_transfers and transfers.are_safe(version)
+        if settings.asterisk.phone_transfers and not opened:
+            self.progress(f"phone_transfers stays off: {transfers.NEEDED}")
+        render(settings, self.credentials, self.folders, transfers=opened)
         for name, phones in of_centre.items():
             # The one of an engine before this knows who is on duty.
             if not (self.folders.fallback / name).exists():

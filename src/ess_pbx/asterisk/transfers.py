@@ -9,6 +9,8 @@ from __future__ import annotations
 SINCE = {22: (22, 11, 0), 23: (23, 5, 0)}
 """The first version of each line that has the remedy; all later lines have it."""
 
+NEEDED = "expected Asterisk 22.11, 23.5 or newer; a phone can end older ones (asterisk#2021)"
+
 Version = tuple[int, int, int]
 
 

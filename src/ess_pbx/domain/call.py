@@ -257,8 +257,8 @@ class Call(Struct, frozen=True):
     """What is being said to the operator's leg alone, in whatever bridge it is."""
     dialled: str = ""
     """Keys of a feature code that the operator has begun."""
-    referred: bool = False
-    """The operator's phone asked for the transfer that goes on, and leaves when it is done."""
+    referred: float | None = None
+    """When the operator's phone asked for the transfer that goes on, and that it leaves by."""
     button_refused: float | None = None
     """When the transfer button of the operator's phone was last refused."""
     phone_holds: LegId | None = None

@@ -87,7 +87,6 @@ class Originate:
 class TransferOutcome(StrEnum):
     """What a phone is told of the transfer that it asked for."""
 
-    TRYING = "trying"
     DONE = "done"
     """Somebody has answered; the phone may leave."""
     FAILED = "failed"

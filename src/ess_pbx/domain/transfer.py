@@ -49,6 +49,9 @@ LONGEST_EXPLANATION = 15.0
 """Seconds after which the caller comes back even if the prompt's end was never heard of."""
 BELIEVED_DONE = 5.0
 """Seconds after a refused transfer in which who hangs up may think that it was done."""
+TOLD_AFTER = 0.2
+"""Seconds after a REFER before which Asterisk is told nothing of how it goes: one that is answered
+within microseconds has ended it (docs/decisions/0022)."""
 NORMAL_CLEARING = 16
 """Q.850 cause of a party that hung up on purpose."""
 
@@ -184,10 +187,13 @@ def back_to_caller(turn: Turn) -> None:
 
 def tell_phone(turn: Turn, outcome: TransferOutcome) -> None:
     """What became of the transfer that the operator's phone asked for, if it did."""
-    operator = turn.call.operator
-    if turn.call.referred and operator is not None:
+    operator, asked = turn.call.operator, turn.call.referred
+    done = outcome is TransferOutcome.DONE
+    # Its leg is hung up with that, which has to do where Asterisk cannot be told yet.
+    too_early = done and asked is not None and turn.now - asked < TOLD_AFTER
+    if asked is not None and operator is not None and not too_early:
         turn.do(AnswerTransfer(operator.leg, outcome))
-    turn.set(referred=False)
+    turn.set(referred=None)
 
 
 def leave(turn: Turn) -> None:
@@ -238,7 +244,7 @@ def _meet(turn: Turn, party: Party) -> None:
         parties.go(turn, Phase.HANDED_OVER)
         return
     parties.stand(turn, party, Standing.CONSULTED)
-    if turn.call.referred:
+    if turn.call.referred is not None:
         leave(turn)
     else:
         parties.go(turn, Phase.CONSULT)
@@ -259,7 +265,7 @@ def _let_operator_go(turn: Turn, operator: OperatorSide) -> None:
     # On record before the operator is in wrap-up, lest a crash leave a call that has them still.
     turn.record(FactKind.OPERATOR_LEFT, agent=operator.agent)
     turn.do(ReleaseAgent(turn.call.id, operator.agent))
-    turn.set(operator=None, dialled="", telling=(), referred=False, owed="")
+    turn.set(operator=None, dialled="", telling=(), referred=None, owed="")
 
 
 def _operator_gone(turn: Turn, cause: int) -> None:
@@ -269,7 +275,7 @@ def _operator_gone(turn: Turn, cause: int) -> None:
     rung = call.standing(Standing.RINGING, Standing.INTRODUCED)
     if call.standing(*ON_THE_LINE):
         leave(turn)
-    elif call.referred and call.operator is not None and rung and rung[0].agency is not None:
+    elif call.referred is not None and call.operator and rung and rung[0].agency is not None:
         # Many phones leave as soon as we have said that we take the caller.
         stop_operator_sound(turn)
         turn.record(FactKind.BLIND_TRANSFER, agency=rung[0].name, agent=call.operator.agent)

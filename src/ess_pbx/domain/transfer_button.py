@@ -38,11 +38,10 @@ def pressed(turn: Turn, event: TransferAsked) -> None:
         refusal=refusal,
     )
     if refusal is None:
-        turn.set(referred=True)
-        turn.do(AnswerTransfer(event.leg, TransferOutcome.TRYING))
+        turn.set(referred=turn.now)
         return
     # Asterisk tells a phone of all its transfers at once: one that goes on is by code from now on.
-    turn.set(referred=False, button_refused=turn.now)
+    turn.set(referred=None, button_refused=turn.now)
     declined(turn, event)
     holding.tell(turn, refusal)
 

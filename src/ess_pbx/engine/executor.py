@@ -39,6 +39,7 @@ from ess_pbx.domain.effects import (
 )
 from ess_pbx.domain.events import CallEvent, LegGone, PlaybackEnded
 from ess_pbx.domain.ids import CallId, PlaybackId, call_of, is_call_back
+from ess_pbx.domain.transfer import TOLD_AFTER
 from ess_pbx.errors import AriRefusedError, AriTimeoutError, PromptError, RuntimeMissingError
 from ess_pbx.sip.call_info import call_info
 
@@ -53,12 +54,11 @@ OFFERED_AGAIN: dict[str, str | int] = {
 }
 """Where in the dialplan calls are offered to the engines."""
 TRANSFER_STATES = {
-    TransferOutcome.TRYING: "channel_progress",
     TransferOutcome.DONE: "channel_answered",
     TransferOutcome.FAILED: "channel_unavailable",
     TransferOutcome.REFUSED: "channel_declined",
 }
-"""They become NOTIFY with 100, 200, 503 and 603 (RFC 3515 §2.4.5)."""
+"""They become NOTIFY with 200, 503 and 603 (RFC 3515 §2.4.5), after 100 by Asterisk itself."""
 NOT_FOUND = 404
 NO_NUMBER = "anonymous"
 """RFC 3323 §4.1: the user part of a caller who has no number."""
@@ -147,6 +147,12 @@ class Executor:
             speaking = asyncio.ensure_future(self._speak(effect))
             self._speaking[effect.playback] = speaking
             return
+        if isinstance(effect, AnswerTransfer) and effect.outcome is not TransferOutcome.DONE:
+            asyncio.get_running_loop().call_later(TOLD_AFTER, self._ask, effect)
+        else:
+            self._ask(effect)
+
+    def _ask(self, effect: AsteriskEffect) -> None:
         method, uri, query = self.request(effect)
         self.requests += 1
         body: object = None
@@ -285,7 +291,7 @@ class Executor:
                 self._feed(LegGone(call_of(leg), leg, DEAD_LEG_CAUSE))
             case PlayPrompt() | PlaySpeech() | PlayTone():
                 self._feed(PlaybackEnded(call_of(effect.playback), effect.playback))
-            case StopPlayback() | StopMusic() if refused:
+            case StopPlayback() | StopMusic() | AnswerTransfer() if refused:
                 return  # it ended by itself in the same moment
             case _:
                 pass

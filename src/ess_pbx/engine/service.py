@@ -45,6 +45,7 @@ from ess_pbx.engine.phone_watch import PhoneWatch
 from ess_pbx.engine.pin_check import PinCheck
 from ess_pbx.engine.recall import recall
 from ess_pbx.engine.recorder import Recorder
+from ess_pbx.engine.replaced_legs import ReplacedLegs
 from ess_pbx.engine.storing import Storing
 from ess_pbx.engine.stream_watch import StreamWatch
 from ess_pbx.engine.taking_stock import take_stock
@@ -115,6 +116,7 @@ class Engine:
             on_replaced=self._on_replaced,
             allowed_events=EVENTS,
         )
+        self._replaced_legs = ReplacedLegs(self.ari, lambda: self.centres.calls)
 
     async def start(self, timeout: float = 15.0) -> None:  # noqa: ASYNC109 - for Asterisk only
         """Start all; returns when calls are taken.
@@ -310,6 +312,8 @@ class Engine:
             query = {"channelId": event.channel.id, "application": APP}
             claim = self.ari.send("POST", "events/claim", query=query)
             claim.add_done_callback(lambda done: self._claimed(event.channel, done))
+            return
+        if self._replaced_legs.undone(event):
             return
         if (called_back := to_be_recorded(event)) is not None:
             self._record_called_back(LegId(called_back))
