@@ -327,13 +327,19 @@ class Acd:
         """Offer what waits to whoever is idle, and tell those whom nobody is there for."""
         return self._presence_changed((), now, None)
 
-    def adopt_talking(self, agent: str, call: CallId) -> list[Record]:
-        """An operator talks in a call that another engine connected."""
+    def adopt_talking(self, agent: str, call: CallId) -> list[Record | CancelTimer]:
+        """An operator talks in a call that no queue gave them; of the rest they had nothing is left.
+
+        One that another engine connected, or their own.
+        """
         seat = self.seats.get(agent)
-        if seat is None or seat.state is not AgentState.IDLE:
+        rests = {AgentState.WRAP_UP: WRAP_UP, AgentState.PAUSED: PAUSE}
+        if seat is None or seat.state not in (AgentState.IDLE, *rests):
             return []
+        rest = rests.get(seat.state)
         seat.state, seat.call = AgentState.TALKING, call
-        return [state_fact(seat)]
+        cancelled = [] if rest is None else [CancelTimer(TimerId(agent, rest))]
+        return [*cancelled, state_fact(seat)]
 
     def adopt_rest(self, agent: str, state: str, since: float) -> list[Record | ArmTimer]:
         """What an operator did ``since`` seconds ago: wrap-up or pause go on for what is left."""

@@ -96,6 +96,8 @@ class OutboundCall:
     legs: frozenset[LegId] = frozenset()
     seated: bool = False
     """Whether the operator's seat is taken by it, and to be given back."""
+    wraps_up: bool = False
+    """Whether the report of the call before is still to be written."""
     bridged: bool = False
     answered: bool = False
     outcome: str = "operator left"
@@ -173,9 +175,14 @@ class OutboundCalls:
         if refusal is not None:
             data = {**known, "reason": str(refusal), "day": day, **by}
             return [Refuse(leg), Record(None, FactKind.OUTBOUND_REFUSED, data)]
+        seat = self._acd.seats.get(event.agent)
+        wraps_up = seat is not None and seat.state is AgentState.WRAP_UP
         taken = self._acd.adopt_talking(event.agent, event.call)
         self.calls[event.call] = OutboundCall(
-            event.call, event.agent, number, legs=frozenset({leg}), seated=bool(taken)
+            *(event.call, event.agent, number),
+            legs=frozenset({leg}),
+            seated=bool(taken),
+            wraps_up=wraps_up,
         )
         place: dict[str, JSON] = {
             "trunk": self._settings.trunk,
@@ -373,7 +380,7 @@ class OutboundCalls:
     def _over(self, call: OutboundCall) -> list[Wanted]:
         del self.calls[call.id]
         released: list[Wanted] = (
-            [ReleaseAgent(call.id, call.agent, wrap_up=False)] if call.seated else []
+            [ReleaseAgent(call.id, call.agent, wrap_up=call.wraps_up)] if call.seated else []
         )
         return [
             CancelTimer(_timer(call.id)),

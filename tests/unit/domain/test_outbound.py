@@ -10,11 +10,13 @@ import pytest
 from msgspec.structs import replace
 
 from ess_pbx.domain.absence import DialplanServed
+from ess_pbx.domain.acd import WRAP_UP
 from ess_pbx.domain.agent import AgentState
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.config import Centre, Outbound, OutboundRole
 from ess_pbx.domain.effects import (
     Answer,
+    CancelTimer,
     DestroyBridge,
     EngineEffect,
     Forget,
@@ -27,6 +29,7 @@ from ess_pbx.domain.effects import (
     Role,
 )
 from ess_pbx.domain.events import (
+    AgentTimerFired,
     CallEvent,
     CentreEvent,
     ClockRead,
@@ -217,6 +220,29 @@ def test_an_operator_who_calls_is_offered_no_caller_and_then_is() -> None:
     desk.feed(LegGone(OUT, LEG, 16))
     offered = [fact["agent"] for fact in desk.told(FactKind.OFFERED)]
     assert offered == ["2001"]
+
+
+def test_who_calls_in_wrap_up_is_offered_no_caller_meanwhile_and_has_wrap_up_again() -> None:
+    desk = Desk()
+    desk.feed(arrival())
+    desk.feed(LegAnswered(CALL, CALLER))
+    (offered,) = desk.told(FactKind.OFFERED)
+    agent, leg = str(offered["agent"]), LegId(str(offered["leg"]))
+    desk.feed(LegAnswered(CALL, leg))
+    desk.feed(LegGone(CALL, CALLER, 16))
+    desk.feed(LegGone(CALL, leg, 16))
+    assert state(desk, agent) is AgentState.WRAP_UP
+
+    timer = TimerId(agent, WRAP_UP)
+    assert CancelTimer(timer) in desk.dials(HOSPITAL, agent)
+    desk.feed(AgentTimerFired(timer))
+    assert state(desk, agent) is AgentState.TALKING
+    after = desk.restarted()
+    after.feed(ClockRead(DAY))
+    assert state(after, agent) is AgentState.TALKING
+
+    desk.feed(LegGone(OUT, LEG, 16))
+    assert state(desk, agent) is AgentState.WRAP_UP
 
 
 def test_an_operator_in_a_call_places_no_other() -> None:
