@@ -146,6 +146,15 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True)
+class Referral:
+    """A transfer that an operator's phone asked for."""
+
+    to: str
+    at: float
+    """When it did (monotonic seconds)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """What the centre remembered of a caller's number when the call came; see ``callers``."""
 
@@ -257,8 +266,8 @@ class Call(Struct, frozen=True):
     """What is being said to the operator's leg alone, in whatever bridge it is."""
     dialled: str = ""
     """Keys of a feature code that the operator has begun."""
-    referred: float | None = None
-    """When the operator's phone asked for the transfer that goes on, and that it leaves by."""
+    referred: Referral | None = None
+    """The transfer that goes on, and that the operator's phone asked for and leaves by."""
     button_refused: float | None = None
     """When the transfer button of the operator's phone was last refused."""
     phone_holds: LegId | None = None

@@ -190,7 +190,7 @@ def tell_phone(turn: Turn, outcome: TransferOutcome) -> None:
     operator, asked = turn.call.operator, turn.call.referred
     done = outcome is TransferOutcome.DONE
     # Its leg is hung up with that, which has to do where Asterisk cannot be told yet.
-    too_early = done and asked is not None and turn.now - asked < TOLD_AFTER
+    too_early = done and asked is not None and turn.now - asked.at < TOLD_AFTER
     if asked is not None and operator is not None and not too_early:
         turn.do(AnswerTransfer(operator.leg, outcome))
     turn.set(referred=None)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ess_pbx.domain import colleagues, contacts, holding, transfer, transfer_codes
-from ess_pbx.domain.call import Call, Phase, Turn
+from ess_pbx.domain.call import Call, Phase, Referral, Turn
 from ess_pbx.domain.config import Agency
 from ess_pbx.domain.effects import AnswerTransfer, TransferOutcome
 from ess_pbx.domain.events import TransferAsked
@@ -29,6 +29,9 @@ def pressed(turn: Turn, event: TransferAsked) -> None:
     if operator is None or event.leg != operator.leg:
         declined(turn, event)
         return
+    referred = turn.call.referred
+    if referred is not None and not event.attended and referred.to == event.to:
+        return  # Asterisk repeats one that is still unanswered when its phone hangs up
     refusal = _transferred(turn, event)
     turn.record(
         FactKind.TRANSFER_BUTTON,
@@ -38,7 +41,7 @@ def pressed(turn: Turn, event: TransferAsked) -> None:
         refusal=refusal,
     )
     if refusal is None:
-        turn.set(referred=turn.now)
+        turn.set(referred=Referral(event.to, turn.now))
         return
     # Asterisk tells a phone of all its transfers at once: one that goes on is by code from now on.
     turn.set(referred=None, button_refused=turn.now)

@@ -196,6 +196,16 @@ def test_who_has_others_in_the_call_cannot_leave_it_by_the_button(state: type[St
     assert story.phase() is before
 
 
+def test_asterisks_repeating_of_it_when_the_phone_hangs_up_is_no_second_press() -> None:
+    story = transferring()
+
+    asks(story)
+    assert story.effects == []
+    story.gone(story.operator)
+
+    assert story.phase() is Phase.BLIND_RINGING
+
+
 def test_a_second_press_while_the_first_goes_on_ends_the_phones_part_in_it() -> None:
     story = transferring()
     asks(story, "110")
