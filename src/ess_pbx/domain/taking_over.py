@@ -224,6 +224,8 @@ class TakingOver:
         self._recalled_seats = True
         for agent, kept in list(centre.kept.seats.items()):
             effects += centre.acd.adopt_rest(agent, kept.state, centre.wall(now) - kept.since)
+            if agent in centre.acd.seats:
+                centre.acd.seats[agent].wraps_up = kept.wraps_up
             if kept.state == AgentState.TALKING and kept.call is not None:
                 effects += centre.acd.adopt_talking(agent, CallId(kept.call))
 
