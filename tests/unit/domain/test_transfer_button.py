@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from msgspec.structs import replace
 
 from ess_pbx.domain.call import Phase
+from ess_pbx.domain.commands import Mode
 from ess_pbx.domain.config import Contact
 from ess_pbx.domain.effects import AnswerTransfer, HangUp, PlayPrompt, TransferOutcome
 from ess_pbx.domain.events import (
@@ -20,8 +23,9 @@ from ess_pbx.domain.ids import CallId, LegId
 from ess_pbx.domain.transfer import BELIEVED_DONE, TOLD_AFTER
 
 from .centre import CALL, CALLER, NO_MENU, of
-from .given import PHASES, conference, consult_ringing, held, talking, waiting
+from .given import PHASES, conference, consult, consult_ringing, held, talking, waiting
 from .story import Story
+from .supervised import supervised
 
 TWO = ("2001", "2002")
 USE_CODES, NOT_THERE = "transfer-pakai-kode", "transfer-tujuan-ditolak"
@@ -48,8 +52,20 @@ def transferring(phones: tuple[str, ...] = ("2001",)) -> Story:
     return story
 
 
+def agency_on_hold() -> Story:
+    """The operator is back with the caller; the agency waits with music."""
+    story = consult()
+    story.presses("*2#", story.operator)
+    return story
+
+
+def barged() -> Story:
+    """A supervisor speaks with both."""
+    return supervised(Mode.BARGE)
+
+
 @pytest.mark.parametrize("state", [talking, held])
-def test_the_agency_rings_while_the_operator_keeps_the_call(state: type[Story]) -> None:
+def test_the_agency_rings_while_the_operator_keeps_the_call(state: Callable[[], Story]) -> None:
     story = state()
 
     asks(story)
@@ -184,8 +200,12 @@ def test_an_attended_transfer_is_refused_whatever_it_names() -> None:
     assert story.phase() is Phase.TALKING
 
 
-@pytest.mark.parametrize("state", [conference, consult_ringing, transferring])
-def test_who_has_others_in_the_call_cannot_leave_it_by_the_button(state: type[Story]) -> None:
+@pytest.mark.parametrize(
+    "state", [conference, consult_ringing, transferring, agency_on_hold, barged]
+)
+def test_who_has_others_in_the_call_cannot_leave_it_by_the_button(
+    state: Callable[[], Story],
+) -> None:
     story = state()
     before = story.phase()
 
