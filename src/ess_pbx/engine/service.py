@@ -34,6 +34,7 @@ from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.found import AsteriskFound
 from ess_pbx.domain.ids import CallId, LegId, call_of
 from ess_pbx.engine import absence
+from ess_pbx.engine.blocked_transfers import BlockedTransfers
 from ess_pbx.engine.clock import Clock, SystemClock
 from ess_pbx.engine.disk_watch import watch_disks
 from ess_pbx.engine.dispatcher import Dispatcher
@@ -47,6 +48,7 @@ from ess_pbx.engine.phone_watch import PhoneWatch
 from ess_pbx.engine.pin_check import PinCheck
 from ess_pbx.engine.recall import recall
 from ess_pbx.engine.recorder import Recorder
+from ess_pbx.engine.replaced_legs import ReplacedLegs
 from ess_pbx.engine.stock_watch import StockWatch
 from ess_pbx.engine.storing import Storing
 from ess_pbx.engine.stream_watch import StreamWatch
@@ -118,6 +120,7 @@ class Engine:
             on_replaced=self._on_replaced,
             allowed_events=EVENTS,
         )
+        self._replaced_legs = ReplacedLegs(self.ari, lambda: self.centres.calls)
 
     async def start(self, timeout: float = 15.0) -> None:  # noqa: ASYNC109 - for Asterisk only
         """Start all; returns when calls are taken.
@@ -128,12 +131,16 @@ class Engine:
         settings = self.settings
         self.journal = Journal(
             settings.folders.state / "journal",
-            on_trouble=self._journal_trouble,
+            on_trouble=lambda reason: self._log.error("journal.trouble", reason=reason),
             on_recovered=lambda: self._log.info("journal.recovered"),
         )
         self._storing = Storing(settings, self.journal)
         self.dispatcher = Dispatcher(
-            self.centres, self.journal, self._clock, self._call_over, self._tell
+            self.centres,
+            self.journal,
+            self._clock,
+            lambda call: self.recorder.call_over(call),
+            self._tell,
         )
         self.recorder = Recorder(
             settings.folders.recordings,
@@ -192,10 +199,12 @@ class Engine:
             doubt=self.stock.doubt,
         )
         self.phones = PhoneWatch(self.ari, self.centres, self.dispatcher.feed)
+        blocked = BlockedTransfers(self._folders.log / "asterisk.log", self.dispatcher.feed)
         self._watches = [
             asyncio.create_task(self.streams.run(), name="streams"),
             asyncio.create_task(self.phones.run(), name="phones"),
             asyncio.create_task(self.stock.run(), name="stock"),
+            asyncio.create_task(blocked.run(), name="blocked-transfers"),
             asyncio.create_task(self.recorder.run(), name="recorder"),
             asyncio.create_task(self._watch_unclaimed(), name="unclaimed"),
             asyncio.create_task(watch_disks(settings, self.dispatcher.feed), name="disks"),
@@ -314,9 +323,6 @@ class Engine:
             self.listeners.append(keeper.told)
             self._watches.append(asyncio.create_task(keeper.run(), name="recordings"))
 
-    def _call_over(self, call: CallId) -> None:
-        self.recorder.call_over(call)
-
     def _tell(self, fact: Fact) -> None:
         for listener in tuple(self.listeners):
             try:
@@ -334,6 +340,8 @@ class Engine:
             query = {"channelId": event.channel.id, "application": APP}
             claim = self.ari.send("POST", "events/claim", query=query)
             claim.add_done_callback(lambda done: self._claimed(event.channel, done))
+            return
+        if self._replaced_legs.undone(event):
             return
         if (called_back := to_be_recorded(event)) is not None:
             self._record_called_back(LegId(called_back))
@@ -431,9 +439,6 @@ class Engine:
         """Another engine took the application over: this one must not act any more."""
         self._log.error("engine.replaced")
         self.replaced.set()
-
-    def _journal_trouble(self, reason: str) -> None:
-        self._log.error("journal.trouble", reason=reason)
 
     def _watch_earthquakes(self) -> None:
         for centre in self.settings.centres:
