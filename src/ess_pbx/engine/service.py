@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,13 +17,10 @@ from ess_pbx.asterisk.console import Console
 from ess_pbx.asterisk.render import AsteriskFolders
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.centres import Centres
-from ess_pbx.domain.earthquake import Earthquake
 from ess_pbx.domain.events import (
     Arrived,
     CallEvent,
     CentreEvent,
-    EarthquakeFeedRead,
-    EarthquakeReported,
     LegAnswered,
     PhoneLost,
     PhoneReachable,
@@ -39,6 +35,7 @@ from ess_pbx.engine.clock import Clock, SystemClock
 from ess_pbx.engine.disk_watch import watch_disks
 from ess_pbx.engine.dispatcher import Dispatcher
 from ess_pbx.engine.duty import Duty
+from ess_pbx.engine.earthquake_feeds import earthquake_feeds
 from ess_pbx.engine.executor import APP, NOT_FOUND, Executor
 from ess_pbx.engine.journal import Journal
 from ess_pbx.engine.keeping import ALARM as NOT_SEALED
@@ -56,7 +53,6 @@ from ess_pbx.engine.taking_stock import Stock
 from ess_pbx.errors import AriError, AriRefusedError
 from ess_pbx.evidence import EvidenceError
 from ess_pbx.evidence.retention import keep_days
-from ess_pbx.feeds.bmkg import BmkgFeed
 from ess_pbx.prompts.spoken import SpokenTexts
 from ess_pbx.settings.credentials import Credentials
 from ess_pbx.settings.entry import own_sip_address
@@ -211,7 +207,8 @@ class Engine:
             # Each of its own: a roster on a disk that does not answer holds up one centre only.
             *(asyncio.create_task(self._watch_clock(duty), name="clock") for duty in self._duties),
         ]
-        self._watch_earthquakes()
+        feeds = earthquake_feeds(settings.centres, self.dispatcher.feed)
+        self._watches += [asyncio.create_task(each.run(), name="earthquakes") for each in feeds]
         outbox = Outbox(self.centres, self.dispatcher, self.journal)
         self.listeners.append(outbox.told)
         self._watches.append(asyncio.create_task(outbox.run(), name="outbox"))
@@ -322,6 +319,9 @@ class Engine:
             keeper = self.recorder.keeper = RecordingKeeper(archive, days, self.dispatcher.record)
             self.listeners.append(keeper.told)
             self._watches.append(asyncio.create_task(keeper.run(), name="recordings"))
+
+    def _call_over(self, call: CallId) -> None:
+        self.recorder.call_over(call)
 
     def _tell(self, fact: Fact) -> None:
         for listener in tuple(self.listeners):
@@ -439,26 +439,6 @@ class Engine:
         """Another engine took the application over: this one must not act any more."""
         self._log.error("engine.replaced")
         self.replaced.set()
-
-    def _watch_earthquakes(self) -> None:
-        for centre in self.settings.centres:
-            feed, name = centre.surge.feed, centre.id
-            if feed is None or not feed.url:
-                # What was wrong with an address that is asked no more is no alarm.
-                self.dispatcher.feed(EarthquakeFeedRead(None, centre=name))
-                continue
-            bmkg = BmkgFeed(
-                feed,
-                on_quake=partial(self._earthquake, name),
-                on_trouble=partial(self._feed_read, name),
-            )
-            self._watches.append(asyncio.create_task(bmkg.run(), name="earthquakes"))
-
-    def _earthquake(self, centre: str, quake: Earthquake) -> None:
-        self.dispatcher.feed(EarthquakeReported(quake, centre=centre))
-
-    def _feed_read(self, centre: str, trouble: str | None) -> None:
-        self.dispatcher.feed(EarthquakeFeedRead(trouble, centre=centre))
 
     async def _watch_clock(self, duty: Duty) -> None:
         while True:
