@@ -252,11 +252,10 @@ def _going_on(call: Call, kept: KeptCall, found: AsteriskFound) -> frozenset[Pla
 
 
 def _go_on_hearing(turn: Turn, kept: KeptCall, going_on: frozenset[PlaybackId]) -> None:
-    """A prompt that goes on is heard to its end; else there is to be music (see ``repairs``)."""
+    """A prompt that goes on is heard to its end, and then music (see ``repairs``)."""
+    turn.set(music=True)
     if kept.playing in going_on:
         turn.set(playing=kept.playing, heard=True)
-    else:
-        turn.set(music=True)
 
 
 def missed(call: Call, kept: KeptCall | None, found: AsteriskFound) -> Iterator[CallEvent]:
@@ -318,8 +317,6 @@ def repairs(call: Call, found: AsteriskFound) -> Iterator[AsteriskEffect]:
         yield Part(are_in[leg], leg)
     if call.music:
         yield StartMusic(call.caller)
-    elif call.playing is not None:
-        yield StopMusic(call.caller)
     for leg in sorted(call.on_music & found.legs.keys()):
         yield StartMusic(leg)
     for bridge in bridges:

@@ -88,6 +88,7 @@ class Channel:
     address: str
     up: bool = False
     music: bool = False
+    """It is heard while no prompt plays."""
     bridge: BridgeId | None = None
     spied: LegId | None = None
     """The leg that a snoop channel hears."""
@@ -171,7 +172,12 @@ class VirtualAsterisk:
     # what the world does
 
     def calls(self, call: CallId) -> None:
-        """A caller's channel enters the application."""
+        """A caller's channel enters the application; the dialplan has begun music."""
+        self.dials(call)
+        self.channels[caller_leg(call)].music = True
+
+    def dials(self, call: CallId) -> None:
+        """The channel of an operator who dialled something enters the application."""
         self.channels[caller_leg(call)] = Channel(Role.CALLER, "112")
 
     def picks_up(self, leg: LegId) -> None:
@@ -278,7 +284,7 @@ class VirtualAsterisk:
         for playback in list(self.playing.get(leg, ())):
             self.playback_over(playback)
         channel = self.channels[leg]
-        channel.bridge, channel.music = None, False
+        channel.bridge, channel.music = None, True
         self._tell(self.arrivals(call_of(leg), 0.0))
 
     def _tell(self, event: CallEvent) -> None:

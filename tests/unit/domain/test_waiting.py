@@ -14,6 +14,7 @@ from ess_pbx.domain.effects import (
     Originate,
     PlayPrompt,
     Role,
+    StartMusic,
     StopMusic,
     StopPlayback,
 )
@@ -35,7 +36,9 @@ def test_without_a_menu_the_operators_phone_is_the_first_request_of_all() -> Non
     story.arrives()
 
     asked = requests(story.effects)
-    assert [type(request) for request in asked] == [Originate, Answer, PlayPrompt]
+    # Music is asked for at once: it follows the greeting even if we are dead by then.
+    order = [Originate, Answer, StopMusic, PlayPrompt, StartMusic]
+    assert [type(request) for request in asked] == order
     assert asked[0] == Originate(
         call=CALL,
         leg=story.operator,
@@ -81,6 +84,7 @@ def test_an_operator_who_answers_has_the_caller_on_the_bridge() -> None:
     asked = requests(story.effects)
     assert asked == [
         StopPlayback(playing),
+        StopMusic(story.call.caller),
         CreateBridge(bridge),
         Join(bridge, (story.call.caller, operator)),
     ]
