@@ -23,6 +23,8 @@ FIRST_NUMBER = 8127_000_000
 PATIENCE = 45.0
 """Seconds that a caller waits for an operator before the run counts it as never served."""
 LONGEST_SILENCE = 3.0
+MENU_KEY, LISTENS_EVERY = "1", 4
+"""What callers press who do not want to hear the menu; every so many hear it to its end."""
 _LOOK = 0.05
 
 
@@ -33,6 +35,8 @@ class Caller:
     number: str
     call: SippCall
     rtp: RtpParty
+    key: str = ""
+    """What they press as soon as somebody answers."""
     left_at: float | None = None
     served: bool = False
 
@@ -88,8 +92,12 @@ class Callers:
         *,
         trunk: Trunk | None = None,
         first: int = 0,
+        menu: bool = False,
     ) -> None:
-        """``first`` numbers the callers, so that two loads have none in common."""
+        """``first`` numbers the callers, so that two loads have none in common.
+
+        With a ``menu`` most press a key in it at once.
+        """
         from_trunk = trunk or settings.trunks[0]
         self._operators, self.load = operators, load
         invites = [
@@ -105,8 +113,8 @@ class Callers:
             time_limit=round(load.seconds + load.talk + 2 * PATIENCE) + 60,
         )
         self.all = [
-            Caller(invite.caller, call, invite.rtp)
-            for invite, call in zip(invites, self._sipp.calls, strict=True)
+            Caller(invite.caller, call, invite.rtp, self._key(number) if menu else "")
+            for number, (invite, call) in enumerate(zip(invites, self._sipp.calls, strict=True))
             if invite.rtp is not None
         ]
         self._tasks: list[asyncio.Task[None]] = []
@@ -131,6 +139,11 @@ class Callers:
     def live(self) -> int:
         """Calls that stand now."""
         return sum(caller.standing(time.monotonic()) for caller in self.all)
+
+    def join(self, others: Callers) -> None:
+        """From now on those of another load count, and are waited for, with these."""
+        self.all += others.all
+        self._tasks += others._tasks
 
     async def over(self) -> None:
         """Wait until everyone has hung up, or was cut off."""
@@ -157,10 +170,16 @@ class Callers:
             Check("longest silence", max(heard), at_most=LONGEST_SILENCE, unit="s"),
         ]
 
+    @staticmethod
+    def _key(number: int) -> str:
+        return "" if number % LISTENS_EVERY == LISTENS_EVERY - 1 else MENU_KEY
+
     async def _behave(self, caller: Caller) -> None:
         """Wait for a human, talk, hang up."""
         with contextlib.suppress(PhoneError):
             await caller.call.answered(self.load.seconds + PATIENCE)
+            if caller.key:
+                await caller.rtp.press(caller.key)
             await self._talk(caller)
             if caller.call.end is None and caller.call.failure is None:
                 caller.left_at = caller.rtp.heard_until()

@@ -102,6 +102,10 @@ class Operators:
         ]
         return max(found, key=lambda ring: ring.call.at["answered"], default=None)
 
+    def picked_up(self, number: str) -> bool:
+        """Whether any operator ever spoke with this caller."""
+        return any("answered" in ring.call.at for ring in self.rings(number))
+
     def kill(self, phone: SoftPhone) -> float:
         """``kill -9`` a phone process: all its phones are gone without a word; returns when."""
         assert phone.pid is not None  # noqa: S101 - it is started

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from ess_pbx.chaos.callers import Callers
+from ess_pbx.chaos.callers import Caller, Callers
 from ess_pbx.chaos.centre import CentreProcess
 from ess_pbx.chaos.engine_process import Order
 from ess_pbx.chaos.operators import Operators
 from ess_pbx.chaos.postgres import PostgresServer
+from ess_pbx.chaos.recorded import recording_check
 from ess_pbx.chaos.records import record_checks
 from ess_pbx.chaos.stage import Load, settings_for
 from ess_pbx.chaos.verdict import Check
@@ -39,15 +40,25 @@ class Running:
     callers: Callers
     database: str
 
+    @property
+    def talked(self) -> list[Caller]:
+        """Those whose call an operator picked up, also where that phone is gone by now."""
+        return [
+            caller
+            for caller in self.callers.all
+            if caller.established and self.operators.picked_up(caller.number)
+        ]
+
     async def warm(self) -> None:
         """Let the load come up."""
         await asyncio.sleep(min(WARM_UP, self.callers.load.seconds / 3))
 
     async def checks(self, *, since: float | None = None, released: bool = True) -> list[Check]:
-        """When all is over: callers, records, and what is left in Asterisk after 5 s."""
+        """When all is over: callers, records, recordings, and what is left in Asterisk after 5 s."""
         await self.callers.over()
         found = self.callers.checks(since=since)
         found += await record_checks(self.database, self.callers.all)
+        found.append(await recording_check(self.centre, self.talked))
         if released:
             left = await self.centre.leftovers(RELEASED_WITHIN)
             found.append(Check("left in Asterisk", left, at_most=0))
@@ -82,14 +93,24 @@ class Scene:
         prepare: Prepare | None = None,
         operators: int | None = None,
         standby: bool = False,
+        menu: bool = False,
+        more_calls: int = 0,
     ) -> AsyncIterator[Running]:
         """Engine, Asterisk, operators and callers; all ended afterwards.
 
-        ``database`` is what the engine is given, where that is not the URL of its ``own`` database.
+        ``database`` is what the engine is given, where that is not the URL of its ``own`` database;
+        ``more_calls`` are those that the fault itself adds to the load.
         """
         wanted = load or self.load
         own = own or await self.database()
-        settings = settings_for(self.folder / "s", database or own, wanted, operators=operators)
+        settings = settings_for(
+            self.folder / "s",
+            database or own,
+            wanted,
+            operators=operators,
+            calls=wanted.calls + more_calls,
+            menu=menu,
+        )
         ari_port = None if prepare is None else await prepare(settings)
         command = () if wrapper is None else wrapper(settings)
         async with contextlib.AsyncExitStack() as stack:
@@ -100,7 +121,7 @@ class Scene:
                 Operators(settings, centre.credentials, self.folder, behaviours=behaviours)
             )
             callers = await stack.enter_async_context(
-                Callers(settings, phones, self.folder / "callers", wanted)
+                Callers(settings, phones, self.folder / "callers", wanted, menu=menu)
             )
             yield Running(centre, phones, callers, own)
 

@@ -56,15 +56,21 @@ def settings_for(
     *,
     operators: int | None = None,
     calls: int | None = None,
+    menu: bool = False,
 ) -> Settings:
-    """The installation; ``calls`` is how many may be there at once, if more than the load's."""
+    """The installation; ``calls`` is how many may be there at once, if more than the load's.
+
+    With a ``menu`` the sample's comes first, and nobody is rung for who is still in it.
+    """
     count = load.operators if operators is None else operators
     staff = tuple(
         Operator(extension=str(FIRST_EXTENSION + number), name=f"Operator {number}")
         for number in range(count)
     )
     settings = loopback(
-        sample(), state, policy=Policy(wrap_up=WRAP_UP_SECONDS, comfort=COMFORT_SECONDS)
+        sample(),
+        state,
+        policy=Policy(wrap_up=WRAP_UP_SECONDS, comfort=COMFORT_SECONDS, search_at_once=not menu),
     )
     midnight = time_of_day(0)
     shift = Shift(
@@ -74,9 +80,9 @@ def settings_for(
         ends=midnight,
         operators=tuple(each.extension for each in staff),
     )
-    centre = replace(
-        settings.centre_named(), first_menu=None, operators=staff, shifts=(shift,), agencies=()
-    )
+    centre = replace(settings.centre_named(), operators=staff, shifts=(shift,), agencies=())
+    if not menu:
+        centre = replace(centre, first_menu=None)
     at_once = max(calls or 0, load.calls)
     first, last = free_rtp_range(PORTS_A_LEG * (at_once + 2 * count) + SPARE_PORTS)
     probes = [

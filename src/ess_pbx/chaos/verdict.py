@@ -97,9 +97,7 @@ def failed(fault: str, why: str) -> Verdict:
     return Verdict(fault=fault, bound="", measured=f"broke off: {why}", passed=False)
 
 
-def render(
-    verdicts: Sequence[Verdict], titles: Mapping[str, str] = MappingProxyType({})
-) -> str:
+def render(verdicts: Sequence[Verdict], titles: Mapping[str, str] = MappingProxyType({})) -> str:
     """The table as people read it; ``titles`` says what each fault is, by its id."""
     table = Table(title="Faults and what they cost", show_lines=True)
     for column in ("fault", "bound", "measured", ""):
