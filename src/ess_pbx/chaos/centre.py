@@ -28,6 +28,7 @@ from ess_pbx.settings.credentials import Credentials, load_credentials
 
 STARTS_WITHIN = 40.0
 STOPS_WITHIN = 30.0
+JUMPS_WITHIN = 5.0
 POLL = 0.02
 
 
@@ -166,14 +167,35 @@ class CentreProcess:
         os.kill(pid, signal.SIGKILL)
         return time.monotonic()
 
-    def jump_clock(self, seconds: float) -> None:
-        """Set the engine's wall clock so far off the machine's."""
+    async def jump_clock(self, seconds: float) -> tuple[float, float]:
+        """Set the engine's wall clock so far off the machine's; it jumps between these moments."""
         (self.folder / CLOCK).write_text(str(seconds))
+        before = time.monotonic()
         os.kill(self.engine_pid, signal.SIGUSR1)
+        after = await self.until(
+            lambda: not (self.folder / CLOCK).exists(), "the clock has jumped", JUMPS_WITHIN
+        )
+        return before, after
 
     def told(self, kind: FactKind) -> list[tuple[float, Fact]]:
         """The facts of one kind so far."""
         return [(at, fact) for at, fact in self.facts if fact.kind == kind]
+
+    def alarm_raised(self, kind: str, since: float = 0.0) -> float | None:
+        """When an alarm of that kind (what stands before the colon) was first seen to be raised."""
+        return self._alarm(FactKind.ALARM_RAISED, kind, since)
+
+    def alarm_cleared(self, kind: str, since: float = 0.0) -> float | None:
+        """When one was first seen to be cleared."""
+        return self._alarm(FactKind.ALARM_CLEARED, kind, since)
+
+    def _alarm(self, what: FactKind, kind: str, since: float) -> float | None:
+        found = (
+            at
+            for at, fact in self.told(what)
+            if at >= since and str(fact.data["alarm"]).partition(":")[0] == kind
+        )
+        return next(found, None)
 
     def open_calls(self) -> set[str]:
         """The calls that arrived and did not end, as the engine has it."""

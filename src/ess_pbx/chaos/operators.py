@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from ess_pbx.chaos import ChaosError
 from ess_pbx.demo.stage import register_operators
 from ess_pbx.phones.softphone import Answer, Behaviour, SoftPhone
 from ess_pbx.phones.softphone_call import SoftCall
@@ -105,6 +107,24 @@ class Operators:
     def picked_up(self, number: str) -> bool:
         """Whether any operator ever spoke with this caller."""
         return any("answered" in ring.call.at for ring in self.rings(number))
+
+    async def hang_up_what_is_dead(self, since: float, after: float) -> None:
+        """Hang up, ``after`` so many seconds, the calls that were picked up before ``since``.
+
+        A person does that who hears nothing more. A phone has no other way to learn that the other
+        end is gone without a BYE, and one that is in four dead calls answers the next with 486.
+        """
+        await asyncio.sleep(max(since + after - time.monotonic(), 0))
+        dead = [
+            call
+            for phone in self.phones
+            for call in phone.calls
+            if call.ended_by is None and call.at.get("answered", since) < since
+        ]
+        done = await asyncio.gather(*(call.hang_up(40.0) for call in dead), return_exceptions=True)
+        failed = [each for each in done if isinstance(each, BaseException)]
+        if failed:
+            raise ChaosError(f"operators cannot hang up: {failed[0]}")
 
     def kill(self, phone: SoftPhone) -> float:
         """``kill -9`` a phone process: all its phones are gone without a word; returns when."""

@@ -31,9 +31,11 @@ async def recording_check(
     """
     wanted = {each.number: _seconds(each, cut_at) for each in talked}
     deadline = time.monotonic() + FINISHED_WITHIN
-    while (missing := _missing(centre, wanted)) and time.monotonic() < deadline:
+    while True:
+        missing = _missing(centre, wanted)
+        if not missing or time.monotonic() > deadline:
+            return Check("talked without recording or alarm", len(missing), at_most=0)
         await asyncio.sleep(0.25)
-    return Check("talked without recording or alarm", len(missing), at_most=0)
 
 
 def _seconds(caller: Caller, cut_at: float) -> float:

@@ -54,7 +54,7 @@ class Running:
         await asyncio.sleep(min(WARM_UP, self.callers.load.seconds / 3))
 
     async def checks(self, *, since: float | None = None, released: bool = True) -> list[Check]:
-        """When all is over: callers, records, recordings, and what is left in Asterisk after 5 s."""
+        """When all is over: callers, records, recordings, what is left in Asterisk after 5 s."""
         await self.callers.over()
         found = self.callers.checks(since=since)
         found += await record_checks(self.database, self.callers.all)

@@ -26,7 +26,7 @@ class Check:
     at_least: float | None = None
     unit: str = ""
     widest: float = float("inf")
-    """Beyond it no slack widens ``at_most``: where the fault itself lasts as long, all would pass."""
+    """No slack widens ``at_most`` beyond: as long as the fault itself lasts, all would pass."""
 
     @property
     def passed(self) -> bool:
