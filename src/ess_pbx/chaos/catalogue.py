@@ -12,6 +12,7 @@ from ess_pbx.chaos.faults import (
     database,
     disk,
     engine,
+    network,
     phones,
     standby,
     strangers,
@@ -56,8 +57,8 @@ FAULTS = (
     Fault("disk-full", "disk full for recordings", disk.full, disk.why_not),
     Fault(
         "packet-loss",
-        "packet loss 5 %, delay 80 ms",
-        why_not=_because("needs the kernel's netem and root in a network namespace"),
+        "SIP packet loss 5 %, delay 80 ms, each way",
+        network.packet_loss,
     ),
     Fault(
         "two-engines",

@@ -29,6 +29,8 @@ WARM_UP = 3.0
 
 Prepare: TypeAlias = Callable[[Settings], Awaitable[int | None]]
 """Done before the engine starts; may give the port at which it finds Asterisk."""
+Lines: TypeAlias = Callable[[Settings], Awaitable[tuple[Settings, Settings]]]
+"""Makes lines to Asterisk; gives the settings as phones, and as callers, have them by those."""
 
 
 @dataclass
@@ -95,11 +97,14 @@ class Scene:
         standby: bool = False,
         menu: bool = False,
         more_calls: int = 0,
+        lines: Lines | None = None,
+        before_calls: Callable[[], None] = lambda: None,
     ) -> AsyncIterator[Running]:
         """Engine, Asterisk, operators and callers; all ended afterwards.
 
         ``database`` is what the engine is given, where that is not the URL of its ``own`` database;
-        ``more_calls`` are those that the fault itself adds to the load.
+        ``more_calls`` are those that the fault itself adds to the load; ``before_calls`` is called
+        when the operators are there.
         """
         wanted = load or self.load
         own = own or await self.database()
@@ -113,15 +118,17 @@ class Scene:
         )
         ari_port = None if prepare is None else await prepare(settings)
         command = () if wrapper is None else wrapper(settings)
+        for_phones, for_callers = (settings, settings) if lines is None else await lines(settings)
         async with contextlib.AsyncExitStack() as stack:
             centre = await stack.enter_async_context(
                 CentreProcess(self.folder, Order(settings, ari_port, standby), command)
             )
             phones = await stack.enter_async_context(
-                Operators(settings, centre.credentials, self.folder, behaviours=behaviours)
+                Operators(for_phones, centre.credentials, self.folder, behaviours=behaviours)
             )
+            before_calls()
             callers = await stack.enter_async_context(
-                Callers(settings, phones, self.folder / "callers", wanted, menu=menu)
+                Callers(for_callers, phones, self.folder / "callers", wanted, menu=menu)
             )
             yield Running(centre, phones, callers, own)
 
