@@ -14,6 +14,7 @@ from ess_pbx.chaos.faults import (
     engine,
     network,
     phones,
+    soak,
     standby,
     strangers,
     surge,
@@ -31,6 +32,8 @@ class Fault:
     why_not: Callable[[], str | None] = lambda: None
     short: bool = False
     """Whether its short form belongs to the tests."""
+    times: int = 1
+    """How much longer than the load it lasts."""
 
 
 def _because(reason: str) -> Callable[[], str]:
@@ -65,5 +68,5 @@ FAULTS = (
         "two engines, one partitioned",
         why_not=_because("needs a second machine, and a lease"),
     ),
-    Fault("soak", "soak (hours)", why_not=_because("takes hours; run the load for as long")),
+    Fault("soak", "soak (nine times as long)", soak.soak, times=soak.ROUNDS),
 )

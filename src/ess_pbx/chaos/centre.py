@@ -177,6 +177,10 @@ class CentreProcess:
         )
         return before, after
 
+    def journal(self) -> list[Fact]:
+        """The facts so far, in their order."""
+        return [fact for _, fact in self.facts]
+
     def told(self, kind: FactKind) -> list[tuple[float, Fact]]:
         """The facts of one kind so far."""
         return [(at, fact) for at, fact in self.facts if fact.kind == kind]

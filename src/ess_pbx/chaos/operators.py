@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import time
 from collections.abc import Sequence
@@ -21,6 +22,9 @@ from ess_pbx.settings.model import Settings
 PHONES_A_PROCESS = 4
 """pjsua has four calls at once."""
 PICK_UP = Answer(0.3)
+_NUMBER = re.compile(r"8127[0-9]{6}")
+"""A caller's (``callers.FIRST_NUMBER``). Phones show it as it came, or as it is dialled here: its
+end is the same."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,9 @@ class Operators:
         self._behaviours = [*behaviours, *[PICK_UP] * len(self._groups)]
         self.phones = [SoftPhone(folder / f"phones-{n}") for n in range(len(self._groups))]
         self.killed: set[int] = set()
+        self._read = [0] * len(self.phones)
+        """How many calls of each are in ``_rings``."""
+        self._rings: dict[str, list[Ring]] = {}
 
     async def __aenter__(self) -> Operators:
         try:
@@ -85,14 +92,12 @@ class Operators:
 
     def rings(self, number: str) -> list[Ring]:
         """The calls of this caller at any phone, the first first."""
-        # Phones show the number as it came or as it is dialled here: its end is the same.
-        end = number.removeprefix("+62")
-        found = [
-            Ring(phone, call)
-            for phone in self.phones
-            for call in phone.calls
-            if end in call.caller_id and "incoming" in call.at
-        ]
+        for place, phone in enumerate(self.phones):
+            for call in phone.calls[self._read[place] :]:
+                if (caller := _NUMBER.search(call.caller_id)) is not None:
+                    self._rings.setdefault(caller[0], []).append(Ring(phone, call))
+            self._read[place] = len(phone.calls)
+        found = self._rings.get(number.removeprefix("+62"), [])
         return sorted(found, key=lambda ring: ring.at)
 
     def taken(self, number: str) -> Ring | None:

@@ -50,7 +50,7 @@ async def _one(fault: Fault, scene: Scene, slack: float) -> Verdict:
     try:
         async with (
             contextlib.AsyncExitStack() as stack,
-            asyncio.timeout(scene.load.seconds + LONGEST_RUN),
+            asyncio.timeout(fault.times * scene.load.seconds + LONGEST_RUN),
         ):
             await stack.enter_async_context(scene.closing)
             checks: list[Check] = await fault.inject(scene)

@@ -6,28 +6,20 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from dataclasses import replace as changed
+from dataclasses import dataclass, field, replace
 
-from msgspec.structs import replace
-
-from ess_pbx.bench.crowd import out_of_order
-from ess_pbx.chaos.callers import Caller, Callers, longest
+from ess_pbx.chaos.callers import Caller, longest
 from ess_pbx.chaos.centre import CentreProcess
+from ess_pbx.chaos.queue import crowd_load, overtaken, queue_up, waiting
 from ess_pbx.chaos.scene import Running, Scene
 from ess_pbx.chaos.verdict import Check
-from ess_pbx.domain.facts import Fact, FactKind
+from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId, call_of, caller_leg, is_call_back
 
 DOWN_SECONDS = (0.5, 2.0)
 """How long no engine is there: until the supervisor starts the next."""
 BETWEEN_KILLS = (2.0, 4.0)
 CRASHES = 4
-CROWD, CROWD_PER_SECOND, CROWD_FIRST = 1.5, 15.0, 50_000
-"""Before the last kill so many call for each operator: some of them wait."""
-QUEUE = 4
-"""For each of so many operators somebody waits when the engine dies the last time."""
 RING_WITHIN, RING_WIDEST = 1.0, 2.0
 """On a busy machine too: who is rung only by the next engine has waited longer."""
 ADOPTED_WITHIN = 3.0
@@ -70,44 +62,27 @@ class _Kills:
 
     def order(self) -> tuple[int, int]:
         """How many were in the queue at the last kill, and how many of them were overtaken."""
-        facts = [fact for _, fact in self.running.centre.facts]
-        waited = waiting(facts[: self.told])
-        offered = (fact.call for fact in facts[self.told :] if fact.kind == FactKind.OFFERED)
-        return len(waited), out_of_order(waited, [call for call in offered if call in waited])
+        facts = self.running.centre.journal()
+        before, after = facts[: self.told], facts[self.told :]
+        return len(waiting(before)), overtaken(before, after)
 
 
 async def crash(scene: Scene) -> list[Check]:
     """``kill -9`` at random points, a new engine a moment later; the last time under a queue."""
     chance = random.Random(scene.load.calls)  # noqa: S311 - no secret
     load = scene.load
-    crowd_load = replace(
-        load, per_second=CROWD_PER_SECOND, seconds=CROWD * load.operators / CROWD_PER_SECOND
-    )
     async with contextlib.AsyncExitStack() as stack:
-        running = await stack.enter_async_context(scene.running(more_calls=crowd_load.calls))
+        running = await stack.enter_async_context(scene.running(more_calls=crowd_load(load).calls))
         centre, kills = running.centre, _Kills(running, chance)
         await running.warm()
         for _ in range(max(1, min(CRASHES, round(load.seconds / 8)))):
             await kills.strike()
             scene.progress(f"engine killed and back: adopted {kills.adopted[-1]} s")
-        crowd = Callers(
-            centre.settings,
-            running.operators,
-            scene.folder / "crowd",
-            crowd_load,
-            trunk=centre.settings.trunks[1],
-            first=CROWD_FIRST,
-        )
-        running.callers.join(await stack.enter_async_context(crowd))
-        await centre.until(
-            lambda: len(waiting(fact for _, fact in centre.facts)) >= load.operators / QUEUE,
-            "a queue",
-            crowd_load.seconds + 5.0,
-        )
+        await queue_up(stack, scene, running)
         await kills.strike()
         found = await running.checks()
         rings = [each for down in kills.downs for each in running.callers.ring_seconds(*down)]
-        waited, overtaken = kills.order()
+        waited, late = kills.order()
         return [
             Check("kills", len(kills.downs)),
             Check(
@@ -121,21 +96,10 @@ async def crash(scene: Scene) -> list[Check]:
             Check("orphan legs", kills.orphans),
             Check("gone after", longest(kills.gone), at_most=ORPHANS_GONE, unit="s"),
             Check("in the queue at the last kill", waited, at_least=2),
-            Check("overtaken", overtaken, at_most=0),
+            Check("overtaken", late, at_most=0),
             *found,
             Check("call-backs", len(centre.told(FactKind.CALL_BACK_CREATED))),
         ]
-
-
-def waiting(facts: Iterable[Fact]) -> list[str]:
-    """The calls that no operator was offered yet, in the order in which they came."""
-    found: dict[str, None] = {}
-    for fact in facts:
-        if fact.kind == FactKind.CALL_ARRIVED and fact.call is not None:
-            found[fact.call] = None
-        elif fact.kind in (FactKind.OFFERED, FactKind.CALL_ENDED):
-            found.pop(fact.call or "", None)
-    return list(found)
 
 
 async def orphans(centre: CentreProcess) -> set[str]:
@@ -192,7 +156,7 @@ async def frozen(scene: Scene) -> list[Check]:
             Check("called meanwhile", len(rings), at_least=1),
             Check("new call rings", longest(rings), at_most=RING_WITHIN, unit="s", widest=widest),
             Check("in the menu when it froze", len(listening), at_least=1),
-            *(changed(each, widest=widest) for each in found),
+            *(replace(each, widest=widest) for each in found),
         ]
 
 
