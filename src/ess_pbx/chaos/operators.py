@@ -54,12 +54,12 @@ class Operators:
         """``behaviours`` are those of the first processes; all others pick up."""
         extensions = [each.extension for each in settings.centre_named().operators]
         self._settings, self._credentials = settings, credentials
-        self._groups = [
+        self.groups = [
             extensions[first : first + PHONES_A_PROCESS]
             for first in range(0, len(extensions), PHONES_A_PROCESS)
         ]
-        self._behaviours = [*behaviours, *[PICK_UP] * len(self._groups)]
-        self.phones = [SoftPhone(folder / f"phones-{n}") for n in range(len(self._groups))]
+        self._behaviours = [*behaviours, *[PICK_UP] * len(self.groups)]
+        self.phones = [SoftPhone(folder / f"phones-{n}") for n in range(len(self.groups))]
         self.killed: set[int] = set()
         self._read = [0] * len(self.phones)
         """How many calls of each are in ``_rings``."""
@@ -68,7 +68,7 @@ class Operators:
     async def __aenter__(self) -> Operators:
         try:
             for phone, some, behaviour in zip(
-                self.phones, self._groups, self._behaviours, strict=False
+                self.phones, self.groups, self._behaviours, strict=False
             ):
                 await phone.start()
                 await register_operators(phone, self._settings, self._credentials, some, behaviour)
