@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +24,7 @@ FIRST_NUMBER = 8127_000_000
 PATIENCE = 45.0
 """Seconds that a caller waits for an operator before the run counts it as never served."""
 LONGEST_SILENCE = 3.0
-MENU_KEY, LISTENS_EVERY = "1", 4
+MENU_KEY, LISTENS_EVERY = "1", 3
 """What callers press who do not want to hear the menu; every so many hear it to its end."""
 _LOOK = 0.05
 
@@ -35,10 +36,10 @@ class Caller:
     number: str
     call: SippCall
     rtp: RtpParty
-    key: str = ""
-    """What they press as soon as somebody answers."""
     left_at: float | None = None
     served: bool = False
+    key: str = ""
+    """What they press as soon as somebody answers."""
 
     @property
     def invited(self) -> float | None:
@@ -113,7 +114,7 @@ class Callers:
             time_limit=round(load.seconds + load.talk + 2 * PATIENCE) + 60,
         )
         self.all = [
-            Caller(invite.caller, call, invite.rtp, self._key(number) if menu else "")
+            Caller(invite.caller, call, invite.rtp, key=self._key(number) if menu else "")
             for number, (invite, call) in enumerate(zip(invites, self._sipp.calls, strict=True))
             if invite.rtp is not None
         ]
@@ -149,11 +150,22 @@ class Callers:
         """Wait until everyone has hung up, or was cut off."""
         await asyncio.gather(*self._tasks)
 
-    def ring_seconds(self, since: float = 0.0, until: float = float("inf")) -> list[float]:
-        """INVITE to the first phone, of those who called in that time; inf for never."""
+    def ring_seconds(
+        self,
+        since: float = 0.0,
+        until: float = float("inf"),
+        *,
+        without: Container[str] = (),
+    ) -> list[float]:
+        """INVITE to the first phone, of those who called in that time; inf for never.
+
+        ``without`` those whose numbers these are.
+        """
         found = []
         for caller in self.all:
             if caller.invited is None or not since <= caller.invited < until:
+                continue
+            if caller.number in without:
                 continue
             rings = self._operators.rings(caller.number)
             found.append(rings[0].at - caller.invited if rings else float("inf"))

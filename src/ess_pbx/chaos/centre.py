@@ -185,6 +185,14 @@ class CentreProcess:
         """The facts of one kind so far."""
         return [(at, fact) for at, fact in self.facts if fact.kind == kind]
 
+    def came_before(self, wall: float) -> set[str]:
+        """The numbers of those whose INVITE Asterisk had before that moment (epoch seconds)."""
+        return {
+            str(fact.data["caller_e164"])
+            for _, fact in self.told(FactKind.CALL_ARRIVED)
+            if float(str(fact.data["invited_at"])) < wall
+        }
+
     def alarm_raised(self, kind: str, since: float = 0.0) -> float | None:
         """When an alarm of that kind (what stands before the colon) was first seen to be raised."""
         return self._alarm(FactKind.ALARM_RAISED, kind, since)
