@@ -66,23 +66,22 @@ def _missing(centre: CentreProcess, wanted: dict[str, float]) -> list[str]:
 
 
 def _alarmed(centre: CentreProcess) -> set[str]:
-    """The calls that an alarm names, or that ended while the disk was told to be full."""
+    """The calls that an alarm names, or that were recorded in part while a disk was full."""
     found: set[str] = set()
-    full = False
-    for _, fact in centre.facts:
-        alarm = str(fact.data.get("alarm", ""))
-        if fact.kind == FactKind.ALARM_RAISED and alarm.startswith(OF_CALL):
+    began: dict[str, int] = {}
+    full, was_full = False, -1
+    for number, fact in enumerate(centre.journal()):
+        alarm, call = str(fact.data.get("alarm", "")), fact.call or ""
+        if fact.kind == FactKind.CALL_ARRIVED:
+            began[call] = number
+        elif fact.kind == FactKind.RECORDING_FINISHED:
+            if full or was_full > began.get(call, number):
+                found.add(call)
+        elif alarm.startswith(OF_DISK):
+            full, was_full = fact.kind == FactKind.ALARM_RAISED, number
+        elif fact.kind == FactKind.ALARM_RAISED and alarm.startswith(OF_CALL):
             said = f"{alarm} {fact.data['detail']}"
-            found |= {
-                other.call
-                for _, other in centre.told(FactKind.RECORDING_FAILED)
-                if other.call is not None and other.call in said
-            }
-        elif fact.kind in (FactKind.ALARM_RAISED, FactKind.ALARM_CLEARED):
-            if alarm.startswith(OF_DISK):
-                full = fact.kind == FactKind.ALARM_RAISED
-        elif full and fact.kind == FactKind.RECORDING_FINISHED and fact.call is not None:
-            found.add(fact.call)
+            found |= {each for each in began if each in said}
     return found
 
 
