@@ -43,6 +43,7 @@ def _because(reason: str) -> Callable[[], str]:
 FAULTS = (
     Fault("engine-crash", "engine crash (kill -9)", engine.crash, short=True),
     Fault("engine-frozen", "engine frozen (SIGSTOP)", engine.frozen, short=True),
+    Fault("engine-watched", "engine frozen, a service manager watches", engine.watched),
     Fault("standby-crash", "engine crash, a standby there", standby.crash),
     Fault("standby-frozen", "engine frozen, a standby there", standby.frozen),
     Fault("asterisk-restart", "Asterisk restart (kill -9)", asterisk.restart, short=True),

@@ -9,9 +9,9 @@ import pickle
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 import aiohttp
@@ -33,11 +33,19 @@ POLL = 0.02
 
 
 class CentreProcess:
-    """One centre. ``wrapper`` goes before the command that starts its engine."""
+    """One centre. ``wrapper`` goes before the command that starts its engine, which has more in
+    its ``environment`` than we.
+    """
 
-    def __init__(self, folder: Path, order: Order, wrapper: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        order: Order,
+        wrapper: tuple[str, ...] = (),
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.folder, self.settings = folder, order.settings
-        self._order, self._wrapper = order, wrapper
+        self._order, self._wrapper, self._environment = order, wrapper, environment
         self._process: asyncio.subprocess.Process | None = None
         self._standby: asyncio.subprocess.Process | None = None
         self._read = 0
@@ -139,6 +147,7 @@ class CentreProcess:
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
+                env={**os.environ, **self._environment},
             )
 
     async def kill_engine(self) -> float:

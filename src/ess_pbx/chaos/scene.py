@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeAlias
 
 from ess_pbx.chaos.callers import Caller, Callers
@@ -98,6 +99,7 @@ class Scene:
         menu: bool = False,
         more_calls: int = 0,
         lines: Lines | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
         before_calls: Callable[[], None] = lambda: None,
     ) -> AsyncIterator[Running]:
         """Engine, Asterisk, operators and callers; all ended afterwards.
@@ -121,7 +123,7 @@ class Scene:
         for_phones, for_callers = (settings, settings) if lines is None else await lines(settings)
         async with contextlib.AsyncExitStack() as stack:
             centre = await stack.enter_async_context(
-                CentreProcess(self.folder, Order(settings, ari_port, standby), command)
+                CentreProcess(self.folder, Order(settings, ari_port, standby), command, environment)
             )
             phones = await stack.enter_async_context(
                 Operators(for_phones, centre.credentials, self.folder, behaviours=behaviours)

@@ -12,6 +12,7 @@ from ess_pbx.chaos.callers import Caller, longest
 from ess_pbx.chaos.centre import CentreProcess
 from ess_pbx.chaos.queue import crowd_load, overtaken, queue_up, waiting
 from ess_pbx.chaos.scene import Running, Scene
+from ess_pbx.chaos.service_manager import ServiceManager
 from ess_pbx.chaos.verdict import Check
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId, call_of, caller_leg, is_call_back
@@ -24,6 +25,8 @@ RING_WITHIN, RING_WIDEST = 1.0, 2.0
 """On a busy machine too: who is rung only by the next engine has waited longer."""
 ADOPTED_WITHIN = 3.0
 ORPHANS_GONE = 5.0
+WATCHDOG = 2.0
+"""Seconds: ``WatchdogSec``."""
 FREEZE_SECONDS, SHORTEST_FREEZE = 30.0, 6.0
 
 
@@ -161,6 +164,45 @@ async def frozen(scene: Scene) -> list[Check]:
             Check("new call rings", longest(rings), at_most=RING_WITHIN, unit="s", widest=widest),
             Check("in the menu when it froze", len(listening), at_least=1),
             *(replace(each, widest=widest) for each in found),
+        ]
+
+
+async def watched(scene: Scene) -> list[Check]:
+    """SIGSTOP; who watches it ends it after 2 s without a word, and starts the next."""
+    manager = ServiceManager(WATCHDOG)
+    await manager.start()
+    scene.closing.callback(manager.close)
+    async with scene.running(menu=True, environment=manager.environment) as running:
+        centre = running.centre
+        await running.warm()
+        listening, live = in_menu(running), running.callers.live
+        before = len(centre.told(FactKind.CALL_ADOPTED))
+        stopped, wall = centre.freeze_engine(), time.time()
+        silent = await manager.silent()
+        await centre.kill_engine()
+        began = await centre.start_engine()
+        adopted = began - stopped + await _adopted(running, before, began, live)
+        scene.progress(f"ended after {silent - stopped:.1f} s, adopted after {adopted:.1f} s")
+        found = await running.checks()
+        claimed = centre.came_before(wall)
+        rings = running.callers.ring_seconds(stopped, began, without=claimed)
+        waits = [
+            rung[0].at - stopped
+            for each in listening
+            if (rung := running.operators.rings(each.number))
+        ]
+        return [
+            Check("ended after", round(silent - stopped, 2), at_most=WATCHDOG + 0.5, unit="s"),
+            Check(
+                "adopted after",
+                round(adopted, 2),
+                at_most=WATCHDOG + 0.5 + ADOPTED_WITHIN,
+                unit="s",
+            ),
+            Check("new call rings", longest(rings), at_most=RING_WITHIN, unit="s"),
+            Check("in the menu when it froze", len(listening), at_least=1),
+            Check("rung for after", longest(waits), unit="s"),
+            *found,
         ]
 
 
