@@ -154,7 +154,7 @@ class People:
             return
         self.made += 1
         call = CallId(f"d-{self.made}")
-        world.line.asterisk.dials(call)
+        world.line.asterisk.calls(call)
         world.watch.desk_call_comes(call)
         world.line.tell(DeskCallArrived(call, step.agent, step.code))
         for number, key in enumerate(step.keys):
