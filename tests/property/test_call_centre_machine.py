@@ -259,7 +259,7 @@ class CallCentreMachine(CentreInvariants):
     def an_operator_dials_a_code_at_the_desk(self, agent: str, code: str) -> None:
         call = CallId(f"d-{len(self.desk_calls) + 1}")
         self.desk_calls.add(call)
-        self.asterisk.dials(call)
+        self.asterisk.calls(call)
         self._hear(DeskCallArrived(call, agent, code))
 
     @rule(
@@ -269,7 +269,7 @@ class CallCentreMachine(CentreInvariants):
     def an_operator_calls_somebody_by_themselves(self, agent: str, number: str) -> None:
         call = CallId(f"d-{len(self.desk_calls) + 1}")
         self.desk_calls.add(call)
-        self.asterisk.dials(call)
+        self.asterisk.calls(call)
         self._hear(OutboundDialled(call, agent, number))
 
     @rule(pick=picks, keys=st.sampled_from([RIGHT_PIN, RIGHT_PIN, "111111", "2", "*", "9"]))

@@ -111,7 +111,6 @@ def resume(
         return  # who has left wants no operator: ``missed`` ends it
     match call.phase:
         case Phase.IVR:
-            turn.do(StopMusic(call.caller))
             _menu_again(turn, kept)
             silence.watch(turn)
         case Phase.WAITING:
@@ -291,13 +290,16 @@ def answers(calls: Iterable[Call], found: AsteriskFound) -> Iterator[AsteriskEff
     """Those whom an engine before this one claimed and had no time to answer.
 
     To be asked for before anything is played to them: Asterisk would answer when that has ended,
-    and would take no other request until then.
+    and would take no other request until then. And what they hear at first is asked for with it,
+    lest this engine ends too before it has come to their call.
     """
     for call in calls:
         leg = found.legs.get(call.caller)
         waiting = call.phase is not Phase.ENDED and call.phase not in calling_back.PHASES
         if waiting and leg is not None and not leg.up:
             yield Answer(call.caller)
+            if call.phase in (Phase.IVR, Phase.WAITING):
+                yield StartMusic(call.caller)
 
 
 def repairs(call: Call, found: AsteriskFound) -> Iterator[AsteriskEffect]:

@@ -1,7 +1,8 @@
 """What a caller hears while no human talks to them: announcements, then music, never silence.
 
 Music is asked for with each announcement, not after it: Asterisk begins it when the announcement
-has ended, whatever has become of this engine by then. docs/decisions/0022 has the reasons.
+has ended, whatever has become of this engine by then. An announcement ends the music that plays,
+so that no moment is left in which neither was asked for. docs/decisions/0022 has the reasons.
 """
 
 from __future__ import annotations
@@ -36,8 +37,6 @@ def play_next(turn: Turn) -> bool:
     """
     call = turn.call
     if call.announcements:
-        if call.music:
-            turn.do(StopMusic(call.caller))
         prompt, *later = call.announcements
         playback = turn.new_playback(prompt, position=call.told_place)
         turn.set(announcements=tuple(later), playing=playback, prompt=prompt)

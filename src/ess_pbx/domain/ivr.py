@@ -51,7 +51,6 @@ def arrived(turn: Turn, event: Arrived) -> None:
     if event.gone:
         caller_left(turn, LegGone(event.call, turn.call.caller, UNKNOWN_CAUSE))
         return
-    turn.set(music=True)  # from the dialplan, for the moment until we play something
     greeting: tuple[str, ...] = () if centre.greeting is None else (centre.greeting,)
     if turn.call.prank is not None and centre.policy.prank_warning is not None:
         greeting += (centre.policy.prank_warning,)

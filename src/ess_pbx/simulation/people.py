@@ -201,7 +201,7 @@ class People:
             return None
         self.made += 1
         call = CallId(f"d-{self.made}")
-        world.line.asterisk.dials(call, agent)
+        world.line.asterisk.calls(call, agent)
         world.watch.desk_call_comes(call, agent)
         world.later(stays, self._hangs_up, caller_leg(call), NORMAL)
         return call

@@ -88,7 +88,7 @@ class Channel:
     address: str
     up: bool = False
     music: bool = False
-    """It is heard while no prompt plays."""
+    """It is heard, or will be when the prompts that play have ended."""
     bridge: BridgeId | None = None
     spied: LegId | None = None
     """The leg that a snoop channel hears."""
@@ -134,6 +134,7 @@ class VirtualAsterisk:
         match self.requests.popleft():
             case Answer(leg) if leg in self.channels:
                 self.channels[leg].up = True
+                self.channels[leg].music = False
                 self._tell(LegAnswered(call_of(leg), leg))
             case HangUp(leg) | Refuse(leg):
                 cause = HUNG_UP if leg == caller_leg(call_of(leg)) else NORMAL
@@ -173,13 +174,8 @@ class VirtualAsterisk:
 
     # what the world does
 
-    def calls(self, call: CallId) -> None:
-        """A caller's channel enters the application; the dialplan has begun music."""
-        self.dials(call)
-        self.channels[caller_leg(call)].music = True
-
-    def dials(self, call: CallId, address: str = "112") -> None:
-        """The channel of an operator who dialled something enters, from ``address``."""
+    def calls(self, call: CallId, address: str = "112") -> None:
+        """A caller's channel enters the application, or an operator's own from ``address``."""
         self.channels[caller_leg(call)] = Channel(Role.CALLER, address)
 
     def picks_up(self, leg: LegId) -> None:
@@ -286,7 +282,7 @@ class VirtualAsterisk:
         for playback in list(self.playing.get(leg, ())):
             self.playback_over(playback)
         channel = self.channels[leg]
-        channel.bridge, channel.music = None, True
+        channel.bridge, channel.music = None, channel.up  # by the dialplan
         self._tell(self.arrivals(call_of(leg), 0.0))
 
     def _tell(self, event: CallEvent) -> None:
@@ -350,6 +346,7 @@ class VirtualAsterisk:
             bridge = channel.bridge
             alone = bridge is None or place != caller_leg(call_of(bridge))
             _must(alone, "a prompt to a caller in a bridge, who then hears nobody")
+            channel.music = False
         queue = self.playing.setdefault(place, [])
         queue.append(playback)
         if len(queue) == 1:

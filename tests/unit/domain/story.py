@@ -25,7 +25,6 @@ from ess_pbx.domain.effects import (
 )
 from ess_pbx.domain.events import (
     AgentTimerFired,
-    Arrived,
     CallEvent,
     CentreEvent,
     ClockRead,
@@ -64,9 +63,7 @@ class Story:
     # what happens
 
     def feed(self, event: CallEvent | CentreEvent) -> list[EngineEffect]:
-        """One event. Who arrives hears the dialplan's music."""
-        if isinstance(event, Arrived):
-            self._music.add(event.call)
+        """One event."""
         self.effects = self.core.decide(event, self.now)
         self.all += self.effects
         for effect in self.effects:
@@ -197,6 +194,7 @@ class Story:
                 self.timers.pop(timer, None)
             case PlayPrompt(target, _, playback, prompt):
                 self._playing[playback] = (target, prompt)
+                self._music.discard(target)
             case StopPlayback(playback):
                 self._playing.pop(playback, None)
             case StartMusic(leg):

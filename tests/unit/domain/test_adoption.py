@@ -410,6 +410,7 @@ def test_who_was_claimed_but_not_answered_is_answered_before_anything_is_played(
         for each in new.effects
         if isinstance(each, Answer | PlayPrompt | StartMusic | StopMusic)
     ]
-    assert to_caller[0] == Answer(CALLER)
+    # Music at once: this engine may end before it comes to their call.
+    assert to_caller[:2] == [Answer(CALLER), StartMusic(CALLER)]
     assert of(new.effects, Answer) == [Answer(CALLER)]
     assert of(new.effects, PlayPrompt)

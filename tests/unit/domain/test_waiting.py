@@ -37,7 +37,7 @@ def test_without_a_menu_the_operators_phone_is_the_first_request_of_all() -> Non
 
     asked = requests(story.effects)
     # Music is asked for at once: it follows the greeting even if we are dead by then.
-    order = [Originate, Answer, StopMusic, PlayPrompt, StartMusic]
+    order = [Originate, Answer, PlayPrompt, StartMusic]
     assert [type(request) for request in asked] == order
     assert asked[0] == Originate(
         call=CALL,
