@@ -146,8 +146,7 @@ async def frozen(scene: Scene) -> list[Check]:
     """SIGSTOP, and SIGCONT half the load (6 to 30 s) later; some callers are in the menu."""
     seconds = max(SHORTEST_FREEZE, min(FREEZE_SECONDS, scene.load.seconds / 2))
     async with scene.running(menu=True) as running:
-        await running.warm()
-        listening = in_menu(running)
+        listening = await _listening(running)
         stopped, wall = running.centre.freeze_engine(), time.time()
         await asyncio.sleep(seconds)
         thawed = running.centre.thaw_engine()
@@ -174,8 +173,7 @@ async def watched(scene: Scene) -> list[Check]:
     scene.closing.callback(manager.close)
     async with scene.running(menu=True, environment=manager.environment) as running:
         centre = running.centre
-        await running.warm()
-        listening, live = in_menu(running), running.callers.live
+        listening, live = await _listening(running), running.callers.live
         before = len(centre.told(FactKind.CALL_ADOPTED))
         stopped, wall = centre.freeze_engine(), time.time()
         silent = await manager.silent()
@@ -204,6 +202,15 @@ async def watched(scene: Scene) -> list[Check]:
             Check("rung for after", longest(waits), unit="s"),
             *found,
         ]
+
+
+async def _listening(running: Running) -> list[Caller]:
+    """Let the load come up; who hears the menu then, one at least."""
+    await running.warm()
+    await running.centre.until(
+        lambda: bool(in_menu(running)), "somebody is in the menu", running.callers.load.seconds
+    )
+    return in_menu(running)
 
 
 def in_menu(running: Running) -> list[Caller]:

@@ -19,6 +19,8 @@ from ess_pbx.phones.softphone import SoftPhone
 RING_SECONDS = 12.0
 """The policy's own: how long a phone may ring before the offer passes on."""
 SLACK = 0.5
+TURN = 2.0
+"""Until somebody hangs up, where all are talking."""
 BACK_IN_QUEUE = 1.0
 APART = 4.0
 """Seconds: phones that fall silent together by the dozen would be a network that is away."""
@@ -65,7 +67,7 @@ async def lost_while_ringing(scene: Scene) -> list[Check]:
             Check(
                 "killed: offered to another",
                 longest([_elsewhere(running, each, killed) for each in struck]),
-                at_most=RING_SECONDS + SLACK,
+                at_most=RING_SECONDS + SLACK + TURN,
                 unit="s",
             ),
             Check("others who waited", waited, at_least=1),
