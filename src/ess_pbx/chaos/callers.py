@@ -141,6 +141,17 @@ class Callers:
         """Calls that stand now."""
         return sum(caller.standing(time.monotonic()) for caller in self.all)
 
+    async def one_leaves(self) -> None:
+        """One who talks to an operator hangs up before the time; nobody where nobody talks."""
+        for caller in self.all:
+            ring = self._operators.taken(caller.number)
+            talks = ring is not None and ring.call.ended_by is None
+            if talks and caller.standing(time.monotonic()):
+                caller.left_at = caller.rtp.heard_until()
+                with contextlib.suppress(PhoneError):
+                    await caller.call.hang_up()
+                return
+
     def join(self, others: Callers) -> None:
         """From now on those of another load count, and are waited for, with these."""
         self.all += others.all

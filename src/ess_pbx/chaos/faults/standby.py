@@ -56,7 +56,11 @@ async def _take_over(
             scene.progress(f"leads after {until - began:.2f} s, adopted {took} s")
             await running.centre.start_standby()
         found = await running.checks()
-        rings = [each for down in downs for each in running.callers.ring_seconds(*down)]
+        # Who hears the menu of the next leader to its end is rung for only then.
+        without = {each.number for each in running.callers.all if not each.key}
+        rings = [
+            each for down in downs for each in running.callers.ring_seconds(*down, without=without)
+        ]
         return [
             Check("takeovers", len(downs)),
             Check("new call rings", longest(rings), at_most=RING_WITHIN, unit="s"),
