@@ -23,7 +23,8 @@ CALLER_TONE = 1250
 FIRST_NUMBER = 8127_000_000
 PATIENCE = 45.0
 """Seconds that a caller waits for an operator before the run counts it as never served."""
-LONGEST_SILENCE = 3.0
+LONGEST_SILENCE, WIDEST_SILENCE = 3.0, 5.0
+"""On a busy machine the latter: as long as a caller was in silence whom nobody cared for."""
 MENU_KEY, LISTENS_EVERY = "1", 3
 """What callers press who do not want to hear the menu; every so many hear it to its end."""
 _LOOK = 0.05
@@ -190,7 +191,13 @@ class Callers:
             Check("dropped", sum(caller.dropped for caller in self.all), at_most=0),
             Check("failed", sum(caller.failed for caller in self.all), at_most=0),
             Check("never served", sum(not caller.served for caller in self.all), at_most=0),
-            Check("longest silence", max(heard), at_most=LONGEST_SILENCE, unit="s"),
+            Check(
+                "longest silence",
+                max(heard),
+                at_most=LONGEST_SILENCE,
+                unit="s",
+                widest=WIDEST_SILENCE,
+            ),
         ]
 
     @staticmethod

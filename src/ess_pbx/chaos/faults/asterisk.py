@@ -45,7 +45,7 @@ async def restart(scene: Scene) -> list[Check]:
         causes = [str(rows[each.number]["reason"]) for each in cut if each.number in rows]
         tasks = await call_back_numbers(running.database)
         wanted = [tasks.get(each.number) for each in cut]
-        usable = _all_usable(running.centre, killed)
+        usable = all_usable(running.centre, killed)
         vain = [at for at, _ in running.centre.told(FactKind.OFFER_MISSED) if at > killed]
         talked = [each for each in running.talked if each.left_at is not None or each in cut]
         recorded = await recording_check(running.centre, talked, killed)
@@ -70,7 +70,7 @@ async def restart(scene: Scene) -> list[Check]:
         ]
 
 
-def _all_usable(centre: CentreProcess, killed: float) -> float | None:
+def all_usable(centre: CentreProcess, killed: float) -> float | None:
     """Seconds after which no operator is away or passed over any more; None for never."""
     bad: dict[str, bool] = {}
     since: float | None = None

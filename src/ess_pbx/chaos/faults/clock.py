@@ -34,7 +34,7 @@ async def jump(scene: Scene) -> list[Check]:
         found = await running.checks()
         rings = running.callers.ring_seconds()
         began, right = jumps[0][0], jumps[-1][0]
-        over = [_over(centre, each) for each in jumps]
+        over = [over(centre, each) for each in jumps]
         raised, cleared = centre.alarm_raised(ALARM, began), centre.alarm_cleared(ALARM, right)
         return [
             Check("jump", HOUR, unit="s each way"),
@@ -48,7 +48,7 @@ async def jump(scene: Scene) -> list[Check]:
             Check("calls stood over a jump", sum(len(each) for each in over), at_least=1),
             Check(
                 "of them not flagged",
-                sum(len(each - _flagged(centre, at)) for each, at in zip(over, jumps, strict=True)),
+                sum(len(each - flagged(centre, at)) for each, at in zip(over, jumps, strict=True)),
                 at_most=0,
             ),
             Check("alarm after", _since(raised, began), at_most=READ_SECONDS, unit="s"),
@@ -61,7 +61,7 @@ def _since(at: float | None, since: float) -> float | None:
     return None if at is None else round(at - since, 1)
 
 
-def _over(centre: CentreProcess, at: Jump) -> set[str]:
+def over(centre: CentreProcess, at: Jump) -> set[str]:
     """The calls that were there before a jump, and still when it was read."""
     before, after = at
     there = {fact.call for seen, fact in centre.told(FactKind.CALL_ARRIVED) if seen < before}
@@ -71,7 +71,7 @@ def _over(centre: CentreProcess, at: Jump) -> set[str]:
     return {call for call in there - ended if call is not None}
 
 
-def _flagged(centre: CentreProcess, at: Jump) -> set[str]:
+def flagged(centre: CentreProcess, at: Jump) -> set[str]:
     """The calls on whose record this jump is."""
     return {
         fact.call

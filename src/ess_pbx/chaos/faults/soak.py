@@ -70,7 +70,7 @@ async def soak(scene: Scene) -> list[Check]:
         return [
             Check("seconds", round(ended - began)),
             Check("engine, memory", round(_median(last, lambda one: one.engine_memory) / 1024, 1)),
-            *_growth(first, last),
+            *growth(first, last),
             *found,
         ]
 
@@ -88,7 +88,7 @@ def _round(scene: Scene, running: Running, number: int) -> Callers:
     )
 
 
-def _growth(first: Sequence[Sample], last: Sequence[Sample]) -> list[Check]:
+def growth(first: Sequence[Sample], last: Sequence[Sample]) -> list[Check]:
     figures: list[tuple[str, Callable[[Sample], float], float]] = [
         ("engine, memory grown by", lambda one: one.engine_memory, MEMORY_GROWTH),
         ("engine, descriptors grown by", lambda one: one.engine_descriptors, DESCRIPTOR_GROWTH),
