@@ -2,7 +2,7 @@
 
 Music is asked for with each announcement, not after it: Asterisk begins it when the announcement
 has ended, whatever has become of this engine by then. An announcement ends the music that plays,
-so that no moment is left in which neither was asked for. docs/decisions/0022 has the reasons.
+so that no moment is left in which neither was asked for. docs/decisions/0011 has the reasons.
 """
 
 from __future__ import annotations
