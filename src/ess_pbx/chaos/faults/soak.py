@@ -21,8 +21,8 @@ ROUNDS = 9
 """Times the load of a fault: three minutes of the usual one, nine of the full one."""
 NUMBERS_A_ROUND = 10_000
 MEMORY_GROWTH, DESCRIPTOR_GROWTH, CHANNEL_GROWTH = 10.0, 10.0, 25.0
-"""Per cent, from the second third of the load to the last. Channels are those of the calls that
-happen to stand: chance makes more of them differ."""
+"""Per cent, from the second third of the load to the last. Channels, and Asterisk's descriptors, are
+those of the calls that happen to stand: by chance these are more or fewer."""
 SAMPLE_SECONDS = 1.0
 
 
@@ -67,9 +67,10 @@ async def soak(scene: Scene) -> list[Check]:
         third = (ended - began) / 3
         first = [each for each in samples if began + third <= each.at < ended - third]
         last = [each for each in samples if ended - third <= each.at < ended]
+        memory = _median(last, lambda one: one.engine_memory)
         return [
             Check("seconds", round(ended - began)),
-            Check("engine, memory", round(_median(last, lambda one: one.engine_memory) / 1024, 1)),
+            Check("engine, memory", round(memory / 1024, 1), unit="MiB"),
             *growth(first, last),
             *found,
         ]
