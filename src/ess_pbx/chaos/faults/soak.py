@@ -21,7 +21,7 @@ ROUNDS = 9
 """Times the load of a fault: three minutes of the usual one, nine of the full one."""
 NUMBERS_A_ROUND = 10_000
 MEMORY_GROWTH, DESCRIPTOR_GROWTH, CHANNEL_GROWTH = 10.0, 10.0, 25.0
-"""Per cent, from the second third of the load to the last. Channels, and Asterisk's descriptors, are
+"""Per cent, from the second third of the load to the last. Channels and Asterisk's descriptors are
 those of the calls that happen to stand: by chance these are more or fewer."""
 SAMPLE_SECONDS = 1.0
 
