@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from ess_pbx.chaos.centre import CentreProcess
 from ess_pbx.chaos.faults.asterisk import all_usable
-from ess_pbx.chaos.faults.clock import flagged, over
+from ess_pbx.chaos.faults.clock import flagged, stood_over
 from ess_pbx.chaos.faults.engine import orphans
 from ess_pbx.chaos.faults.soak import Sample, growth
 from ess_pbx.domain.facts import Fact, FactKind
@@ -66,7 +66,7 @@ def test_a_call_that_stood_over_a_jump_is_to_have_it_on_record() -> None:
         (20.0, ended, "stood", {}),
     )
 
-    assert over(centre, (10.0, 10.1)) == {"stood", "forgotten"}
+    assert stood_over(centre, (10.0, 10.1)) == {"stood", "forgotten"}
     assert flagged(centre, (10.0, 10.1)) == {"stood"}
     assert flagged(centre, (30.0, 30.1)) == set()
 

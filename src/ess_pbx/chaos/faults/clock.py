@@ -34,7 +34,7 @@ async def jump(scene: Scene) -> list[Check]:
         found = await running.checks()
         rings = running.callers.ring_seconds()
         began, right = jumps[0][0], jumps[-1][0]
-        over = [over(centre, each) for each in jumps]
+        over = [stood_over(centre, each) for each in jumps]
         raised, cleared = centre.alarm_raised(ALARM, began), centre.alarm_cleared(ALARM, right)
         return [
             Check("jump", HOUR, unit="s each way"),
@@ -61,7 +61,7 @@ def _since(at: float | None, since: float) -> float | None:
     return None if at is None else round(at - since, 1)
 
 
-def over(centre: CentreProcess, at: Jump) -> set[str]:
+def stood_over(centre: CentreProcess, at: Jump) -> set[str]:
     """The calls that were there before a jump, and still when it was read."""
     before, after = at
     there = {fact.call for seen, fact in centre.told(FactKind.CALL_ARRIVED) if seen < before}
