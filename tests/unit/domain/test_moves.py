@@ -16,7 +16,7 @@ from ess_pbx.domain.facts import Fact, FactKind
 
 from .centre import CALL, NO_MENU, of
 from .story import Story
-from .test_supervising import BOSS, SUPERVISED
+from .supervised import BOSS, SUPERVISED
 
 BY = Asker("penyelia", Via.API)
 OTHERS = "medis"

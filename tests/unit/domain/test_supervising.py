@@ -7,89 +7,39 @@ from msgspec.structs import replace
 
 from ess_pbx.domain.agent import AgentState
 from ess_pbx.domain.call import Phase
-from ess_pbx.domain.commands import Asker, Mode, PullCall, StopSupervising, Supervise, Via
-from ess_pbx.domain.config import Centre, Operator
+from ess_pbx.domain.commands import Mode, StopSupervising
 from ess_pbx.domain.effects import (
     CreateBridge,
     DestroyBridge,
-    EngineEffect,
     HangUp,
     Join,
     Originate,
     Part,
     PlayPrompt,
-    Refused,
     Role,
     Snoop,
 )
-from ess_pbx.domain.events import DeskCallArrived, PinChecked, StreamRestarted
+from ess_pbx.domain.events import StreamRestarted
 from ess_pbx.domain.facts import FactKind
-from ess_pbx.domain.ids import CallId, LegId, bridge_of, caller_leg, side_bridge
+from ess_pbx.domain.ids import LegId
 from ess_pbx.domain.supervising import LISTENED_PROMPT, MOST_TRIES, RELIEVED_PROMPT
-from ess_pbx.domain.supervision import RELIEVED, TIMER, ListenByPhone, Supervision
+from ess_pbx.domain.supervision import RELIEVED, TIMER
 
-from . import given
-from .centre import CALL, CALLER, NO_MENU, OTHER, of
-from .story import Story
-
-BOSS, SECOND_BOSS = "3001", "3002"
-BY = Asker("diskominfo", Via.API)
-DESK = CallId("ess1-1700000099.1")
-BY_PHONE, PHONE = Asker(BOSS, Via.PHONE), caller_leg(DESK)
-BRIDGE, SIDE = bridge_of(CALL), side_bridge(CALL)
-SUPERVISED = replace(
-    NO_MENU,
-    operators=(
-        *NO_MENU.operators,
-        *(Operator(extension=each, name=each, role="supervisor") for each in (BOSS, SECOND_BOSS)),
-    ),
+from .centre import CALL, CALLER, of
+from .supervised import (
+    BOSS,
+    BRIDGE,
+    BY,
+    SIDE,
+    SUPERVISED,
+    asked,
+    comes,
+    leg,
+    seat,
+    supervised,
+    supervision,
+    talking,
 )
-PHONES = ("2001", BOSS, SECOND_BOSS)
-
-
-def talking(config: Centre = SUPERVISED) -> Story:
-    story = given.waiting(config, PHONES)
-    story.answers(story.operator)
-    return story
-
-
-def asked(story: Story, mode: Mode, supervisor: str = BOSS) -> list[EngineEffect]:
-    return story.feed(Supervise(BY, CALL, supervisor, mode))
-
-
-def supervision(story: Story) -> Supervision:
-    assert story.call.supervision is not None
-    return story.call.supervision
-
-
-def leg(story: Story) -> LegId:
-    return supervision(story).leg
-
-
-def comes(story: Story) -> list[EngineEffect]:
-    """The snoop channel that was asked for is there."""
-    snoop = supervision(story).coming
-    assert snoop is not None
-    return story.answers(snoop)
-
-
-def supervised(mode: Mode, config: Centre = SUPERVISED) -> Story:
-    """The supervisor's phone was rung and picked up, and the mode holds."""
-    story = talking(config)
-    asked(story, mode)
-    story.answers(leg(story))
-    if mode in (Mode.LISTEN, Mode.WHISPER):
-        comes(story)
-    return story
-
-
-def seat(story: Story, agent: str) -> AgentState:
-    return story.core.acd.seats[agent].state
-
-
-def refused(story: Story) -> str:
-    (refusal,) = of(story.effects, Refused)
-    return refusal.code
 
 
 def test_the_supervisors_phone_is_rung_and_shows_whom_they_listen_to() -> None:
@@ -272,6 +222,36 @@ def test_who_has_barged_in_has_the_caller_when_the_operator_goes(cause: int) -> 
     assert story.call.operator.agent == BOSS
     assert (seat(story, BOSS), seat(story, "2001")) == (AgentState.TALKING, AgentState.WRAP_UP)
     assert story.facts(FactKind.TAKEN_OVER)[0]["via"] == "system"
+
+
+def test_a_supervisor_who_comes_from_a_wrap_up_has_it_anew_when_they_leave() -> None:
+    story = talking(replace(SUPERVISED, policy=replace(SUPERVISED.policy, wrap_up=30.0)))
+    story.core.acd.seats[BOSS].state = AgentState.WRAP_UP
+    asked(story, Mode.BARGE)
+    story.answers(leg(story))
+    assert seat(story, BOSS) is AgentState.SUPERVISING
+
+    story.feed(StopSupervising(BY, CALL))
+
+    assert seat(story, BOSS) is AgentState.WRAP_UP
+
+
+@pytest.mark.parametrize("how", ["the operator goes", "takes over"])
+def test_a_caller_on_hold_is_taken_back_by_who_has_the_call_instead(how: str) -> None:
+    story = supervised(Mode.BARGE)
+    story.presses("*0#", story.operator)
+    assert story.phase() is Phase.HELD
+    boss = leg(story)
+
+    if how == "takes over":
+        story.presses("4", boss)
+    else:
+        story.gone(story.operator, 0)
+
+    assert story.phase() is Phase.TALKING
+    assert story.call.rooms[CALLER] == story.call.rooms[boss] == BRIDGE
+    assert story.facts(FactKind.UNHELD)[0]["how"] == "take-over"
+    assert story.facts(FactKind.UNHELD)[0]["agent"] == BOSS
 
 
 @pytest.mark.parametrize("mode", [Mode.LISTEN, Mode.WHISPER])
@@ -473,172 +453,3 @@ def test_the_operator_is_told_of_a_listener_only_where_the_centre_wants_it(shown
     ]
 
     assert told == ([(story.operator, False)] if shown else [])
-
-
-# What is refused
-
-
-def test_what_cannot_be_supervised_is_refused_with_a_code() -> None:
-    story = talking()
-    for command, code in (
-        (Supervise(BY, OTHER, BOSS, Mode.LISTEN), "unknown-call"),
-        (ListenByPhone(BY_PHONE, "9999", PHONE), "unknown-operator"),
-        (ListenByPhone(BY_PHONE, "2002", PHONE), "no-call"),
-        (ListenByPhone(Asker("2002", Via.PHONE), "2001", PHONE), "not-a-supervisor"),
-        (Supervise(BY, CALL, "9999", Mode.LISTEN), "unknown-operator"),
-        (Supervise(BY, CALL, "2002", Mode.LISTEN), "not-a-supervisor"),
-        (StopSupervising(BY, CALL), "not-supervised"),
-        (StopSupervising(BY, OTHER), "unknown-call"),
-        (PullCall(BY, OTHER, BOSS), "unknown-call"),
-        (PullCall(BY, CALL, BOSS), "not-waiting"),
-        (PullCall(BY, CALL, "9999"), "unknown-operator"),
-    ):
-        story.feed(command)
-        assert refused(story) == code, command
-    story.phone(BOSS, False)
-    asked(story, Mode.LISTEN)
-    assert refused(story) == "not-reachable"
-    assert story.call.supervision is None
-
-
-def test_a_call_without_operator_is_not_supervised() -> None:
-    story = given.waiting(SUPERVISED, PHONES)
-    asked(story, Mode.LISTEN)
-    assert refused(story) == "no-operator"
-    # Whoever is rung has no caller yet.
-    story.feed(ListenByPhone(BY_PHONE, "2001", PHONE))
-    assert refused(story) == "no-call"
-
-
-def test_one_supervisor_at_a_time_is_with_a_call_and_with_one_call() -> None:
-    story = supervised(Mode.LISTEN)
-    asked(story, Mode.BARGE, SECOND_BOSS)
-    assert refused(story) == "already-supervised"
-
-    story.phone("2002")
-    story.arrives(OTHER)
-    story.answers(OTHER)
-    side = story.core.calls[OTHER].offers[0]
-    story.answers(side.leg)
-    story.feed(Supervise(BY, OTHER, BOSS, Mode.LISTEN))
-    assert refused(story) == "supervisor-busy"
-
-
-# From the phone
-
-
-def listens_by_phone(story: Story, extension: str = "2001") -> list[EngineEffect]:
-    story.feed(DeskCallArrived(DESK, BOSS, f"*18{extension}"))
-    story.answers(DESK)
-    story.presses("123456", DESK)
-    return story.feed(PinChecked(DESK, True))
-
-
-def test_by_code_a_supervisor_listens_on_the_call_that_they_dialled_with() -> None:
-    story = talking()
-
-    effects = listens_by_phone(story)
-
-    assert of(effects, Originate) == []
-    assert len(of(effects, Snoop)) == 1
-    assert story.armed("desk", DESK) is None
-    comes(story)
-    assert supervision(story).leg == caller_leg(DESK)
-    assert story.facts(FactKind.SUPERVISION_ASKED)[0]["via"] == "phone"
-
-    story.presses("3", DESK)
-    assert supervision(story).mode is Mode.BARGE
-    story.gone(DESK)
-    assert story.call.supervision is None
-    assert (story.core.desks.calls, story.core.desks.lent) == ({}, {})
-    assert story.phase() is Phase.TALKING
-
-
-def test_a_desk_call_that_took_over_is_the_operators_leg_to_the_end() -> None:
-    story = talking()
-    listens_by_phone(story)
-    comes(story)
-    story.presses("4", DESK)
-    assert story.operator == caller_leg(DESK)
-
-    story.gone(DESK)
-
-    assert story.phase() is Phase.ENDED
-    assert story.core.desks.lent == {}
-
-
-def test_who_is_with_a_call_already_comes_to_it_by_no_second_phone() -> None:
-    story = supervised(Mode.LISTEN)
-
-    effects = listens_by_phone(story)
-
-    assert of(effects, PlayPrompt)[0].prompt == "tidak-dapat-dilakukan"
-    assert supervision(story).mode is Mode.LISTEN
-
-
-def test_after_a_hand_over_there_is_no_operator_to_listen_to() -> None:
-    story = supervised(Mode.BARGE)
-    story.presses("*119#", story.operator)
-    story.answers(story.agency)
-    story.presses("*4#", story.operator)
-
-    asked(story, Mode.LISTEN)
-    assert refused(story) == "no-operator"
-    story.presses("1", leg(story))
-    assert supervision(story).mode is Mode.BARGE
-    story.presses("4", leg(story))
-    assert story.phase() is Phase.CONFERENCE
-
-
-def test_by_code_nobody_listens_to_one_without_call_and_hears_that_it_cannot_be_done() -> None:
-    story = talking()
-    effects = listens_by_phone(story, "2002")
-    assert [each.prompt for each in of(effects, PlayPrompt)] == ["tidak-dapat-dilakukan"]
-    assert story.core.desks.lent == {}
-
-
-# Pulling
-
-
-def test_a_pulled_caller_rings_the_one_named_and_is_in_their_place_again_if_in_vain() -> None:
-    story = Story(SUPERVISED, (BOSS,))
-    story.arrives()
-    story.answers(CALLER)
-    story.arrives(OTHER)
-    story.answers(OTHER)
-    places = [story.core.acd.position(each) for each in (CALL, OTHER)]
-
-    story.feed(PullCall(BY, OTHER, BOSS))
-
-    assert story.rung.address == BOSS
-    (fact,) = story.facts(FactKind.CALL_PULLED)
-    assert fact == {"agent": BOSS, "by": "diskominfo", "via": "api"}
-    story.after(12)
-    assert seat(story, BOSS) is AgentState.PAUSED
-    assert [story.core.acd.position(each) for each in (CALL, OTHER)] == places
-    story.phone("2001")
-    assert story.rung.call == CALL
-
-
-def test_a_call_is_pulled_to_nobody_who_is_not_free() -> None:
-    story = supervised(Mode.LISTEN)
-    story.arrives(OTHER)
-    story.answers(OTHER)
-
-    story.feed(PullCall(BY, OTHER, BOSS))
-    assert refused(story) == "operator-not-free"
-    story.feed(PullCall(BY, OTHER, "2003"))
-    assert refused(story) == "operator-not-free"
-
-
-def test_phones_that_ring_go_on_when_a_call_is_pulled_and_the_first_has_it() -> None:
-    story = given.waiting(SUPERVISED, PHONES)
-    story.feed(PullCall(BY, CALL, BOSS))
-    assert [side.agent for side in story.call.offers] == ["2001", BOSS]
-
-    other, pulled = story.call.offers
-    effects = story.answers(pulled.leg)
-
-    assert HangUp(other.leg) in effects
-    assert seat(story, "2001") is AgentState.IDLE
-    assert seat(story, BOSS) is AgentState.TALKING

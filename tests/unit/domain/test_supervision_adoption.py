@@ -33,8 +33,7 @@ from ess_pbx.domain.supervision import TIMER, Supervision
 
 from .centre import CALL, CALLER, OTHER, arrival, of, renumbered
 from .story import Story
-from .takeover import OPERATOR, WALL, Takeover
-from .test_supervising import (
+from .supervised import (
     BOSS,
     BRIDGE,
     DESK,
@@ -49,6 +48,7 @@ from .test_supervising import (
     supervision,
     talking,
 )
+from .takeover import OPERATOR, WALL, Takeover
 
 TALKING = (CALLER, OPERATOR)
 
