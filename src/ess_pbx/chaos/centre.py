@@ -9,6 +9,7 @@ import pickle
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -20,6 +21,7 @@ import msgspec
 from ess_pbx.asterisk.server import find_process, is_alive
 from ess_pbx.chaos import ChaosError
 from ess_pbx.chaos.engine_process import CLOCK, FACTS, ORDER, STARTED, Order
+from ess_pbx.chaos.verdict import Check
 from ess_pbx.demo.pair import DIES_WITH_ITS_PARENT
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import call_of, is_call_back
@@ -222,6 +224,11 @@ class CentreProcess:
         """The calls that arrived and did not end, as the engine has it."""
         arrived = {fact.call for _, fact in self.told(FactKind.CALL_ARRIVED) if fact.call}
         return arrived - {fact.call for _, fact in self.told(FactKind.CALL_ENDED) if fact.call}
+
+    def ended_twice(self) -> Check:
+        """Calls with more than one end in the journal; the database keeps the last one."""
+        ends = Counter(fact.call for _, fact in self.told(FactKind.CALL_ENDED))
+        return Check("ended twice", sum(count > 1 for count in ends.values()), at_most=0)
 
     async def ari(self, what: str) -> list[dict[str, Any]]:
         """A list of Asterisk's own, whoever controls it. Raises aiohttp.ClientError."""

@@ -62,6 +62,7 @@ class Running:
         found = self.callers.checks(since=since)
         found += await record_checks(self.database, self.callers.all)
         found.append(await recording_check(self.centre, self.talked))
+        found.append(self.centre.ended_twice())
         if released:
             left = await self.centre.leftovers(RELEASED_WITHIN)
             found.append(Check("left in Asterisk", left, at_most=0))

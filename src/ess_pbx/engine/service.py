@@ -345,7 +345,16 @@ class Engine:
             return
         self._log.info("call.not_claimed", call=channel.id, error=str(error))
         if isinstance(error, AriRefusedError) and error.status == NOT_FOUND:
-            # The caller left in the milliseconds before the claim: the call is still a call.
+            # Asterisk says the same of a caller who left and of one whom the dialplan has by now.
+            there = self.ari.send("GET", f"channels/{channel.id}")
+            there.add_done_callback(lambda asked: self._looked_for(channel, asked))
+
+    def _looked_for(self, channel: models.Channel, done: asyncio.Future[Any]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if isinstance(error, AriRefusedError) and error.status == NOT_FOUND:
+            # The caller left in the milliseconds before the claim: the call is still a call. One
+            # that is there was claimed too late; the dialplan serves it, offers it again and
+            # writes of it (``engine.absence``).
             for arrived in self._translator.came_and_went(channel):
                 self.dispatcher.feed(arrived)
 

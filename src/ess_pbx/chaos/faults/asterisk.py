@@ -67,6 +67,7 @@ async def restart(scene: Scene) -> list[Check]:
             ),
             Check("failed afterwards", sum(each.failed for each in later), at_most=0),
             recorded,
+            running.centre.ended_twice(),
         ]
 
 
