@@ -351,7 +351,11 @@ class Engine:
 
     def _looked_for(self, channel: models.Channel, done: asyncio.Future[Any]) -> None:
         error = None if done.cancelled() else done.exception()
-        if isinstance(error, AriRefusedError) and error.status == NOT_FOUND:
+        gone = isinstance(error, AriRefusedError) and error.status == NOT_FOUND
+        if not gone and error is None and not done.cancelled():
+            # At h the dialplan only clears up after who has left.
+            gone = done.result()["dialplan"]["exten"] == "h"
+        if gone:
             # The caller left in the milliseconds before the claim: the call is still a call. One
             # that is there was claimed too late; the dialplan serves it, offers it again and
             # writes of it (``engine.absence``).

@@ -38,13 +38,15 @@ def given_channel() -> models.Channel:
     )
 
 
-async def fed_after(claim: Exception | None, look: Exception | None) -> tuple[list[Any], list[str]]:
+async def fed_after(
+    claim: Exception | None, look: Exception | None, exten: str = "112"
+) -> tuple[list[Any], list[str]]:
     """What the engine decides on when its claim, and then its look for the channel, end so."""
     fed, asked = list[Any](), list[str]()
 
     def send(method: str, path: str) -> asyncio.Future[Any]:
         asked.append(f"{method} {path}")
-        return answered(look)
+        return answered(look, exten)
 
     engine = SimpleNamespace(
         ari=SimpleNamespace(send=send),
@@ -58,10 +60,10 @@ async def fed_after(claim: Exception | None, look: Exception | None) -> tuple[li
     return fed, asked
 
 
-def answered(error: Exception | None) -> asyncio.Future[Any]:
+def answered(error: Exception | None, exten: str = "112") -> asyncio.Future[Any]:
     done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     if error is None:
-        done.set_result({})
+        done.set_result({"dialplan": {"exten": exten}})
     else:
         done.set_exception(error)
     return done
@@ -75,6 +77,12 @@ async def test_a_caller_who_is_gone_left_before_the_claim() -> None:
     (arrived,), _ = await fed_after(refused(404), refused(404))
 
     assert isinstance(arrived, Arrived)
+    assert arrived.gone
+
+
+async def test_a_caller_after_whom_the_dialplan_clears_up_left_as_well() -> None:
+    (arrived,), _ = await fed_after(refused(404), None, exten="h")
+
     assert arrived.gone
 
 
