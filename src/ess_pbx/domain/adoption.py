@@ -10,7 +10,7 @@ the last two for its own calls. docs/decisions/0011 has the reasons.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from ess_pbx.domain import (
     calling_back,
@@ -281,8 +281,8 @@ def missed(call: Call, kept: KeptCall | None, found: AsteriskFound) -> Iterator[
         return
     # One asked for in this very turn cannot have been looked for.
     looked_for = {kept.playing, kept.operator_hears, *kept.recent}
-    for playback in _sounds(call):
-        if playback in looked_for and playback not in found.playbacks:
+    for playback in sounds(call):
+        if playback in looked_for and found.has_ended(playback):
             yield PlaybackEnded(call.id, playback)
 
 
@@ -308,7 +308,7 @@ def repairs(call: Call, found: AsteriskFound) -> Iterator[AsteriskEffect]:
     if call.caller not in found.legs and not calling:
         return
     for playback in found.heard_in(call.id):
-        if playback not in (*_sounds(call), call.asking):
+        if playback not in (*sounds(call), call.asking):
             yield StopPlayback(playback)
     if call.phase is Phase.ENDED:
         return
@@ -348,7 +348,7 @@ def kept_busy(call: Call) -> frozenset[str]:
     return frozenset(seats if call.operator is None else {call.operator.agent, *seats})
 
 
-def _sounds(call: Call) -> list[PlaybackId]:
+def sounds(call: Call) -> list[PlaybackId]:
     """What is being said or played, as far as somebody waits for its end."""
     told = (each.told for each in call.relieved)
     heard = (call.playing, call.operator_hears, *call.telling, *call.introducing, *told)
@@ -361,7 +361,7 @@ def _has_answered(caller: LegId, found: AsteriskFound) -> bool:
 
 
 def strangers(
-    calls: Mapping[CallId, Call], beside: Container[LegId], found: AsteriskFound
+    calls: Mapping[CallId, Call], beside: Collection[LegId], found: AsteriskFound
 ) -> Iterator[AsteriskEffect]:
     """What no call wants: phones are hung up, unknown callers offered again, bridges deleted.
 
@@ -378,6 +378,7 @@ def strangers(
             yield HangUp(leg)
         elif there.arrival is not None:
             yield ToDialplan(leg)
+    going_on = {*calls, *map(ids.call_of, beside)}
     for bridge, members in sorted(found.bridges.items()):
-        if ids.is_bridge(bridge) and not members and ids.call_of(bridge) not in calls:
+        if ids.is_bridge(bridge) and not members and ids.call_of(bridge) not in going_on:
             yield DestroyBridge(bridge)

@@ -259,6 +259,7 @@ class VirtualAsterisk:
             wall=wall,
             playbacks=sounds & heard,
             asked=asked,
+            sounds=sounds,
         )
 
     def loses_the_line(self, carried_out: int) -> None:
