@@ -71,7 +71,7 @@ from ess_pbx.domain.found import AsteriskFound
 from ess_pbx.domain.hand_overs import HandOvers
 from ess_pbx.domain.handed_over import HandedOver
 from ess_pbx.domain.ids import CallId, LegId, PlaybackId, caller_leg
-from ess_pbx.domain.incidents import Incidents
+from ess_pbx.domain.incidents import Incidents, TakeBack
 from ess_pbx.domain.memory import Memory
 from ess_pbx.domain.offers import Decision
 from ess_pbx.domain.outbound import OutboundCalls
@@ -199,6 +199,8 @@ class CallCentre:
                 self.roster = Roster.of(self.config, entries)
             case TicketsRead(numbers):
                 self.incidents.given(numbers)
+            case TakeBack(incident):
+                effects += self.incidents.take_back(incident)
             case AlarmChanged():
                 effects += self.alarms.changed(event)
             case AgentTimerFired(timer):

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from ess_pbx.domain.commands import Asker, Command
 from ess_pbx.domain.config import Centre
 from ess_pbx.domain.effects import Record, Refused
+from ess_pbx.domain.events import CentreEvent
 from ess_pbx.domain.facts import JSON, FactKind
 from ess_pbx.domain.incident import (
     Draft,
@@ -108,6 +109,13 @@ class ReopenReport(Command):
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class TakeBack(CentreEvent):
+    """Somebody asks something of a report that is not at hand any more: the database has it."""
+
+    incident: Incident
+
+
 ReportCommand = (
     OpenReport
     | SaveReport
@@ -157,6 +165,14 @@ class Incidents:
         found = [each for each in self.open.values() if call in each.calls]
         return next((each for each in reversed(found) if each.joined_to is None), None)
 
+    def take_back(self, incident: Incident) -> list[Record]:
+        """A report out of the database is at hand, unless it is already, and newer."""
+        if incident.number in self.open:
+            return []
+        plain: JSON = msgspec.to_builtins(incident)
+        data: dict[str, JSON] = {"report": incident.number, "incident": plain}
+        return [Record(None, FactKind.REPORT_TAKEN_BACK, data)]
+
     def decide(self, command: ReportCommand, local: datetime) -> list[Record | Refused]:
         """What becomes of a command; ``local`` is the centre's time, for the number."""
         if isinstance(command, OpenReport):
@@ -196,6 +212,9 @@ class Incidents:
         by = str(data.get("by"))
         if kind == FactKind.REPORT_OPENED:
             self._remember_opened(report, data, by, at)
+            return
+        if kind == FactKind.REPORT_TAKEN_BACK:
+            self.open[report] = msgspec.convert(data["incident"], Incident)
             return
         incident = self.open.get(report)
         if incident is None:

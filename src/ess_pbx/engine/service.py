@@ -127,10 +127,10 @@ class Engine:
             on_trouble=self._journal_trouble,
             on_recovered=lambda: self._log.info("journal.recovered"),
         )
-        self._storing = Storing(settings, self.journal)
         self.dispatcher = Dispatcher(
             self.centres, self.journal, self._clock, self._call_over, self._tell
         )
+        self._storing = Storing(settings, self.journal, self.dispatcher.feed)
         self.recorder = Recorder(
             settings.folders.recordings,
             Console(self._folders.config_file),
