@@ -86,7 +86,9 @@ def list_reports(
     if as_json:
         print_json(found)
         return 0
-    print_rows([{**row, "opened": local(row["opened_at"])[:-3]} for row in rows], LISTED)
+    # The number has the day.
+    lines = [{**row, "opened": local(row["opened_at"])[11:16]} for row in rows]
+    print_rows(lines, LISTED)
     return 0
 
 
@@ -106,16 +108,27 @@ def show_form(settings: SettingsFile, *, as_json: AsJson = False, centre: Named 
     if as_json:
         print_json(found)
         return 0
+    categories = found["categories"]
     rows = [
         {
             "category": each["id"],
             "subcategories": ", ".join(sub["id"] for sub in each["subcategories"]),
-            "questions": ", ".join(_question(asked) for asked in each["questions"]),
             "agencies": ", ".join(each["agencies"]),
         }
-        for each in found["categories"]
+        for each in categories
     ]
-    print_rows(rows, ("category", "subcategories", "questions", "agencies"))
+    print_rows(rows, ("category", "subcategories", "agencies"))
+    questions = [
+        {
+            "category": each["id"],
+            "question": asked["id"],
+            "text": asked["text"],
+            "answer": ", ".join(asked["choices"]) or asked["answer"],
+        }
+        for each in categories
+        for asked in each["questions"]
+    ]
+    print_rows(questions, ("category", "question", "text", "answer"))
     districts = [
         {"district": each["name"], "villages": ", ".join(each["villages"])}
         for each in found["districts"]
@@ -220,8 +233,10 @@ def _answers(given: Sequence[str]) -> Iterator[tuple[str, str]]:
         yield question, answer
 
 
-def _question(asked: dict[str, Any]) -> str:
-    return f"{asked['id']} ({'/'.join(asked['choices']) or asked['answer']})"
+def _value(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return ", ".join(f"{name}={_value(each)}" for name, each in value.items())
 
 
 def _print(found: dict[str, Any], *, as_json: bool) -> None:
@@ -250,5 +265,5 @@ def _print(found: dict[str, Any], *, as_json: bool) -> None:
         rows["outcome"] = report["outcome"]
     if report["joined_to"] is not None:
         rows["goes on as"] = report["joined_to"]
-    lines = [{"": name, "report": value} for name, value in rows.items() if value != ""]
+    lines = [{"": name, "report": _value(value)} for name, value in rows.items() if value != ""]
     print_rows(lines, ("", "report"))

@@ -59,7 +59,10 @@ def run_folder(kind: str) -> Path:
 
 def print_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
     """A table on stdout; what is not known stays empty."""
-    table = Table(*columns)
+    table = Table()
+    for name in columns:
+        # What does not fit is folded: half of an id is of no use.
+        table.add_column(name, overflow="fold")
     for row in rows:
         values = (row.get(name) for name in columns)
         table.add_row(*("" if value is None else escape(str(value)) for value in values))
