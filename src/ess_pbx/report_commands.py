@@ -87,7 +87,7 @@ def list_reports(
         print_json(found)
         return 0
     # The number has the day.
-    lines = [{**row, "opened": local(row["opened_at"])[11:16]} for row in rows]
+    lines = [{**row, "opened": str(local(row["opened_at"]))[11:16]} for row in rows]
     print_rows(lines, LISTED)
     return 0
 
