@@ -216,6 +216,13 @@ def test_where_two_reports_differ_both_are_shown(desk: Desk) -> None:
     }
 
 
+def test_a_village_goes_over_with_its_district_only_also_where_there_are_no_lists() -> None:
+    desk = Desk()
+    joined = joins(desk, {"district": "Carita"}, {"district": "Sumur", "village": "Sumberjaya"})
+    assert desk.report.fields.given() == {"district": "Carita"}
+    assert desk.report.otherwise[joined].village == "Sumberjaya"
+
+
 def test_steps_and_drafts_go_with_the_joined_report(desk: Desk) -> None:
     desk.opens("c1")
     second = desk.opens("c2").number
