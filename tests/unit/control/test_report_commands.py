@@ -144,6 +144,21 @@ def test_the_list_is_of_open_reports_or_of_those_that_are_looked_for(
     assert asked == [("GET", "/reports", None), ("POST", "/reports/search?centre=serang", body)]
 
 
+def test_in_a_narrow_terminal_a_number_is_still_all_there(
+    settings: Path,
+    asked: Asked,
+    answers: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    answers["/reports"] = [TOLD]
+    monkeypatch.setenv("COLUMNS", "40")
+    assert run(monkeypatch, "reports", "list", settings) == 0
+    lines = [line.split("│") for line in capsys.readouterr().out.splitlines()]
+    assert "".join(line[1].strip() for line in lines if len(line) > 1) == NUMBER
+    assert asked
+
+
 def test_the_form_is_shown(
     settings: Path,
     asked: Asked,
