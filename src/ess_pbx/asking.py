@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from cyclopts import Parameter
@@ -15,6 +15,8 @@ from ess_pbx.terminal import err, print_json, print_rows, run
 
 SettingsFile = Annotated[Path, Parameter(help="The centre's TOML file.")]
 AsJson = Annotated[bool, Parameter(name="--json", help="JSON on stdout.", negative="")]
+# The command line takes members of an enum by their names; people write the values.
+Kind = Literal["normal", "ghost", "prank", "informasi"]
 TIMES = frozenset({"since", "until", "due", "created", "acknowledged_at", "at"})
 
 

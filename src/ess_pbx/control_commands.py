@@ -12,10 +12,9 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from ess_pbx.asking import AsJson, SettingsFile, ask, do, local, of_centre, part, show
+from ess_pbx.asking import AsJson, Kind, SettingsFile, ask, do, local, of_centre, part, show
 from ess_pbx.domain.commands import Mode
 from ess_pbx.neighbours.secret_file import make_secret
-from ess_pbx.report_commands import Kind
 from ess_pbx.terminal import Named, err, out, print_json, print_rows
 
 agents = App(name="agents", help="Operators of the running service.")

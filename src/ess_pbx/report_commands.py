@@ -9,15 +9,13 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from ess_pbx.asking import AsJson, SettingsFile, ask, local, of_centre, part
+from ess_pbx.asking import AsJson, Kind, SettingsFile, ask, local, of_centre, part
 from ess_pbx.domain.incident import PlaceSource
 from ess_pbx.errors import SettingsError
 from ess_pbx.terminal import Named, err, print_json, print_rows
 
 reports = App(name="reports", help="Reports of incidents (laporan).")
 LISTED = ("number", "opened", "category", "place", "outcome")
-# The command line takes members of an enum by their names; people write the values.
-Kind = Literal["normal", "ghost", "prank", "informasi"]
 Said = Literal["diserahkan", "diterima", "berangkat", "di-lokasi", "selesai"]
 Number = Annotated[str, Parameter(help="The ticket, such as contoh-20261122-0001.")]
 

@@ -44,7 +44,9 @@ class AgencyAnswers:
                 continue
             match effect.kind:
                 case FactKind.AGENCY_ANSWERED if effect.call is not None:
-                    found |= {each.number: each for each in self._going_on(effect.call)}
+                    found |= {
+                        each.number: each for each in self._incidents.all_of_call(effect.call)
+                    }
                 case FactKind.REPORT_OPENED | FactKind.REPORT_LINKED | FactKind.REPORT_JOINED:
                     incident = self._incidents.at_hand(str(effect.data["report"]))
                     found |= {} if incident is None else {incident.number: incident}
@@ -78,10 +80,6 @@ class AgencyAnswers:
     def load(self, state: JSON) -> None:
         """Take over what ``dump`` gave."""
         self._of_call = msgspec.convert(state, dict[str, list[Answered]])
-
-    def _going_on(self, call: str) -> list[Incident]:
-        every = self._incidents.open.values()
-        return [each for each in every if call in each.calls and each.joined_to is None]
 
     def _lacking(self, incident: Incident) -> Iterator[Record]:
         said = {agency: set(steps) for agency, steps in incident.agencies.items()}

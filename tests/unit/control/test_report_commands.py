@@ -8,9 +8,10 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
+from ess_pbx.asking import Kind
 from ess_pbx.domain.commands import Mark
 from ess_pbx.domain.incident import Draft, Fields, Incident, Step, fields_from
-from ess_pbx.report_commands import Kind, Said, Written
+from ess_pbx.report_commands import Said, Written
 
 from .command_line import Asked, run
 
