@@ -15,7 +15,7 @@ from ess_pbx.errors import SettingsError
 from ess_pbx.terminal import Named, err, print_json, print_rows
 
 reports = App(name="reports", help="Reports of incidents (laporan).")
-LISTED = ("number", "opened", "category", "place", "outcome")
+LISTED = ("report", "opened", "category", "place", "outcome")
 Said = Literal["diserahkan", "diterima", "berangkat", "di-lokasi", "selesai"]
 Number = Annotated[str, Parameter(help="The ticket, such as contoh-20261122-0001.")]
 
@@ -85,7 +85,10 @@ def list_reports(
         print_json(found)
         return 0
     # The number has the day.
-    lines = [{**row, "opened": str(local(row["opened_at"]))[11:16]} for row in rows]
+    lines = [
+        {**row, "report": row["number"], "opened": str(local(row["opened_at"]))[11:16]}
+        for row in rows
+    ]
     print_rows(lines, LISTED)
     return 0
 
@@ -263,5 +266,5 @@ def _print(found: dict[str, Any], *, as_json: bool) -> None:
         rows["outcome"] = report["outcome"]
     if report["joined_to"] is not None:
         rows["goes on as"] = report["joined_to"]
-    lines = [{"": name, "report": _value(value)} for name, value in rows.items() if value != ""]
-    print_rows(lines, ("", "report"))
+    lines = [{"field": name, "value": _value(value)} for name, value in rows.items() if value != ""]
+    print_rows(lines, ("field", "value"))

@@ -57,12 +57,15 @@ def run_folder(kind: str) -> Path:
     return CHECKOUT / "var" / kind / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
 
 
+COPIED = frozenset({"id", "call", "recording", "report", "task", "extension"})
+
+
 def print_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
     """A table on stdout; what is not known stays empty."""
     table = Table()
     for name in columns:
-        # What does not fit is folded: half of an id is of no use.
-        table.add_column(name, overflow="fold")
+        # What is copied into the next command must be there whole.
+        table.add_column(name, no_wrap=name in COPIED)
     for row in rows:
         values = (row.get(name) for name in columns)
         table.add_row(*("" if value is None else escape(str(value)) for value in values))
