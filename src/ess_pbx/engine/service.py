@@ -130,7 +130,6 @@ class Engine:
             on_trouble=lambda reason: self._log.error("journal.trouble", reason=reason),
             on_recovered=lambda: self._log.info("journal.recovered"),
         )
-        self._storing = Storing(settings, self.journal)
         self.dispatcher = Dispatcher(
             self.centres,
             self.journal,
@@ -138,6 +137,7 @@ class Engine:
             lambda call: self.recorder.call_over(call),
             self._tell,
         )
+        self._storing = Storing(settings, self.journal, self.dispatcher.feed)
         self.recorder = Recorder(
             settings.folders.recordings,
             Console(self._folders.config_file),
