@@ -111,7 +111,6 @@ def resume(
         return  # who has left wants no operator: ``missed`` ends it
     match call.phase:
         case Phase.IVR:
-            turn.do(StopMusic(call.caller))
             _menu_again(turn, kept)
             silence.watch(turn)
         case Phase.WAITING:
@@ -252,11 +251,10 @@ def _going_on(call: Call, kept: KeptCall, found: AsteriskFound) -> frozenset[Pla
 
 
 def _go_on_hearing(turn: Turn, kept: KeptCall, going_on: frozenset[PlaybackId]) -> None:
-    """A prompt that goes on is heard to its end; else there is to be music (see ``repairs``)."""
+    """A prompt that goes on is heard to its end, and then music (see ``repairs``)."""
+    turn.set(music=True)
     if kept.playing in going_on:
         turn.set(playing=kept.playing, heard=True)
-    else:
-        turn.set(music=True)
 
 
 def missed(call: Call, kept: KeptCall | None, found: AsteriskFound) -> Iterator[CallEvent]:
@@ -292,13 +290,16 @@ def answers(calls: Iterable[Call], found: AsteriskFound) -> Iterator[AsteriskEff
     """Those whom an engine before this one claimed and had no time to answer.
 
     To be asked for before anything is played to them: Asterisk would answer when that has ended,
-    and would take no other request until then.
+    and would take no other request until then. And what they hear at first is asked for with it,
+    lest this engine ends too before it has come to their call.
     """
     for call in calls:
         leg = found.legs.get(call.caller)
         waiting = call.phase is not Phase.ENDED and call.phase not in calling_back.PHASES
         if waiting and leg is not None and not leg.up:
             yield Answer(call.caller)
+            if call.phase in (Phase.IVR, Phase.WAITING):
+                yield StartMusic(call.caller)
 
 
 def repairs(call: Call, found: AsteriskFound) -> Iterator[AsteriskEffect]:
@@ -318,8 +319,6 @@ def repairs(call: Call, found: AsteriskFound) -> Iterator[AsteriskEffect]:
         yield Part(are_in[leg], leg)
     if call.music:
         yield StartMusic(call.caller)
-    elif call.playing is not None:
-        yield StopMusic(call.caller)
     for leg in sorted(call.on_music & found.legs.keys()):
         yield StartMusic(leg)
     for bridge in bridges:

@@ -51,7 +51,7 @@ AGENCY_ENDPOINT = "agencies"
 OFFERED_AGAIN: dict[str, str | int] = {
     "context": "emergency",
     "extension": "112",
-    "label": "offer",
+    "label": "again",
 }
 """Where in the dialplan calls are offered to the engines."""
 TRANSFER_STATES = {

@@ -130,7 +130,6 @@ class Engine:
             on_trouble=lambda reason: self._log.error("journal.trouble", reason=reason),
             on_recovered=lambda: self._log.info("journal.recovered"),
         )
-        self._storing = Storing(settings, self.journal)
         self.dispatcher = Dispatcher(
             self.centres,
             self.journal,
@@ -138,6 +137,7 @@ class Engine:
             lambda call: self.recorder.call_over(call),
             self._tell,
         )
+        self._storing = Storing(settings, self.journal, self.dispatcher.feed)
         self.recorder = Recorder(
             settings.folders.recordings,
             Console(self._folders.config_file),
@@ -384,7 +384,20 @@ class Engine:
             return
         self._log.info("call.not_claimed", call=channel.id, error=str(error))
         if isinstance(error, AriRefusedError) and error.status == NOT_FOUND:
-            # The caller left in the milliseconds before the claim: the call is still a call.
+            # Asterisk says the same of a caller who left and of one whom the dialplan has by now.
+            there = self.ari.send("GET", f"channels/{channel.id}")
+            there.add_done_callback(lambda asked: self._looked_for(channel, asked))
+
+    def _looked_for(self, channel: models.Channel, done: asyncio.Future[Any]) -> None:
+        error = None if done.cancelled() else done.exception()
+        gone = isinstance(error, AriRefusedError) and error.status == NOT_FOUND
+        if not gone and error is None and not done.cancelled():
+            # At h the dialplan only clears up after who has left.
+            gone = done.result()["dialplan"]["exten"] == "h"
+        if gone:
+            # The caller left in the milliseconds before the claim: the call is still a call. One
+            # that is there was claimed too late; the dialplan serves it, offers it again and
+            # writes of it (``engine.absence``).
             for arrived in self._translator.came_and_went(channel):
                 self.dispatcher.feed(arrived)
 
