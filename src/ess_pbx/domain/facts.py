@@ -91,6 +91,8 @@ class FactKind(StrEnum):
     """Before its time."""
     PIN_REFUSED = "pin_refused"
     """A wrong PIN from an operator's phone."""
+    DESK_CODE_REFUSED = "desk_code_refused"
+    """The PIN was right; what the code asks for is not theirs to ask, or cannot be done now."""
     ALARM_RAISED = "alarm_raised"
     ALARM_CLEARED = "alarm_cleared"
     NO_OPERATOR = "no_operator"
@@ -237,6 +239,7 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.AGENT_MOVED: ("agent", "queues", "by", "via"),
         FactKind.WRAP_UP_ENDED: ("agent", "by", "via"),
         FactKind.PIN_REFUSED: ("agent", "by", "via"),
+        FactKind.DESK_CODE_REFUSED: ("agent", "code", "reason", "by", "via"),
         FactKind.ALARM_RAISED: ("alarm", "detail"),
         FactKind.ALARM_CLEARED: ("alarm", "detail"),
         FactKind.NO_OPERATOR: ("queue",),
