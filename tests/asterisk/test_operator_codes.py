@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import aiohttp
 import pytest
 from msgspec.structs import replace
@@ -88,7 +90,7 @@ async def test_agencies_are_reached_on_a_trunks_number_and_on_an_extension(
     await story.closes_with_the_test(outside)
     story.agency = outside
     await story.given_operators("1001", behaviour=Answer(0.1))
-    caller = await story.when_caller_dials(from_port=free_port("udp"))
+    caller = await story.when_caller_dials(from_port=free_port(socket.SOCK_DGRAM))
     await caller.chooses("1")
     operator = await story.phones.incoming("1001", SOON)
     await story.assert_they_talk(caller, operator)
