@@ -28,7 +28,9 @@ from ess_pbx.web.models import (
     Overwritten,
     ReportView,
     ReportWithTwins,
+    SuggestedAgency,
 )
+from ess_pbx.web.views import suggested
 from ess_pbx.web.whose import number_of
 
 WITHIN = 3.0
@@ -41,9 +43,15 @@ _log = get_logger(__name__)
 
 def open_reports(core: CallCentre, *, whole: bool) -> list[ReportView]:
     """The open reports, in the order in which they were opened."""
-    centre = core.config.id
     reports = (each for each in core.incidents.open.values() if each.closed_at is None)
-    return [ReportView(centre=centre, report=_shown(each, whole=whole)) for each in reports]
+    return [
+        ReportView(
+            centre=core.config.id,
+            report=_shown(each, whole=whole),
+            suggested_agencies=_suggested(core, each),
+        )
+        for each in reports
+    ]
 
 
 def hand_overs(core: CallCentre) -> list[HandOverView]:
@@ -71,7 +79,17 @@ def report(core: CallCentre, number: str, *, whole: bool) -> ReportWithTwins:
             404, "unknown-report", "no report of this number is at hand", "one of GET /reports"
         )
     shown, twins = _shown(found, whole=whole), _twins(core, found)
-    return ReportWithTwins(centre=core.config.id, report=shown, likely_same=twins)
+    return ReportWithTwins(
+        centre=core.config.id,
+        report=shown,
+        suggested_agencies=_suggested(core, found),
+        likely_same=twins,
+    )
+
+
+def _suggested(core: CallCentre, incident: Incident) -> list[SuggestedAgency]:
+    category = incident.fields.category
+    return suggested(core.config, category if isinstance(category, str) else "")
 
 
 def not_saved(core: CallCentre, why: Refused, fields: Mapping[str, Any]) -> ApiError:
