@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import socket
+from typing import Any
 
 import aiohttp
 import pytest
@@ -14,14 +16,27 @@ from ess_pbx.demo.stage import HOST, operator_tone
 from ess_pbx.domain.call import Phase
 from ess_pbx.domain.config import Agency, Contact
 from ess_pbx.domain.facts import FactKind
+from ess_pbx.installation import Installation
 from ess_pbx.phones.sipp import SippAgency
 from ess_pbx.phones.softphone import Answer, SoftPhone
 
-from .story import AGENCY_TONE, CALLER_TONE, QUICK, SOON, GivenCentre, until
+from .story import AGENCY_TONE, CALLER_TONE, QUICK, SOON, GivenCentre, Story, until
 from .test_desk_codes import given_pins
 from .test_several_parties import OPERATOR_TONE, falls_silent, hears_music
 
 pytestmark = pytest.mark.asterisk
+
+
+async def given_two_trunks(given_centre: GivenCentre, **options: Any) -> tuple[Story, int]:
+    """A centre, and the port of a second trunk: one process of SIPp has the first's."""
+    story = await given_centre(started=False, **options)
+    trunk = story.settings.trunks[0]
+    second = replace(trunk, id="telco-b", port=free_port(socket.SOCK_DGRAM))
+    story.settings = replace(story.settings, trunks=(trunk, second))
+    story.installation = Installation(story.settings)
+    await story.given_it_runs()
+    return story, second.port
+
 
 SUPERVISOR, COLLEAGUE = "1007", "1002"
 SUPERVISOR_TONE, COLLEAGUE_TONE = operator_tone(SUPERVISOR), operator_tone(COLLEAGUE)
@@ -79,7 +94,9 @@ async def test_agencies_are_reached_on_a_trunks_number_and_on_an_extension(
     inside = Agency(
         id="polres", name="Polres", code="110", contacts=(Contact(extension=COLLEAGUE),)
     )
-    story = await given_centre(on_duty=("1001", COLLEAGUE), agencies=(trunk, inside))
+    story, port = await given_two_trunks(
+        given_centre, on_duty=("1001", COLLEAGUE), agencies=(trunk, inside)
+    )
     outside = SippAgency(
         story.folder / "outside",
         [story.agency_line],
@@ -90,7 +107,7 @@ async def test_agencies_are_reached_on_a_trunks_number_and_on_an_extension(
     await story.closes_with_the_test(outside)
     story.agency = outside
     await story.given_operators("1001", behaviour=Answer(0.1))
-    caller = await story.when_caller_dials(from_port=free_port(socket.SOCK_DGRAM))
+    caller = await story.when_caller_dials(from_port=port)
     await caller.chooses("1")
     operator = await story.phones.incoming("1001", SOON)
     await story.assert_they_talk(caller, operator)
@@ -121,11 +138,12 @@ async def test_a_blind_transfer_that_reaches_nobody_puts_the_caller_before_those
 ) -> None:
     nobody = (Contact(sip=f"sip:x@{HOST}:1", ring=1), Contact(sip=f"sip:y@{HOST}:1", ring=1))
     agency = Agency(id="psc-119", name="PSC 119", code="119", contacts=nobody)
-    story = await given_centre(
-        on_duty=("1001",), agencies=(agency,), policy=replace(QUICK, wrap_up=6)
+    policy = replace(QUICK, wrap_up=6)
+    story, port = await given_two_trunks(
+        given_centre, on_duty=("1001",), agencies=(agency,), policy=policy
     )
     caller, operator = await story.given_talking()
-    waiting = await story.when_caller_dials(number="+6281299990000")
+    waiting = await story.when_caller_dials(number="+6281299990000", from_port=port)
     await waiting.chooses("1")
     (arrived,) = story.told_of(FactKind.CALL_ARRIVED, caller_raw=caller.number)
     await until(lambda: len(story.told_of(FactKind.QUEUED)) == 2, "both were in the queue")
@@ -159,7 +177,8 @@ async def test_a_supervisor_moves_and_pauses_operators_by_the_api(
         status, _ = await boss.ask("POST", "/operators/1001/move", {"queues": ["medis"]})
         assert status == 200
         moved = await story.assert_fact(FactKind.AGENT_MOVED, agent="1001", by=SUPERVISOR)
-        assert (moved.data["queues"], moved.data["via"]) == (["medis"], "api")
+        assert moved.data["via"] == "api"
+        assert story.engine.centres.seats["1001"].queues == ("medis",)
         caller = await story.when_caller_dials()
         await story.phones.incoming("1002", SOON)
         assert story.told_of(FactKind.OFFERED, agent="1001") == []
@@ -199,7 +218,7 @@ async def test_codes_are_understood_from_a_phone_that_sends_its_keys_by_info(
     (call,) = story.engine.centres.calls.values()
     assert call.phase is Phase.CONFERENCE
     log = (story.folder / "phones" / "pjsua.log").read_text(errors="replace")
-    sent = [each for each in log.split("\n--end msg--") if "TX" in each.partition("\n")[0]]
+    sent = [each for each in log.split("--end msg--") if re.search(r"TX \d+ bytes", each)]
     assert any("INFO sip:" in each for each in sent)
     assert not any("telephone-event" in each for each in sent)
     await caller.call.hang_up()

@@ -68,6 +68,8 @@ class FactKind(StrEnum):
     UNHELD = "unheld"
     CODE_REFUSED = "code_refused"
     """What an operator asked for on the keys cannot be done now."""
+    TRANSFER_BUTTON = "transfer_button"
+    """The transfer button of the operator's phone: whereto, and why it was refused, if it was."""
     BACK_TO_CALLER = "back_to_caller"
     LEG_ENDED = "leg_ended"
     RECORDING_STARTED = "recording_started"
@@ -209,6 +211,7 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.HELD: ("agent", "how"),
         FactKind.UNHELD: ("agent", "how"),
         FactKind.CODE_REFUSED: ("agent", "reason"),
+        FactKind.TRANSFER_BUTTON: ("agent", "to", "attended", "refusal"),
         FactKind.AGENCY_RUNG: ("agency", "leg"),
         FactKind.AGENCY_ANSWERED: ("agency", "leg"),
         FactKind.CONFERENCE: (),
@@ -312,7 +315,8 @@ list of dBov per channel, ``bytes`` the size of the file, ``entry`` its number i
 ``channel_cause`` and ``cause`` are Q.850 causes; ``attempt`` counts those of a task from 1,
 ``contact`` those of an agency from 1; ``party`` is an agency's id or an extension, ``how`` is
 ``code`` or ``phone``; ``position`` from 1 that of the caller when it was said; ``made`` counts legs
-and playbacks, so that no number is used again; ``to`` is the role of who hears a prompt; ``usual``, ``chosen``, ``raises`` and ``prank`` are what ``domain.priority`` makes
+and playbacks, so that no number is used again; ``to`` is the role of who hears a prompt;
+``usual``, ``chosen``, ``raises`` and ``prank`` are what ``domain.priority`` makes
 a priority of; ``ticket`` is the number of a neighbour's report, ``theirs`` the one that they gave
 to ours, ``held`` the version that they have; ``day`` is the centre's date, as 2026-11-22; ``menu``
 is None where a caller does nothing but wait; ``level`` is ``line`` or ``full-screen``; ``by`` and
