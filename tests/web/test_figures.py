@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from .story import CALL, Person, Service
-from .test_reports import FIRE, given_a_report
+from .story import CALL, FIRE, Person, Service, given_a_report
 
 
 def value(report: Any, title: str, heading: str) -> object:

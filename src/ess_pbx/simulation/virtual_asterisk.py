@@ -91,6 +91,7 @@ class Channel:
     address: str
     up: bool = False
     music: bool = False
+    """It is heard, or will be when the prompts that play have ended."""
     bridge: BridgeId | None = None
     sound: Sound | None = None
     kept_keys: str = ""
@@ -139,6 +140,7 @@ class VirtualAsterisk:
         match self.requests.popleft():
             case Answer(leg) if leg in self.channels:
                 self.channels[leg].up = True
+                self.channels[leg].music = False
                 self._tell(LegAnswered(call_of(leg), leg))
             case HangUp(leg) | Refuse(leg):
                 cause = HUNG_UP if leg == caller_leg(call_of(leg)) else NORMAL
@@ -273,6 +275,7 @@ class VirtualAsterisk:
             wall=wall,
             playbacks=sounds & heard,
             asked=asked,
+            sounds=sounds,
         )
 
     def loses_the_line(self, carried_out: int) -> None:
@@ -297,7 +300,7 @@ class VirtualAsterisk:
             self.playback_over(playback)
         channel = self.channels[leg]
         self._leave(channel)
-        channel.music, channel.sound = False, None
+        channel.music, channel.sound = channel.up, None  # music by the dialplan
         self._tell(self.arrivals(call_of(leg), 0.0))
 
     def _tell(self, event: CallEvent) -> None:
@@ -372,7 +375,8 @@ class VirtualAsterisk:
             bridge = channel.bridge
             alone = bridge is None or place != caller_leg(call_of(bridge))
             _must(alone, "a prompt to a caller in a bridge, who then hears nobody")
-            channel.sound = None  # a file ends whatever was generated
+            # A file ends whatever was generated.
+            channel.music, channel.sound = False, None
         queue = self.playing.setdefault(place, [])
         queue.append(playback)
         if len(queue) == 1:
