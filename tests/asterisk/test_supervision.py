@@ -437,6 +437,51 @@ async def test_a_listener_hears_the_consult_too_and_leaves_with_the_operator(
     await story.assert_one_ending(caller)
 
 
+async def test_on_hold_the_operator_alone_is_heard_and_a_call_handed_over_can_be_joined(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_centre(on_duty=(OPERATOR,))
+    agency = await story.given_agency()
+    caller, operator = await story.given_talking(OPERATOR)
+    await story.given_operators(SUPERVISOR, behaviour=Answer(0.1), desk=1)
+    await operator.press("*0#")
+    await story.assert_fact(FactKind.HELD)
+
+    when_supervised(story, Mode.WHISPER)
+    supervisor = await story.desks[1].incoming(SUPERVISOR, SOON)
+    await story.assert_hears(supervisor, OPERATOR_TONE)
+    await story.assert_hears(operator, SUPERVISOR_TONE)
+    when_supervised(story, Mode.BARGE)
+    await story.assert_fact(FactKind.SUPERVISION_MODE, mode="barge")
+    await story.assert_hears(supervisor, OPERATOR_TONE)
+    stage = await a_while(operator, supervisor)
+    assert_hears_only(operator, stage, SUPERVISOR_TONE)
+    when_supervised(story, Mode.LISTEN)
+    await story.assert_fact(FactKind.SUPERVISION_MODE, mode="listen")
+    await operator.press("*0#")
+    await story.assert_they_talk(caller, operator)
+    await story.assert_hears(supervisor, OPERATOR_TONE, CALLER_TONE)
+    when_commanded(story, StopSupervising(BY, call_id(story)))
+    assert await supervisor.ended(SOON) == "far"
+
+    await operator.press("*8119#")
+    await (await agency.invited(SOON)).answered(SOON)
+    await caller.rtp.heard_tone(AGENCY_TONE, SOON)
+    refused = story.engine.dispatcher.command(
+        Supervise(BY, call_id(story), SUPERVISOR, Mode.LISTEN)
+    )
+    assert refused is not None
+    assert "has left" in refused.detail
+    when_supervised(story, Mode.TAKE_OVER)
+    supervisor = await story.desks[1].incoming(SUPERVISOR, SOON)
+    await story.assert_hears(supervisor, CALLER_TONE, AGENCY_TONE)
+    await story.assert_hears(caller.rtp, SUPERVISOR_TONE, AGENCY_TONE)
+    await story.assert_fact(FactKind.TAKEN_OVER, agent=SUPERVISOR, by="diskominfo")
+    await caller.call.hang_up()
+    await story.assert_one_ending(caller)
+    assert story.engine.failed_requests == 0
+
+
 async def test_the_operators_phone_dies_while_the_supervisor_takes_over(
     given_centre: GivenCentre,
 ) -> None:

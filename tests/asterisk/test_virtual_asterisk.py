@@ -312,6 +312,13 @@ async def has_the_operator_back_whose_agency_is_busy(scene: Scene) -> None:
     await scene.caller_hangs_up()
 
 
+async def is_held_and_taken_back(scene: Scene) -> None:
+    await is_with_an_operator(scene)
+    await scene.dials("1001", "*0#", FactKind.HELD)
+    await scene.dials("1001", "*0#", FactKind.UNHELD)
+    await scene.caller_hangs_up()
+
+
 async def is_with_an_operator(scene: Scene) -> None:
     await scene.caller_dials(FactKind.OPERATOR_RUNG)
     await scene.answers("1001", FactKind.OPERATOR_ANSWERED)
@@ -332,6 +339,7 @@ PLAYS = [
     Play(is_answered_and_hangs_up, OPERATORS[:1]),
     Play(is_missed_then_answered_and_the_operator_hangs_up, OPERATORS),
     Play(speaks_with_the_agency_after_a_conference, OPERATORS[:1]),
+    Play(is_held_and_taken_back, OPERATORS[:1]),
     Play(has_the_operator_back_whose_agency_is_busy, OPERATORS[:1], agency=BUSY),
     Play(rings_all_and_one_picks_up, OPERATORS, rings_all=True),
 ]

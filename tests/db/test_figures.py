@@ -16,7 +16,15 @@ from ess_pbx.domain.events import Arrived
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId
 from ess_pbx.domain.outbound_figures import OutboundFacts
-from ess_pbx.domain.service_level import Consult, MissedOffer, Outcome, Step, figures, work
+from ess_pbx.domain.service_level import (
+    Consult,
+    MissedOffer,
+    Outcome,
+    PassedOver,
+    Step,
+    figures,
+    work,
+)
 
 from .story import a_whole_call, an_overflowing_call
 
@@ -134,6 +142,35 @@ async def test_each_contacts_outcome_and_who_was_given_the_caller_are_told(
         Consult(agency="psc119", started=3.0, rung=True, failure="no answer"),
         Consult(agency="psc119", started=9.0, contact=2, rung=True, answered=12.0, given=True),
     )
+
+
+async def test_contacts_that_were_closed_and_refused_and_holds_are_told(
+    engine: AsyncEngine,
+) -> None:
+    leg = {"agency": "psc119", "leg": "a~ag3"}
+    agent = {"agent": "1001", "how": "code"}
+    events = [
+        *answered(2.0),
+        (K.CONTACT_PASSED_OVER, 3.0, {"agency": "bpbd", "contact": 1, "reason": "closed"}),
+        (K.CONSULT_STARTED, 4.0, {**leg, "agent": "1001", "contact": 1}),
+        (K.CONSULT_FAILED, 5.0, {**leg, "reason": "refused"}),
+        (K.HELD, 6.0, agent),
+        (K.UNHELD, 9.0, agent),
+        (K.HELD, 10.0, agent),
+        (K.OPERATOR_LEFT, 11.0, {"agent": "1001"}),
+        (K.HELD, 20.0, agent),
+        ended(24.0, "success", "caller"),
+    ]
+    await given_facts(engine, a_call("a", MIDNIGHT, events))
+    await given_facts(engine, a_call("b", MIDNIGHT, [*answered(2.0), (K.HELD, 5.0, agent)]))
+
+    [held, going_on] = (await the_day(engine)).calls
+
+    assert held.passed_over == (PassedOver(agency="bpbd", contact=1, reason="closed"),)
+    assert (held.holds, going_on.holds) == ((3.0, 1.0, 4.0), (None,))
+    found = figures([held, going_on])
+    assert (found.agency.refused, found.agency.closed, found.agency.consults) == (1, 1, 1)
+    assert (found.held, found.holds, found.hold.count, found.longest_hold) == (2, 4, 3, 4.0)
 
 
 async def test_a_call_belongs_to_the_day_of_its_invite(engine: AsyncEngine) -> None:

@@ -217,6 +217,24 @@ class CentreInvariants(VirtualCentre):
 
     @precondition(lambda self: self.asterisk.quiet)
     @invariant()
+    def operators_in_no_bridge_hear_a_phone_ring_or_silence_and_others_neither(self) -> None:
+        for call in self.core.calls.values():
+            for leg in call.legs.keys() & self.asterisk.channels.keys():
+                hears = self.asterisk.channels[leg].sound
+                if call.phase is not Phase.ENDED and not call.telling:
+                    assert (leg, hears) == call.sound or hears is None
+                    assert call.sound is None or call.sound[0] != leg or hears is not None
+
+    @precondition(lambda self: self.asterisk.quiet)
+    @invariant()
+    def nobody_is_alone_in_a_bridge_of_a_call_that_goes_on(self) -> None:
+        for call in self.core.calls.values():
+            if call.phase is not Phase.ENDED:
+                assert len(self.asterisk.members(call.bridge)) != 1
+                assert len(self.asterisk.members(call.aside)) != 1
+
+    @precondition(lambda self: self.asterisk.quiet)
+    @invariant()
     def whoever_is_on_hold_hears_music_and_nobody_else_does(self) -> None:
         for call in self.core.calls.values():
             if call.phase is not Phase.ENDED:
@@ -298,9 +316,7 @@ def talkers(call: Call) -> set[LegId]:
     together = {call.caller} | joined if joined else set()
     return {
         Phase.TALKING: {call.caller} | operator,
-        Phase.CALLING_BACK: operator,
-        Phase.CALL_BACK_FAILED: operator,
-        Phase.HELD: operator | joined,
+        Phase.HELD: not_alone(operator | joined),
         Phase.CONFERENCE: {call.caller} | operator | joined,
         Phase.CONSULT_RINGING: together,
         Phase.CONSULT: together,
@@ -317,4 +333,9 @@ def aside(call: Call) -> set[LegId]:
     barges = call.supervision is not None and call.supervision.mode is Mode.BARGE
     supervisor = {call.supervision.leg} if call.supervision is not None and barges else set()
     consulted = {each.leg for each in call.standing(Standing.CONSULTED)}
-    return {call.operator.leg} | consulted | supervisor
+    return not_alone({call.operator.leg} | consulted | supervisor)
+
+
+def not_alone(legs: set[LegId]) -> set[LegId]:
+    """Asterisk keeps the keys of whoever is alone in a bridge."""
+    return legs if len(legs) > 1 else set()

@@ -21,6 +21,7 @@ from ess_pbx.domain.service_level import (
     CallFacts,
     Consult,
     MissedOffer,
+    PassedOver,
     StateFact,
 )
 
@@ -32,7 +33,7 @@ _KINDS = (
     *(K.CALL_ANSWERED, K.GREETING_STARTED, K.QUEUED, K.OPERATOR_RUNG, K.OFFER_MISSED),
     *(K.OPERATOR_ANSWERED, K.CONSULT_STARTED, K.OVERFLOW_STARTED),
     *(K.AGENCY_RUNG, K.AGENCY_ANSWERED, K.CONSULT_FAILED, K.OVERFLOW_FAILED, K.PARTY_JOINED),
-    *(K.REDIAL, K.SILENT_CALLER),
+    *(K.REDIAL, K.SILENT_CALLER, K.CONTACT_PASSED_OVER, K.HELD, K.UNHELD, K.OPERATOR_LEFT),
 )
 _first_known = func.coalesce(
     calls.c.answered_at, calls.c.queued_at, calls.c.operator_answered_at, calls.c.ended_at
@@ -214,6 +215,9 @@ class _Story:
     operator: str | None = None
     consults: dict[str, Consult] = field(default_factory=dict)
     missed: list[MissedOffer] = field(default_factory=list)
+    passed_over: list[PassedOver] = field(default_factory=list)
+    holds: list[float] = field(default_factory=list)
+    held_since: float | None = None
 
     @property
     def invited_at(self) -> datetime:
@@ -237,6 +241,14 @@ class _Story:
             case K.OFFER_MISSED:
                 agent, reason = str(data.get("agent")), str(data.get("reason"))
                 self.missed.append(MissedOffer(call=self.row.id, agent=agent, reason=reason))
+            case K.CONTACT_PASSED_OVER:
+                agency, contact = str(data.get("agency")), data.get("contact") or 1
+                reason = str(data.get("reason"))
+                self.passed_over.append(PassedOver(agency=agency, contact=contact, reason=reason))
+            case K.HELD:
+                self.held_since = after
+            case K.UNHELD | K.QUEUED | K.OPERATOR_LEFT:
+                self._hold_over(after)
             case K.CONSULT_STARTED | K.OVERFLOW_STARTED:
                 agency, contact = str(data.get("agency")), data.get("contact") or 1
                 self.consults[leg] = Consult(agency=agency, started=after, contact=contact)
@@ -253,10 +265,18 @@ class _Story:
             case K.PARTY_JOINED if leg in self.consults:
                 self.consults[leg] = replace(self.consults[leg], given=True)
 
+    def _hold_over(self, after: float) -> None:
+        if self.held_since is not None:
+            self.holds.append(max(0.0, after - self.held_since))
+        self.held_since = None
+
     def call(self) -> CallFacts:
         row = self.row
         answered = self.since_invite(row.operator_answered_at, row.operator_answered_ms)
         ended = None if row.result is None else self.since_invite(row.ended_at, row.ended_ms)
+        if ended is not None:
+            self._hold_over(ended)
+        going_on = () if self.held_since is None else (None,)
         return CallFacts(
             id=row.id,
             invited_at=self.invited_at,
@@ -271,6 +291,8 @@ class _Story:
             ),
             operator_answered=self.first.get(K.OPERATOR_ANSWERED, answered),
             consults=tuple(self.consults.values()),
+            passed_over=tuple(self.passed_over),
+            holds=(*self.holds, *going_on),
             ended=ended,
             result=row.result,
             ended_by=row.ended_by,

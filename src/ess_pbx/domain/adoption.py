@@ -15,7 +15,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from ess_pbx.domain import (
     calling_back,
     comfort,
-    hearing,
     ids,
     ivr,
     ladder,
@@ -42,9 +41,12 @@ from ess_pbx.domain.effects import (
     HangUp,
     Join,
     Part,
+    Sound,
     StartMusic,
+    StartSound,
     StopMusic,
     StopPlayback,
+    StopSound,
     ToDialplan,
 )
 from ess_pbx.domain.ending import RELEASE_CHECK, UNKNOWN_CAUSE, end, timer
@@ -58,7 +60,7 @@ from ess_pbx.domain.events import (
 )
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.found import AsteriskFound
-from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId
+from ess_pbx.domain.ids import CallId, LegId, PlaybackId
 
 ASTERISK_LOST = "asterisk-lost"
 
@@ -131,8 +133,6 @@ def resume(
         case Phase.CALLING_BACK:
             ring = turn.centre.policy.call_back_ring
             turn.do(ArmTimer(timer(call.id, calling_back.TIMER), ring))
-            if call.bridged:
-                _ring_back_again(turn, kept, going_on, call.bridge)
         case Phase.CALL_BACK_FAILED:
             calling_back.give_up(turn, None)
         case Phase.ENDED:
@@ -156,8 +156,6 @@ def _with_humans(turn: Turn, kept: KeptCall, going_on: frozenset[PlaybackId]) ->
             parties.drop(turn, party, "the operator left")
     if _is_alone(call):
         _go_on_hearing(turn, kept, going_on)
-    if call.phase is Phase.CONSULT_RINGING and call.aside_made:
-        _ring_back_again(turn, kept, going_on, call.aside)
 
 
 def _ring_time(turn: Turn, party: Party) -> float:
@@ -231,20 +229,9 @@ def _ring_on(turn: Turn) -> None:
         turn.do(ArmTimer(timer_id, turn.centre.policy.ring))
 
 
-def _ring_back_again(
-    turn: Turn, kept: KeptCall, going_on: frozenset[PlaybackId], bridge: BridgeId
-) -> None:
-    if kept.operator_hears in going_on:
-        turn.set(operator_hears=kept.operator_hears)
-    else:
-        hearing.ring_back(turn, bridge)
-
-
 def _going_on(call: Call, kept: KeptCall, found: AsteriskFound) -> frozenset[PlaybackId]:
     """What may be heard to its end; a menu begins anew, and who talks hears the other."""
     wanted: set[PlaybackId | None] = set()
-    if call.phase in (Phase.CONSULT_RINGING, Phase.CALLING_BACK):
-        wanted.add(kept.operator_hears)
     if call.phase is not Phase.IVR and _is_alone(call):
         wanted.add(kept.playing)
     return found.playbacks & wanted
@@ -321,6 +308,9 @@ def repairs(call: Call, found: AsteriskFound) -> Iterator[AsteriskEffect]:
         yield StartMusic(call.caller)
     for leg in sorted(call.on_music & found.legs.keys()):
         yield StartMusic(leg)
+    operator = None if call.operator is None else call.operator.leg
+    if call.sound is not None and call.sound[0] in found.legs:
+        yield StartSound(*call.sound)
     for bridge in bridges:
         missing = sorted(leg for leg in belong_in if belong_in[leg] == bridge != are_in.get(leg))
         if missing and bridge not in found.bridges:
@@ -329,6 +319,8 @@ def repairs(call: Call, found: AsteriskFound) -> Iterator[AsteriskEffect]:
             if leg not in are_in and (leg == call.caller or call.party_on(leg) is not None):
                 # Who waited before, or was on hold.
                 yield StopMusic(leg)
+            if leg not in are_in and leg == operator:
+                yield from (StopSound(leg, sound) for sound in Sound)
             # One by one: Asterisk joins none of several of whom one has just hung up.
             yield Join(bridge, (leg,))
 

@@ -17,7 +17,17 @@ from msgspec.structs import replace
 
 from ess_pbx.domain import ids
 from ess_pbx.domain.config import Agency, Centre
-from ess_pbx.domain.effects import Effect, HangUp, Join, Part, Reach, Record, ReleaseAgent, Role
+from ess_pbx.domain.effects import (
+    Effect,
+    HangUp,
+    Join,
+    Part,
+    Reach,
+    Record,
+    ReleaseAgent,
+    Role,
+    Sound,
+)
 from ess_pbx.domain.facts import JSON, FactKind
 from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId
 from ess_pbx.domain.supervision import Relieved, Supervision
@@ -262,7 +272,9 @@ class Call(Struct, frozen=True):
     unended: frozenset[PlaybackId] = frozenset()
     """Prompts and tones that were asked for and whose end was not told yet."""
     operator_hears: PlaybackId | None = None
-    """Tone or prompt that the operator hears alone during a consult."""
+    """The prompt that tells the operator why somebody was not reached."""
+    sound: tuple[LegId, Sound] | None = None
+    """What the operator hears while they are in no bridge."""
     telling: tuple[PlaybackId, ...] = ()
     """What is being said to the operator's leg alone, in whatever bridge it is."""
     dialled: str = ""
@@ -417,6 +429,8 @@ class Turn:
         """A leg is in no bridge of the call any more, by what was done already."""
         rooms = {each: room for each, room in self.call.rooms.items() if each != leg}
         self.set(rooms=rooms, on_music=self.call.on_music - {leg})
+        if self.call.sound is not None and self.call.sound[0] == leg:
+            self.set(sound=None)
 
     def add_leg(self, leg: LegId, role: Role, party: str) -> None:
         """Count a leg as the call's, before Asterisk is asked to make it."""
@@ -427,8 +441,8 @@ class Turn:
         legs = dict(self.call.legs)
         gone = legs.pop(leg, None)
         if gone is not None:
-            rooms = {each: room for each, room in self.call.rooms.items() if each != leg}
-            self.set(legs=legs, rooms=rooms, on_music=self.call.on_music - {leg})
+            self.set(legs=legs)
+            self.leaves(leg)
         if gone is not None and gone.role is not Role.SNOOP:
             self.record(FactKind.LEG_ENDED, leg=leg, role=gone.role, party=gone.party, cause=cause)
 

@@ -17,7 +17,6 @@ from ess_pbx.domain.call import Phase
 from ess_pbx.domain.commands import Mode
 from ess_pbx.domain.effects import Role
 from ess_pbx.domain.facts import JSON, FactKind
-from ess_pbx.domain.hearing import RING_TONE
 from ess_pbx.domain.ids import CallId, LegId, PlaybackId
 from ess_pbx.domain.party_memory import KeptParty
 from ess_pbx.domain.silence import ASK_PROMPT
@@ -289,7 +288,7 @@ def _fold(kept: KeptCall, kind: str, data: Mapping[str, JSON], at: float) -> Non
             kept.made_playbacks = max(kept.made_playbacks, ids.number_of(playback))
             kept.recent = [*kept.recent[-(MOST_RECENT - 1) :], playback]
             if data.get("to") == Role.OPERATOR:
-                if data.get("prompt") == RING_TONE or kept.phase is Phase.RETURNING:
+                if kept.phase is Phase.RETURNING:
                     kept.operator_hears = playback
             elif data.get("to") == Role.CALLER and kept.phase is not Phase.TALKING:
                 # Else it is said into the bridge: a caller taken out of it would hear nothing.

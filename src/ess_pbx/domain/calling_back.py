@@ -6,7 +6,7 @@ that, is for ``call_back_desk``.
 
 from __future__ import annotations
 
-from ess_pbx.domain import hearing, priority, ringing
+from ess_pbx.domain import parties, priority, ringing
 from ess_pbx.domain.call import Direction, OperatorSide, Phase, Result, Turn
 from ess_pbx.domain.call_backs import OPERATOR_LEFT
 from ess_pbx.domain.classifying import record_classification
@@ -111,18 +111,14 @@ def operator_answered(turn: Turn, event: LegAnswered) -> None:
         CancelTimer(ringing.ring_timer(call.id, offered.leg)),
         ArmTimer(timer(call.id, TIMER), ring),
     )
-    if not call.bridged:
-        turn.do(CreateBridge(call.bridge))
-    turn.join(call.bridge, offered.leg)
-    hearing.ring_back(turn, call.bridge)
     turn.do(OfferTaken(call.id, offered.agent))
     turn.add_leg(call.caller, Role.CALLER, call.number)
     turn.set(
         phase=Phase.CALLING_BACK,
-        bridged=True,
         offers=(),
         operator=offered,
     )
+    parties.sound(turn)
     turn.record(FactKind.OPERATOR_ANSWERED, agent=offered.agent, leg=offered.leg)
     turn.record(FactKind.CALL_BACK_DIALLED, task=call.earlier, agent=offered.agent, leg=call.caller)
 
@@ -152,8 +148,10 @@ def caller_answered(turn: Turn, event: LegAnswered) -> None:
         return
     turn.do(CancelTimer(timer(call.id, TIMER)))
     stop_operator_sound(turn)
-    turn.join(call.bridge, call.caller)
-    turn.set(phase=Phase.TALKING, dialled="")
+    if not call.bridged:
+        turn.do(CreateBridge(call.bridge))
+    turn.set(phase=Phase.TALKING, bridged=True, dialled="")
+    parties.arrange(turn)
     turn.record(FactKind.CALL_ANSWERED)
 
 
@@ -228,10 +226,11 @@ def _explain(turn: Turn, outcome: str) -> None:
     stop_operator_sound(turn)
     prompt = turn.new_playback(PROMPTS[outcome], Role.OPERATOR)
     turn.set(phase=Phase.CALL_BACK_FAILED, unreached=outcome, operator_hears=prompt)
-    turn.do(
-        PlayPrompt(call.bridge, True, prompt, PROMPTS[outcome], turn.centre.language),
-        ArmTimer(timer(call.id, TIMER), LONGEST_EXPLANATION),
-    )
+    parties.sound(turn)
+    if call.operator is not None:
+        language = turn.centre.language
+        turn.do(PlayPrompt(call.operator.leg, False, prompt, PROMPTS[outcome], language))
+    turn.do(ArmTimer(timer(call.id, TIMER), LONGEST_EXPLANATION))
 
 
 def give_up(turn: Turn, by: Role | None) -> None:

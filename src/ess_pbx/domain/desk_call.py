@@ -85,6 +85,7 @@ _OTHERS: Mapping[str, Callable[[Asker, str], Command]] = {"*16": LogOut, "*17": 
 LISTEN_CODE = "*18"
 _FOR_SUPERVISORS = frozenset({*_OTHERS, LISTEN_CODE})
 _CODE_LENGTH = 3
+NO_SUPERVISOR = "not-a-supervisor"
 
 
 class Step(StrEnum):
@@ -132,7 +133,8 @@ class Ask:
 class Told:
     """The answer to ``Ask``, and the prompts that say how it stands now."""
 
-    refused: bool
+    refused: str
+    """Why it is not done, as ``Refused.code``; empty when it is."""
     status: tuple[str, ...]
 
 
@@ -263,12 +265,19 @@ def _go_on(turn: Turn) -> None:
     elif code in _OWN:
         turn.do(Ask(_OWN[code](turn.asker, agent)))
     elif not _may_force(turn):
-        turn.go(Step.SAYING, SAID_WITHIN, REFUSED)
+        _refuse(turn, NO_SUPERVISOR)
     elif (other := code[_CODE_LENGTH:]) and code.startswith(LISTEN_CODE):
         leg = ids.caller_leg(turn.call.id)
         turn.do(Ask(ListenByPhone(turn.asker, other, leg)))
     else:
         turn.do(Ask(_OTHERS[code[:_CODE_LENGTH]](turn.asker, other)))
+
+
+def _refuse(turn: Turn, reason: str, *status: str) -> None:
+    """On record, in the audit log too: who tries to listen may be up to something."""
+    asked = {"agent": turn.call.agent, "code": turn.call.code, "reason": reason}
+    turn.do(Record(None, FactKind.DESK_CODE_REFUSED, {**asked, **turn.asker.fields}))
+    turn.go(Step.SAYING, SAID_WITHIN, REFUSED, *status)
 
 
 def _may_force(turn: Turn) -> bool:
@@ -299,7 +308,7 @@ def _reason_key(turn: Turn, event: KeyPressed) -> None:
 def _told(turn: Turn, event: Told) -> None:
     code = turn.call.code
     if event.refused:
-        turn.go(Step.SAYING, SAID_WITHIN, REFUSED, *event.status)
+        _refuse(turn, event.refused, *event.status)
     elif code.startswith(LISTEN_CODE):
         turn.hush()
         turn.set(step=Step.LENT)

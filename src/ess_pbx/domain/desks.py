@@ -138,7 +138,7 @@ class Desks:
             if isinstance(each, Ask):
                 done = [] if each.command is None else ask(each.command)
                 effects += [one for one in done if not isinstance(one, Refused)]
-                refused = any(isinstance(one, Refused) for one in done)
+                refused = next((one.code for one in done if isinstance(one, Refused)), "")
                 told = Told(refused, said_of(self._acd.seats[self.calls[name].agent]))
                 effects += self._decide(name, told, ask, at)
                 self._lend(name)

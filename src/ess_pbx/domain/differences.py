@@ -18,8 +18,10 @@ from ess_pbx.domain.effects import (
     DestroyBridge,
     HangUp,
     StartMusic,
+    StartSound,
     StopMusic,
     StopPlayback,
+    StopSound,
     ToDialplan,
 )
 from ess_pbx.domain.found import AsteriskFound
@@ -32,7 +34,7 @@ AGAIN_SECONDS = STALE_SECONDS / 2
 that was not made yet, and then one that was hung up."""
 LONGEST_REST = 60.0
 """How seldom at most stock is taken of a call that differs still."""
-UNSEEN = StartMusic | StopMusic | StopPlayback
+UNSEEN = StartMusic | StopMusic | StartSound | StopSound | StopPlayback
 """What Asterisk's lists do not show, so that it is asked for whenever stock is taken."""
 
 

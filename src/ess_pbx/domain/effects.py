@@ -180,6 +180,31 @@ class PlayTone:
     tone: str
 
 
+class Sound(StrEnum):
+    """What somebody hears who is alone; until it is stopped, or a prompt is played to them."""
+
+    RING = "ring"
+    """The tone of a phone that rings elsewhere."""
+    SILENCE = "silence"
+    """Packets of silence, without which a whisper would not reach the phone."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartSound:
+    """Let a leg that is in no bridge hear something; once more changes nothing."""
+
+    leg: LegId
+    sound: Sound
+
+
+@dataclass(frozen=True, slots=True)
+class StopSound:
+    """End it."""
+
+    leg: LegId
+    sound: Sound
+
+
 @dataclass(frozen=True, slots=True)
 class StopPlayback:
     """Stop a prompt or tone."""
@@ -377,6 +402,8 @@ AsteriskEffect: TypeAlias = (
     | PlayPrompt
     | PlaySpeech
     | PlayTone
+    | StartSound
+    | StopSound
     | StopPlayback
     | StartMusic
     | StopMusic

@@ -90,7 +90,7 @@ def caller_left(turn: Turn, event: LegGone) -> None:
 
 
 def stop_operator_sound(turn: Turn) -> None:
-    """Stop the tone or prompt that the operator hears alone."""
+    """Stop what tells the operator why somebody was not reached."""
     if turn.call.operator_hears is not None:
         turn.do(StopPlayback(turn.call.operator_hears))
         turn.set(operator_hears=None)

@@ -93,6 +93,8 @@ class FactKind(StrEnum):
     """Before its time."""
     PIN_REFUSED = "pin_refused"
     """A wrong PIN from an operator's phone."""
+    DESK_CODE_REFUSED = "desk_code_refused"
+    """The PIN was right; what the code asks for is not theirs to ask, or cannot be done now."""
     ALARM_RAISED = "alarm_raised"
     ALARM_CLEARED = "alarm_cleared"
     NO_OPERATOR = "no_operator"
@@ -242,6 +244,7 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.AGENT_MOVED: ("agent", "queues", "by", "via"),
         FactKind.WRAP_UP_ENDED: ("agent", "by", "via"),
         FactKind.PIN_REFUSED: ("agent", "by", "via"),
+        FactKind.DESK_CODE_REFUSED: ("agent", "code", "reason", "by", "via"),
         FactKind.ALARM_RAISED: ("alarm", "detail"),
         FactKind.ALARM_CLEARED: ("alarm", "detail"),
         FactKind.NO_OPERATOR: ("queue",),
@@ -315,8 +318,8 @@ list of dBov per channel, ``bytes`` the size of the file, ``entry`` its number i
 ``channel_cause`` and ``cause`` are Q.850 causes; ``attempt`` counts those of a task from 1,
 ``contact`` those of an agency from 1; ``party`` is an agency's id or an extension, ``how`` is
 ``code`` or ``phone``; ``position`` from 1 that of the caller when it was said; ``made`` counts legs
-and playbacks, so that no number is used again; ``to`` is the role of who hears a prompt, or a tone
-(``tone:ring``); ``usual``, ``chosen``, ``raises`` and ``prank`` are what ``domain.priority`` makes
+and playbacks, so that no number is used again; ``to`` is the role of who hears a prompt;
+``usual``, ``chosen``, ``raises`` and ``prank`` are what ``domain.priority`` makes
 a priority of; ``ticket`` is the number of a neighbour's report, ``theirs`` the one that they gave
 to ours, ``held`` the version that they have; ``day`` is the centre's date, as 2026-11-22; ``menu``
 is None where a caller does nothing but wait; ``level`` is ``line`` or ``full-screen``; ``by`` and

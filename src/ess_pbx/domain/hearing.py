@@ -10,17 +10,15 @@ from __future__ import annotations
 from ess_pbx.domain.call import Turn
 from ess_pbx.domain.effects import (
     PlayPrompt,
-    PlayTone,
     Role,
     StartMusic,
+    StartSound,
     StopMusic,
     StopPlayback,
 )
 from ess_pbx.domain.events import PlaybackBegan, PlaybackEnded
 from ess_pbx.domain.facts import FactKind
-from ess_pbx.domain.ids import BridgeId, PlaybackId
-
-RING_TONE = "tone:ring"
+from ess_pbx.domain.ids import PlaybackId
 
 
 def announce(turn: Turn, *prompts: str) -> None:
@@ -92,15 +90,12 @@ def stop_telling(turn: Turn) -> None:
 
 
 def told(turn: Turn, playback: PlaybackId) -> None:
-    """Something was said to the operator."""
+    """Something was said to the operator, which ended what they heard before."""
+    if playback not in turn.call.telling:
+        return
     turn.set(telling=tuple(each for each in turn.call.telling if each != playback))
-
-
-def ring_back(turn: Turn, bridge: BridgeId) -> None:
-    """The operator, alone in a bridge, hears that the other phone rings."""
-    tone = turn.new_playback(RING_TONE, Role.OPERATOR)
-    turn.set(operator_hears=tone)
-    turn.do(PlayTone(bridge, tone, "ring"))
+    if not turn.call.telling and turn.call.sound is not None:
+        turn.do(StartSound(*turn.call.sound))
 
 
 def began(turn: Turn, event: PlaybackBegan) -> None:

@@ -34,6 +34,7 @@ def begin(turn: Turn, party: Party) -> None:
         text = f"{'District' if language == 'en' else 'Kecamatan'} {district}."
         turn.do(PlaySpeech(party.leg, _next(turn, SPEECH), text, language))
     parties.stand(turn, party, Standing.INTRODUCED)
+    parties.sound(turn)
     turn.do(ArmTimer(timer(turn.call.id, "agency"), LONGEST))
     hearing.tell_operator(turn, OPERATOR_PROMPT)
 

@@ -2,11 +2,13 @@
 
 Two bridges serve a call. In its own the caller speaks with people; in the one aside an operator
 consults somebody, while the caller stays with those who have joined them or, alone, hears an
-announcement and music. Who is on hold is in neither and hears music.
+announcement and music. Who is on hold is in neither and hears music. Nobody is alone in a bridge:
+Asterisk would keep the keys that they press there and tell them again once somebody else comes.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 from ess_pbx.domain import hearing, silence
@@ -14,9 +16,12 @@ from ess_pbx.domain.call import Call, Party, Phase, Standing, Turn
 from ess_pbx.domain.effects import (
     CancelTimer,
     CreateBridge,
+    Sound,
     StartMusic,
+    StartSound,
     StopMusic,
     StopPlayback,
+    StopSound,
 )
 from ess_pbx.domain.ending import timer
 from ess_pbx.domain.events import TimerId
@@ -27,6 +32,10 @@ WITH_CALLER = frozenset({Phase.TALKING, Phase.CONFERENCE, Phase.HELD})
 """Where the operator is in the caller's bridge."""
 ASIDE = frozenset({Phase.CONSULT_RINGING, Phase.CONSULT, Phase.RETURNING})
 """Where the operator is in the other."""
+HUMANS = WITH_CALLER | ASIDE | {Phase.BLIND_RINGING, Phase.HANDED_OVER}
+"""Where a caller has or had a human."""
+ALONE = ASIDE | {Phase.HELD, Phase.CALLING_BACK}
+"""Where the operator may have nobody to speak with."""
 CALLED = "called"
 FACTS = {Standing.JOINED: FactKind.PARTY_JOINED, Standing.HELD: FactKind.PARTY_HELD} | {
     Standing.CONSULTED: FactKind.PARTY_CONSULTED
@@ -65,6 +74,9 @@ def arrange(turn: Turn, *say: str) -> None:
     operator = None if call.operator is None else call.operator.leg
     if operator is not None and wanted.get(operator) != call.rooms.get(operator):
         hearing.stop_telling(turn)
+        if call.operator_hears is not None:
+            turn.do(StopPlayback(call.operator_hears))
+    _stop_sound(turn)
     for leg in call.rooms:
         if leg not in wanted:
             turn.part(leg)
@@ -77,10 +89,45 @@ def arrange(turn: Turn, *say: str) -> None:
     for leg, room in wanted.items():
         if turn.call.rooms.get(leg) != room:
             turn.join(room, leg)
+    _start_sound(turn)
     if alone and say:
         hearing.announce(turn, *say)
     elif alone and turn.call.playing is None:
         hearing.play_next(turn)
+
+
+def sound(turn: Turn) -> None:
+    """Let an operator who is in no bridge hear what they should, when nobody moves."""
+    _stop_sound(turn)
+    _start_sound(turn)
+
+
+def _stop_sound(turn: Turn) -> None:
+    now = turn.call.sound
+    if now is not None and now != sound_of(turn.call):
+        turn.do(StopSound(*now))
+        turn.set(sound=None)
+
+
+def _start_sound(turn: Turn) -> None:
+    wanted = sound_of(turn.call)
+    if wanted is not None and wanted != turn.call.sound:
+        turn.do(StartSound(*wanted))
+        turn.set(sound=wanted)
+
+
+def sound_of(call: Call) -> tuple[LegId, Sound] | None:
+    """What an operator is to hear who is in no bridge: a phone that rings, or nothing.
+
+    None too for one who is told why somebody was not reached.
+    """
+    operator = call.operator
+    if operator is None or call.phase not in ALONE or call.phase is Phase.RETURNING:
+        return None
+    if operator.leg in rooms_of(call):
+        return None
+    rings = call.phase is Phase.CALLING_BACK or call.standing(Standing.RINGING)
+    return operator.leg, Sound.RING if rings else Sound.SILENCE
 
 
 def stand(turn: Turn, party: Party, standing: Standing) -> None:
@@ -143,14 +190,13 @@ def rooms_of(call: Call) -> dict[LegId, BridgeId]:
         # Who has barged in is where the operator is, or stays with the caller.
         beside = call.caller if call.operator is None else call.operator.leg
         rooms[supervisor] = rooms.get(beside, call.bridge)
-    return rooms
+    members = Counter(rooms.values())
+    return {leg: room for leg, room in rooms.items() if members[room] > 1}
 
 
 def _of_the_call(call: Call) -> dict[LegId, BridgeId]:
     joined = [party.leg for party in call.standing(Standing.JOINED)]
     operator = [] if call.operator is None else [call.operator.leg]
-    if call.phase in (Phase.CALLING_BACK, Phase.CALL_BACK_FAILED):
-        return dict.fromkeys(operator, call.bridge)
     if call.phase in WITH_CALLER:
         caller = [] if call.phase is Phase.HELD else [call.caller]
         return dict.fromkeys([*caller, *operator, *joined], call.bridge)

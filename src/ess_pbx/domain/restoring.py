@@ -34,8 +34,7 @@ from ess_pbx.domain.party_memory import KeptParty
 
 MOST_TORN_OFF = 100
 """More legs or playbacks of a call than are made in the milliseconds that a crash forgets."""
-HUMANS = parties.WITH_CALLER | parties.ASIDE | {Phase.BLIND_RINGING, Phase.HANDED_OVER}
-"""Where a caller has or had a human."""
+HUMANS = parties.HUMANS
 
 
 def kept_of(arrival: Arrived, wall: float) -> KeptCall:
@@ -135,7 +134,8 @@ def restore(kept: KeptCall, found: AsteriskFound, centre: Centre, now: float) ->
     elif call.phase in HUMANS:
         call = _with_humans(call, kept, found, centre)
     held = frozenset(party.leg for party in call.standing(Standing.HELD))
-    return replace(call, rooms=parties.rooms_of(call), on_music=held)
+    call = replace(call, rooms=parties.rooms_of(call), on_music=held)
+    return replace(call, sound=parties.sound_of(call))
 
 
 def _as_urgent(call: Call, kept: KeptCall) -> Call:

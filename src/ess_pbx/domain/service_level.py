@@ -98,6 +98,15 @@ class Consult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PassedOver:
+    """An agency's contact that was wanted and not rung; ``reason`` as the fact says it."""
+
+    agency: str
+    contact: int = 1
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MissedOffer:
     """An offer that an operator did not take; ``reason`` as the fact ``offer_missed`` says it."""
 
@@ -123,6 +132,9 @@ class CallFacts:
     """When our 200 went out to the caller."""
     operator_answered: float | None = None
     consults: tuple[Consult, ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
+    holds: tuple[float | None, ...] = ()
+    """How long the operator held the caller, each time; None for what still goes on."""
     ended: float | None = None
     result: str | None = None
     """``ess_pbx.domain.call.Result``; None while the call has no end."""
@@ -237,6 +249,10 @@ class AgencyFigures:
     busy: int
     unanswered: int
     """It rang until its time was over."""
+    refused: int
+    """It was declined on the phone."""
+    closed: int
+    """It was not rung, for it is outside its hours; such a try is no consult."""
     to_answer: Spread
     """From our request for the agency's leg to its answer."""
 
@@ -275,6 +291,13 @@ class Figures:
     redials: int
     silent: int
     """Calls whose caller said by key 5 that they cannot speak."""
+    held: int
+    """Calls whose caller was on hold at least once."""
+    holds: int
+    """How often callers were put on hold."""
+    hold: Spread
+    """How long, of the holds that are over."""
+    longest_hold: float | None
 
 
 def figures(
@@ -315,24 +338,35 @@ def figures(
         longest_wait=max((w for call in calls if (w := call.waited) is not None), default=None),
         missed_offers=len(reasons),
         rona=reasons.count(RING_NO_ANSWER),
-        agency=agency_figures(consult for call in calls for consult in call.consults),
+        agency=agency_figures(
+            (consult for call in calls for consult in call.consults),
+            (contact for call in calls for contact in call.passed_over),
+        ),
         invite_to_agency=spread(agency_answers),
         marks={mark: sum(call.mark == mark for call in calls) for mark in Mark},
         redials=sum(call.redial for call in calls),
         silent=sum(call.silent for call in calls),
+        held=sum(bool(call.holds) for call in calls),
+        holds=sum(len(call.holds) for call in calls),
+        hold=spread(lasted for call in calls for lasted in call.holds),
+        longest_hold=max((h for call in calls for h in call.holds if h is not None), default=None),
     )
 
 
-def agency_figures(consults: Iterable[Consult]) -> AgencyFigures:
-    """The figures of these consults."""
-    consults = tuple(consults)
+def agency_figures(
+    consults: Iterable[Consult], passed_over: Iterable[PassedOver] = ()
+) -> AgencyFigures:
+    """The figures of these consults, and of contacts that were not rung."""
+    consults, reasons = tuple(consults), [each.reason for each in passed_over]
     return AgencyFigures(
         consults=len(consults),
         rung=sum(consult.rung or consult.answered is not None for consult in consults),
         answered=sum(consult.answered is not None for consult in consults),
         given=sum(consult.given for consult in consults),
-        busy=sum(consult.failure == "busy" for consult in consults),
+        busy=sum(consult.failure == "busy" for consult in consults) + reasons.count("busy"),
         unanswered=sum(consult.failure == "no answer" for consult in consults),
+        refused=sum(consult.failure == "refused" for consult in consults),
+        closed=reasons.count("closed"),
         to_answer=spread(consult.seconds_to_answer for consult in consults),
     )
 

@@ -28,6 +28,7 @@ from ess_pbx.domain.effects import (
     Join,
     OfferTaken,
     Originate,
+    Part,
     PlayPrompt,
     ReleaseAgent,
     Role,
@@ -87,7 +88,7 @@ def asked(turn: Turn, event: SupervisionAsked) -> None:
             _set(turn, wanted=event.mode, by=event.by)
             _record_asked(turn, event)
         return
-    if now is not None or operator is None:
+    if now is not None or (operator is None and call.phase is not Phase.HANDED_OVER):
         return  # refused before (``supervision_desk``)
     leg = event.leg or ids.supervisor_leg(call.id, call.made_legs + 1)
     turn.add_leg(leg, Role.SUPERVISOR, event.supervisor)
@@ -105,8 +106,8 @@ def asked(turn: Turn, event: SupervisionAsked) -> None:
             leg=leg,
             role=Role.SUPERVISOR,
             address=event.supervisor,
-            number=operator.agent,
-            name=f"{SHOWN} {operator.agent}",
+            number=call.number if operator is None else operator.agent,
+            name=SHOWN if operator is None else f"{SHOWN} {operator.agent}",
             timeout=ring + 5,
         ),
         ArmTimer(TimerId(call.id, TIMER), ring),
@@ -168,11 +169,19 @@ def handled(turn: Turn, event: CallEvent) -> bool:
 
 def follow(turn: Turn) -> None:
     """After any event: whom the supervisor was with may be gone, or be another."""
+    _with_whom_they_were(turn)
+    call = turn.call
+    if call.phase in parties.HUMANS and parties.rooms_of(call) != call.rooms:
+        parties.arrange(turn)  # an operator whom a supervisor has left may be alone
+
+
+def _with_whom_they_were(turn: Turn) -> None:
     call, supervision = turn.call, turn.call.supervision
     if supervision is None:
         return
     if call.operator is None:
-        if not (call.phase is Phase.HANDED_OVER and _barges(turn)):
+        stays = _barges(turn) or (not supervision.connected and supervision.wanted not in ASIDE)
+        if call.phase is not Phase.HANDED_OVER or not stays:
             over(turn, "the operator left", None)
     elif supervision.target not in (None, call.operator.leg):
         _snoop(turn, supervision.wanted, supervision.by)
@@ -251,7 +260,9 @@ def _join(turn: Turn) -> None:
         return
     if supervision.mode is not Mode.BARGE:
         beside = call.caller if call.operator is None else call.operator.leg
-        turn.join(call.rooms.get(beside, call.bridge), supervision.leg)
+        room = call.rooms.get(beside)
+        if room is not None:
+            turn.join(room, supervision.leg)
     turn.do(CancelTimer(TimerId(call.id, TIMER)))
     snoops = (supervision.snoop, supervision.coming)
     turn.do(*(HangUp(leg) for leg in snoops if leg is not None and leg in call.legs))
@@ -264,6 +275,7 @@ def _now(turn: Turn, mode: Mode, by: Asker) -> None:
     if supervision is None or supervision.mode is mode:
         return
     _set(turn, mode=mode)
+    parties.arrange(turn)  # an operator who was alone is so no more, or is again
     turn.record(
         FactKind.SUPERVISION_MODE,
         supervisor=supervision.supervisor,
@@ -302,6 +314,8 @@ def _becomes_operator(turn: Turn, by: Asker) -> None:
         supervision=None,
         dialled="",
     )
+    if supervision.mode in ASIDE and leg not in parties.rooms_of(turn.call):
+        turn.do(Part(ids.side_bridge(call.id), leg))
     if call.phase is Phase.HANDED_OVER:
         parties.talk(turn)
     else:

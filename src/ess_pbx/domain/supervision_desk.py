@@ -15,14 +15,14 @@ from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId
 from ess_pbx.domain.offers import Decision
 from ess_pbx.domain.presence import unknown_operator
-from ess_pbx.domain.supervision import ListenByPhone
+from ess_pbx.domain.supervision import ASIDE, ListenByPhone
 
 SupervisionCommand: TypeAlias = ListenByPhone | Supervise | StopSupervising | PullCall
 Follows: TypeAlias = Decision | Refused | SupervisionAsked | SupervisionStopped
 
 PHASES = frozenset(
     {
-        *(Phase.TALKING, Phase.CONFERENCE),
+        *(Phase.TALKING, Phase.CONFERENCE, Phase.HELD),
         *(Phase.CONSULT_RINGING, Phase.CONSULT, Phase.RETURNING),
     }
 )
@@ -58,7 +58,7 @@ def _supervise(asked: Supervise, calls: Mapping[CallId, Call], acd: Acd) -> list
     if refused is None and call.supervision is not None:
         refused = _no_change(asked, call)
     elif refused is None:
-        refused = _no_supervision(call, seat)
+        refused = _no_supervision(call, seat, asked.mode)
         if refused is None and not seat.reachable:
             found = f"the phone of {asked.supervisor} is not registered"
             refused = Refused("not-reachable", found)
@@ -89,11 +89,15 @@ def _other_supervision(call: Call, supervisor: str) -> Refused | None:
     return Refused("already-supervised", f"{with_it} is with call {call.id}; expected nobody")
 
 
-def _no_supervision(call: Call, seat: Seat) -> Refused | None:
+def _no_supervision(call: Call, seat: Seat, mode: Mode = Mode.LISTEN) -> Refused | None:
     """Why this supervisor cannot come to a call that they are not with."""
     if not seat.supervisor:
         return Refused("not-a-supervisor", f"{seat.extension} is an operator")
-    if call.phase not in PHASES or call.operator is None:
+    if call.phase is Phase.HANDED_OVER and call.operator is None:
+        if mode in ASIDE:
+            found = f"the operator of call {call.id} has left, and with them whom to listen to"
+            return Refused("no-operator", f"{found}; expected mode barge or take-over")
+    elif call.phase not in PHASES or call.operator is None:
         return Refused("no-operator", f"call {call.id} is {call.phase}; expected one with operator")
     if TABLE[seat.state][AgentEvent.ATTEND] is not AgentState.SUPERVISING:
         return Refused("supervisor-busy", f"{seat.extension} is {seat.state}; expected idle")

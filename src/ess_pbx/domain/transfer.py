@@ -70,7 +70,6 @@ def consult(turn: Turn, agency: Agency) -> str | None:
 def take_aside(turn: Turn) -> None:
     """The operator hears a phone ring; the caller is with others, or waits."""
     parties.go(turn, Phase.CONSULT_RINGING, HOLD_PROMPT)
-    hearing.ring_back(turn, turn.call.aside)
 
 
 def blind(turn: Turn, agency: Agency) -> str | None:
@@ -337,7 +336,8 @@ def _next(turn: Turn, party: Party, reason: str) -> None:
 def _not_reached(turn: Turn, prompt: str) -> None:
     """Tell the operator, then bring the caller back; without an operator the caller queues."""
     stop_operator_sound(turn)
-    if turn.call.operator is None:
+    operator = turn.call.operator
+    if operator is None:
         requeue(turn)
         return
     tell_phone(turn, TransferOutcome.FAILED)
@@ -345,11 +345,13 @@ def _not_reached(turn: Turn, prompt: str) -> None:
         turn.set(owed=prompt)
         back_to_caller(turn)
         return
+    parties.go(turn, Phase.RETURNING)
     playback = turn.new_playback(prompt, Role.OPERATOR)
     turn.set(operator_hears=playback)
-    parties.go(turn, Phase.RETURNING)
+    leg = operator.leg
+    room = turn.call.rooms.get(leg)  # with a supervisor who has barged in
     turn.do(
-        PlayPrompt(turn.call.aside, True, playback, prompt, turn.centre.language),
+        PlayPrompt(room or leg, room is not None, playback, prompt, turn.centre.language),
         ArmTimer(timer(turn.call.id, "agency"), LONGEST_EXPLANATION),
     )
 

@@ -33,8 +33,10 @@ from ess_pbx.domain.effects import (
     Role,
     Snoop,
     StartMusic,
+    StartSound,
     StopMusic,
     StopPlayback,
+    StopSound,
     ToDialplan,
     TransferOutcome,
 )
@@ -268,6 +270,10 @@ class Executor:
                 return "POST", f"bridges/{bridge}/play/{playback}", {"media": f"tone:{tone}"}
             case StopPlayback(playback):
                 return "DELETE", f"playbacks/{playback}", {}
+            case StartSound(leg, sound):
+                return "POST", f"channels/{leg}/{sound}", {}
+            case StopSound(leg, sound):
+                return "DELETE", f"channels/{leg}/{sound}", {}
             case StartMusic(leg):
                 return "POST", f"channels/{leg}/moh", {"mohClass": MUSIC_CLASS}
             case StopMusic(leg):
@@ -332,7 +338,7 @@ class Executor:
                 self._feed(LegGone(call_of(leg), leg, DEAD_LEG_CAUSE))
             case PlayPrompt() | PlaySpeech() | PlayTone():
                 self._feed(PlaybackEnded(call_of(effect.playback), effect.playback))
-            case StopPlayback() | StopMusic() | AnswerTransfer() if refused:
+            case StopPlayback() | StopMusic() | StopSound() | AnswerTransfer() if refused:
                 return  # it ended by itself in the same moment
             case _:
                 pass

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Registered SIP phones on one pjsua2 endpoint, as a program of its own.
 
-``python -m ess_pbx.phones.pjsua_process FOLDER [--vad]`` reads commands from stdin and writes
-replies and events to stdout, each one JSON object a line; ``softphone`` is its driver. It imports
-nothing of ess-pbx, and nothing of ess-pbx imports it: pjsua2 is GPL.
+``python -m ess_pbx.phones.pjsua_process FOLDER [--vad] [--keys-by-info]`` reads commands from stdin
+and writes replies and events to stdout, each one JSON object a line; ``softphone`` is its driver.
+It imports nothing of ess-pbx, and nothing of ess-pbx imports it: pjsua2 is GPL.
 
 A command is ``{"id": 1, "do": "hang_up", "call": "1001-1"}``, its reply ``{"reply": 1}`` or
 ``{"reply": 1, "error": "…"}``; an event is ``{"event": "ended", "call": "1001-1", "at": …}``.
@@ -87,6 +87,17 @@ class PhoneCall(pj.Call):  # type: ignore[misc]
             self.play(self.account.sound)
             self.phone.tell("media", call=self.name, recording=str(self.recording))
 
+    def onCallSdpCreated(self, prm: Any) -> None:  # noqa: N802
+        if not self.phone.keys_by_info:
+            return
+        lines = prm.sdp.wholeSdp.splitlines()
+        events = [line.split()[0].partition(":")[2] for line in lines if "telephone-event/" in line]
+        kept = [line for line in lines if not line.startswith(_of(events, "rtpmap", "fmtp"))]
+        for at, line in enumerate(kept):
+            if line.startswith("m=audio"):
+                kept[at] = " ".join(each for each in line.split() if each not in events)
+        prm.sdp.wholeSdp = "\r\n".join(kept) + "\r\n"
+
     def onDtmfDigit(self, prm: Any) -> None:  # noqa: N802
         self.phone.tell("key", call=self.name, key=prm.digit)
 
@@ -136,8 +147,9 @@ class PhoneAccount(pj.Account):  # type: ignore[misc]
 class Phone:
     """The endpoint, its accounts and calls, and the loop that serves pjsua, stdin and timers."""
 
-    def __init__(self, folder: Path, out: int, *, vad: bool) -> None:
+    def __init__(self, folder: Path, out: int, *, vad: bool, keys_by_info: bool) -> None:
         self.folder, self._out, self._vad = folder, out, vad
+        self.keys_by_info = keys_by_info
         self.accounts: dict[str, PhoneAccount] = {}
         self.calls: dict[str, PhoneCall] = {}
         self._numbers = itertools.count(1)
@@ -273,7 +285,12 @@ class Phone:
         self.calls[call].hangup(prm)
 
     def do_press(self, call: str, digits: str) -> None:
-        self.calls[call].dialDtmf(digits)
+        if not self.keys_by_info:
+            self.calls[call].dialDtmf(digits)
+            return
+        prm = pj.CallSendDtmfParam()
+        prm.method, prm.digits = pj.PJSUA_DTMF_METHOD_SIP_INFO, digits
+        self.calls[call].sendDtmf(prm)
 
     def do_hold(self, call: str) -> None:
         self.calls[call].setHold(pj.CallOpParam())
@@ -325,13 +342,19 @@ def _free_rtp_port() -> int:
     return min(port, 65000 - RTP_PORTS) & ~1
 
 
+def _of(payloads: list[str], *attributes: str) -> tuple[str, ...]:
+    """How lines of SDP begin that speak of these payload types."""
+    return tuple(f"a={each}:{payload} " for each in attributes for payload in payloads)
+
+
 def main() -> None:
     # Only JSON may come out of stdout, whatever a library prints there.
     out = os.dup(1)
     os.dup2(2, 1)
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    phone = Phone(folder, out, vad="--vad" in sys.argv[2:])
+    options = sys.argv[2:]
+    phone = Phone(folder, out, vad="--vad" in options, keys_by_info="--keys-by-info" in options)
     phone.start()
     try:
         phone.run()

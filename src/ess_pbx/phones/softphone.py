@@ -51,13 +51,17 @@ Behaviour = Answer | Literal["ring", "busy", "unavailable", "decline"]
 class SoftPhone:
     """Up to ``MAX_ACCOUNTS`` registered phones in one process of their own."""
 
-    def __init__(self, folder: Path, *, suppresses_silence: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, suppresses_silence: bool = False, keys_by_info: bool = False
+    ) -> None:
         """``folder`` gets pjsua.log, stderr.log and one WAV a call of what was heard.
 
         ``suppresses_silence``: nothing is sent while there is nothing to hear (VAD).
+        ``keys_by_info``: they offer no telephone-event, and send keys as SIP INFO (RFC 2976).
         """
         self.folder = folder
-        self._options = ("--vad",) if suppresses_silence else ()
+        self._options = [*(["--vad"] if suppresses_silence else [])]
+        self._options += ["--keys-by-info"] if keys_by_info else []
         self.calls: list[SoftCall] = []
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None

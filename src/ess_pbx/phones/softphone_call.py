@@ -58,7 +58,7 @@ class SoftCall(Listener):
             await self.ended(within)
 
     async def press(self, digits: str) -> None:
-        """Send keys (RFC 4733). Raises PhoneError when there is no media."""
+        """Send keys: RFC 4733, or INFO from a phone without. Raises PhoneError without media."""
         await self._ask("press", call=self.name, digits=digits)
 
     async def hold(self, within: float = 5.0) -> None:

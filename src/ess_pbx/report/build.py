@@ -22,6 +22,7 @@ from ess_pbx.domain.service_level import (
     Consult,
     Figures,
     MissedOffer,
+    PassedOver,
     Step,
     Thresholds,
     Work,
@@ -193,6 +194,17 @@ def _call_tables(thresholds: Thresholds) -> Iterable[tuple[str, tuple[Column, ..
         ),
     )
     yield (
+        "Penelepon ditahan",
+        (
+            Column("Panggilan ditahan", calls),
+            Column("Penahanan", Unit.TIMES),
+            Column("Rata-rata lama", seconds),
+            Column("Lama p90", seconds),
+            Column("Terlama", seconds),
+        ),
+        lambda f: (f.held, f.holds, f.hold.mean, f.hold.p90, f.longest_hold),
+    )
+    yield (
         "Tanda panggilan",
         (
             *(Column(MARKS[mark], calls) for mark in Mark),
@@ -266,14 +278,17 @@ def _work_line(code: str, name: str, all_work: Iterable[Work]) -> Line:
 
 def _agency_section(facts: PeriodFacts, asked: Asked) -> Section:
     names = {agency.id: agency.name for agency in asked.centre.agencies}
-    consults = [consult for call in facts.calls for consult in call.consults]
+    several = {agency.id for agency in asked.centre.agencies if len(agency.ways) > 1}
+    tries: list[Consult | PassedOver] = []
+    for call in facts.calls:
+        tries += [*call.consults, *call.passed_over]
     lines = []
-    for code in ("", *sorted({consult.agency for consult in consults})):
-        own = [each for each in consults if code in ("", each.agency)]
+    for code in ("", *sorted({each.agency for each in tries})):
+        own = [each for each in tries if code in ("", each.agency)]
         name = _name(names, code, "Semua instansi")
         lines.append(_agency_line(code, name, own))
         contacts = sorted({each.contact for each in own}) if code else []
-        if contacts not in ([], [1]):
+        if code in several or contacts not in ([], [1]):
             lines += [
                 _agency_line(code, f"{name}, kontak {at}", [c for c in own if c.contact == at])
                 for at in contacts
@@ -285,18 +300,23 @@ def _agency_section(facts: PeriodFacts, asked: Asked) -> Section:
         Column("Menerima penelepon", Unit.TIMES),
         Column("Sibuk", Unit.TIMES),
         Column("Tidak diangkat", Unit.TIMES),
+        Column("Ditolak", Unit.TIMES),
+        Column("Tutup", Unit.TIMES),
         Column("Rata-rata sampai dijawab", Unit.SECONDS),
         Column("Sampai dijawab p90", Unit.SECONDS),
     )
     return Section("Instansi", "Instansi", columns, tuple(lines))
 
 
-def _agency_line(code: str, name: str, consults: Sequence[Consult]) -> Line:
-    its = agency_figures(consults)
+def _agency_line(code: str, name: str, tries: Sequence[Consult | PassedOver]) -> Line:
+    its = agency_figures(
+        (each for each in tries if isinstance(each, Consult)),
+        (each for each in tries if isinstance(each, PassedOver)),
+    )
     spread = its.to_answer
-    outcomes = (its.answered, its.given, its.busy, its.unanswered)
+    outcomes = (its.answered, its.given, its.busy, its.unanswered, its.refused, its.closed)
     values = (its.consults, its.rung, *outcomes, spread.mean, spread.p90)
-    return Line(code, name, values, NO_DATA if its.consults else "tidak ada permintaan")
+    return Line(code, name, values, NO_DATA if tries else "tidak ada permintaan")
 
 
 def _call_back_section(facts: PeriodFacts, asked: Asked) -> Section:

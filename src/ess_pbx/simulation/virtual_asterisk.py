@@ -28,9 +28,12 @@ from ess_pbx.domain.effects import (
     Refuse,
     Role,
     Snoop,
+    Sound,
     StartMusic,
+    StartSound,
     StopMusic,
     StopPlayback,
+    StopSound,
     ToDialplan,
 )
 from ess_pbx.domain.events import (
@@ -90,6 +93,9 @@ class Channel:
     music: bool = False
     """It is heard, or will be when the prompts that play have ended."""
     bridge: BridgeId | None = None
+    sound: Sound | None = None
+    kept_keys: str = ""
+    """Pressed alone in a bridge: Asterisk tells them again once somebody else comes (0024)."""
     spied: LegId | None = None
     """The leg that a snoop channel hears."""
     whispers: bool = False
@@ -150,7 +156,7 @@ class VirtualAsterisk:
                 self._join(bridge, legs)
             case Part(bridge, leg):
                 if leg in self.channels and self.channels[leg].bridge == bridge:
-                    self.channels[leg].bridge = None
+                    self._leave(self.channels[leg])
             case DestroyBridge(bridge):
                 _must(not self.members(bridge), f"{bridge} is not empty (asterisk#1201)")
                 _must(bridge in self.bridges or self.lost_requests, f"{bridge} does not exist")
@@ -172,6 +178,13 @@ class VirtualAsterisk:
                 _must(self.channels[leg].bridge is None, "music to a leg in a bridge")
                 self.channels[leg].music = isinstance(change, StartMusic)
 
+            case StartSound(leg, sound) if leg in self.channels:
+                _must(self.channels[leg].bridge is None, "a sound to a leg in a bridge")
+                self.channels[leg].sound = sound
+            case StopSound(leg, sound) if leg in self.channels:
+                if self.channels[leg].sound is sound:
+                    self.channels[leg].sound = None
+
     # what the world does
 
     def calls(self, call: CallId, address: str = "112") -> None:
@@ -189,6 +202,9 @@ class VirtualAsterisk:
 
     def presses(self, leg: LegId, key: str) -> None:
         """A key."""
+        channel = self.channels.get(leg)
+        if channel is not None and channel.bridge and self.members(channel.bridge) == {leg}:
+            channel.kept_keys += key
         self._tell(KeyPressed(call_of(leg), leg, key))
 
     def speaks(self, leg: LegId, speaks: bool) -> None:
@@ -283,7 +299,8 @@ class VirtualAsterisk:
         for playback in list(self.playing.get(leg, ())):
             self.playback_over(playback)
         channel = self.channels[leg]
-        channel.bridge, channel.music = None, channel.up  # by the dialplan
+        self._leave(channel)
+        channel.music, channel.sound = channel.up, None  # music by the dialplan
         self._tell(self.arrivals(call_of(leg), 0.0))
 
     def _tell(self, event: CallEvent) -> None:
@@ -333,7 +350,18 @@ class VirtualAsterisk:
             known = any(each not in self.unseen for each in self.playing.get(leg, ()))
             heard = known and not self.lost_requests
             _must(not heard, "a prompt goes on in a bridge")
+            _must(self.channels[leg].sound is None or self.lost_requests, "a sound in a bridge")
+            if self.channels[leg].bridge != bridge:
+                self._leave(self.channels[leg])
             self.channels[leg].bridge = bridge
+        members = self.members(bridge)
+        for leg in members if len(members) > 1 else ():
+            keys, self.channels[leg].kept_keys = self.channels[leg].kept_keys, ""
+            for key in keys:
+                self._tell(KeyPressed(call_of(leg), leg, key))
+
+    def _leave(self, channel: Channel) -> None:
+        channel.bridge, channel.kept_keys = None, ""
 
     def _play(self, place: Place, playback: PlaybackId) -> None:
         _must(playback not in self.made, f"{playback} was made before")
@@ -347,7 +375,8 @@ class VirtualAsterisk:
             bridge = channel.bridge
             alone = bridge is None or place != caller_leg(call_of(bridge))
             _must(alone, "a prompt to a caller in a bridge, who then hears nobody")
-            channel.music = False
+            # A file ends whatever was generated.
+            channel.music, channel.sound = False, None
         queue = self.playing.setdefault(place, [])
         queue.append(playback)
         if len(queue) == 1:

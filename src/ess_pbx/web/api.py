@@ -26,6 +26,7 @@ from ess_pbx.web.answers import (
     harden,
     wrong_content,
 )
+from ess_pbx.web.figures import FiguresPage
 from ess_pbx.web.had_calls import HadCalls
 from ess_pbx.web.handed_over import PATH as HANDED_OVER
 from ess_pbx.web.handed_over import HandedOver
@@ -73,6 +74,7 @@ class Api:
         self.access = access
         self.live = LiveFeed(engine.centres, access, monotonic)
         self.had = HadCalls()
+        self._figures = FiguresPage(engine.settings)
         self.handed_over = HandedOver(engine, access)
         self._monotonic = monotonic
         self._openapi = msgspec.json.encode(document(_version()))
@@ -129,6 +131,9 @@ class Api:
             old = await self._old_report(row, core, fields.get("report"))
             if row.command is not None:
                 self._command(row, core, account, fields, old)
+            if row.does == "figures":
+                wall = core.wall(self._monotonic())
+                return answer(await self._figures.report(core, request.query, wall))
             if row.does == "history":
                 return answer(await self._history(core, fields["call"]))
             if row.does == "find-reports":

@@ -227,6 +227,15 @@ class OperatorView(Answer, frozen=True, kw_only=True):
     missed: int
 
 
+class SuggestedAgency(Answer, frozen=True, kw_only=True):
+    """An agency that the settings give the call's or the report's category to."""
+
+    id: str
+    name: str
+    code: str
+    """What an operator dials between ``*`` and ``#`` to consult it."""
+
+
 class CallView(Answer, frozen=True, kw_only=True):
     """A call that goes on. The number is masked for those who may not see it."""
 
@@ -245,6 +254,8 @@ class CallView(Answer, frozen=True, kw_only=True):
     offered_to: tuple[str, ...]
     """Whose phones ring for it."""
     agency: str | None
+    suggested_agencies: list[SuggestedAgency]
+    """By the category, in the order of the settings."""
 
 
 class AlarmView(Answer, frozen=True, kw_only=True):
@@ -322,6 +333,8 @@ class ReportView(Answer, frozen=True, kw_only=True):
 
     centre: str
     report: Incident
+    suggested_agencies: list[SuggestedAgency] = []
+    """By the report's category, in the order of the settings."""
 
 
 class LikelySame(Answer, frozen=True, kw_only=True):

@@ -80,6 +80,10 @@ def _operation(row: Row, schema: Any) -> dict[str, Any]:
             {"name": name, "in": "path", "required": True, "schema": schema(PARAMETERS[name])}
             for name in row.parameters
         ]
+        + [
+            {"name": name, "in": "query", "description": text, "schema": {"type": "string"}}
+            for name, text in row.query.items()
+        ]
         + ([CENTRE_PARAMETER] if row.roles else []),
         "responses": {
             "200": {"description": "Done.", "content": content},

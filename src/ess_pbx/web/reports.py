@@ -25,9 +25,11 @@ from ess_pbx.web.models import (
     Overwritten,
     ReportView,
     ReportWithTwins,
+    SuggestedAgency,
     WrongInReportError,
 )
 from ess_pbx.web.old_reports import of_database
+from ess_pbx.web.views import suggested
 from ess_pbx.web.whose import number_of
 
 WRONG = frozenset({"invalid-answer", "invalid-contact-number"})
@@ -38,9 +40,15 @@ MOST = 50
 
 def open_reports(core: CallCentre, *, whole: bool) -> list[ReportView]:
     """The open reports, in the order in which they were opened."""
-    centre = core.config.id
     reports = (each for each in core.incidents.open.values() if each.closed_at is None)
-    return [ReportView(centre=centre, report=_shown(each, whole=whole)) for each in reports]
+    return [
+        ReportView(
+            centre=core.config.id,
+            report=_shown(each, whole=whole),
+            suggested_agencies=_suggested(core, each),
+        )
+        for each in reports
+    ]
 
 
 def hand_overs(core: CallCentre) -> list[HandOverView]:
@@ -71,7 +79,17 @@ def report(core: CallCentre, number: str, old: Incident | None, *, whole: bool) 
             "one of GET /reports, or of POST /reports/search",
         )
     shown, twins = _shown(found, whole=whole), _twins(core, found)
-    return ReportWithTwins(centre=core.config.id, report=shown, likely_same=twins)
+    return ReportWithTwins(
+        centre=core.config.id,
+        report=shown,
+        suggested_agencies=_suggested(core, found),
+        likely_same=twins,
+    )
+
+
+def _suggested(core: CallCentre, incident: Incident) -> list[SuggestedAgency]:
+    category = incident.fields.category
+    return suggested(core.config, category if isinstance(category, str) else "")
 
 
 def not_saved(core: CallCentre, why: Refused, fields: Mapping[str, Any]) -> ApiError:

@@ -13,12 +13,14 @@ is a list is of all centres together, unless one is named.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_origin
 
 from ess_pbx.domain import commands, hand_overs, incidents
 from ess_pbx.domain.commands import Command
-from ess_pbx.web import models, report_models
+from ess_pbx.report.tables import Report
+from ess_pbx.web import figures, models, report_models
 from ess_pbx.web.accounts import Role
 
 PREFIX = "/api/v1"
@@ -47,6 +49,7 @@ Does = Literal[
     "call-backs",
     "surge",
     "outbound",
+    "figures",
     "alarms",
     "access",
     "openapi",
@@ -70,6 +73,8 @@ class Row:
     """Which field must be an operator's own: their extension, or a call that they had."""
     body: type[models.Body] = models.Nothing
     answer: Any = models.Done
+    query: Mapping[str, str] = field(default_factory=dict)
+    """What may stand in the query, and what it means; ``centre`` may everywhere."""
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -340,6 +345,15 @@ TABLE: tuple[Row, ...] = (
         LEADERS,
         list[models.OutboundView],
         "Calls that operators placed by themselves today, and attempts that were refused.",
+    ),
+    Row(
+        "GET",
+        "/figures",
+        LEADERS,
+        "The figures of a period, as ess-pbx report prints them.",
+        does="figures",
+        answer=Report,
+        query=figures.QUERY,
     ),
     _reads("/alarms", "alarms", EVERYONE, list[models.AlarmView], "The alarms that stand."),
     _asks(

@@ -7,9 +7,18 @@ from collections.abc import Sequence
 from ess_pbx.domain.agent import Seat
 from ess_pbx.domain.call import Call, Phase
 from ess_pbx.domain.call_centre import CallCentre
+from ess_pbx.domain.config import Centre
+from ess_pbx.domain.suggested import agencies_for
 from ess_pbx.web.accounts import Account
 from ess_pbx.web.masking import shown, shown_number
-from ess_pbx.web.models import AlarmView, CallView, CentreView, OperatorView, Snapshot
+from ess_pbx.web.models import (
+    AlarmView,
+    CallView,
+    CentreView,
+    OperatorView,
+    Snapshot,
+    SuggestedAgency,
+)
 
 NO_HUMAN = frozenset({Phase.ARRIVING, Phase.IVR, Phase.WAITING})
 
@@ -43,7 +52,7 @@ def call_views(core: CallCentre, account: Account, now: float) -> list[CallView]
     """The calls that go on, the oldest first; ``now`` is monotonic seconds."""
     going_on = [call for call in core.calls.values() if call.phase is not Phase.ENDED]
     going_on.sort(key=lambda each: each.arrived)
-    return [_call(core.config.id, call, account, now) for call in going_on]
+    return [_call(core.config, call, account, now) for call in going_on]
 
 
 def alarm_views(core: CallCentre, account: Account) -> list[AlarmView]:
@@ -88,12 +97,18 @@ def _operator(centre: str, seat: Seat, names: dict[str, str]) -> OperatorView:
     )
 
 
-def _call(centre: str, call: Call, account: Account, now: float) -> CallView:
+def suggested(centre: Centre, category: str) -> list[SuggestedAgency]:
+    """Whom to bring in for a category."""
+    found = agencies_for(centre, category)
+    return [SuggestedAgency(id=each.id, name=each.name, code=each.code) for each in found]
+
+
+def _call(centre: Centre, call: Call, account: Account, now: float) -> CallView:
     operator = None if call.operator is None else call.operator.agent
     offered_to = tuple(side.agent for side in call.offers)
     whole = account.sees_numbers or account.name in (operator, *offered_to)
     return CallView(
-        centre=centre,
+        centre=centre.id,
         id=call.id,
         phase=call.phase,
         number=shown_number(call.number or call.display, whole=whole),
@@ -105,4 +120,5 @@ def _call(centre: str, call: Call, account: Account, now: float) -> CallView:
         operator=operator,
         offered_to=offered_to,
         agency=None if call.agency is None else call.agency.name,
+        suggested_agencies=suggested(centre, call.category),
     )

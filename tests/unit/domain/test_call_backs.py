@@ -21,10 +21,12 @@ from ess_pbx.domain.effects import (
     Join,
     Originate,
     PlayPrompt,
-    PlayTone,
     Record,
     Refused,
     Role,
+    Sound,
+    StartSound,
+    StopSound,
 )
 from ess_pbx.domain.events import ClockRead, LegGone, Stopping, TimerId
 from ess_pbx.domain.facts import Fact, FactKind
@@ -201,7 +203,8 @@ def test_the_operator_is_rung_then_the_caller_through_the_trunk_of_their_call() 
     assert isinstance(dialled, Originate)
     assert (dialled.role, dialled.address, dialled.trunk) == (Role.CALLER, NUMBER, "telco-a")
     assert dialled.leg == caller_leg(call)
-    assert of(wanted, PlayTone)
+    assert of(wanted, StartSound) == [StartSound(LegId(f"{call}~op1"), Sound.RING)]
+    assert of(wanted, Join) == []
     assert story.core.calls[call].phase is Phase.CALLING_BACK
 
 
@@ -213,7 +216,10 @@ def test_whoever_answers_talks_with_the_operator_in_a_call_like_any_other() -> N
 
     state = story.core.calls[call]
     assert (state.phase, state.direction, state.earlier) == (Phase.TALKING, Direction.OUT, CALL)
-    assert of(story.effects, Join) == [Join(state.bridge, (leg,))]
+    operator = LegId(f"{call}~op1")
+    both = [Join(state.bridge, (leg,)), Join(state.bridge, (operator,))]
+    assert of(story.effects, Join) == both
+    assert StopSound(operator, Sound.RING) in story.effects
     assert (outcomes(story), closings(story)) == (["reached"], ["reached"])
     assert story.core.call_backs.open == {}
 
@@ -239,7 +245,7 @@ def test_the_operator_hears_why_and_is_free_at_once(cause: int, outcome: str, pr
     story.gone(caller_leg(call), cause)
 
     (spoken,) = of(story.effects, PlayPrompt)
-    assert (spoken.target, spoken.in_bridge, spoken.prompt) == (f"{call}~br", True, prompt)
+    assert (spoken.target, spoken.in_bridge, spoken.prompt) == (f"{call}~op1", False, prompt)
     assert outcomes(story) == [outcome]
     story.played(spoken.playback)
     assert story.core.acd.seats["2001"].state is AgentState.IDLE

@@ -186,6 +186,21 @@ def test_many_wrong_pins_within_an_hour_raise_one_alarm_and_a_quiet_hour_ends_it
     assert story.core.desks.wrong_pins.dump() == kept
 
 
+@pytest.mark.parametrize("code", ["*162002", "*172002", "*182002"])
+def test_what_only_supervisors_may_is_refused_to_others_and_on_record(code: str) -> None:
+    story = with_pin(code)
+    heard_out(story)
+    assert said(story)[-1] == "tidak-dapat-dilakukan"
+    refused = {"agent": "2001", "code": code, "reason": "not-a-supervisor"}
+    assert story.facts(FactKind.DESK_CODE_REFUSED) == [refused | {"by": "2001", "via": "phone"}]
+
+
+def test_what_cannot_be_done_now_is_on_record_with_the_reason() -> None:
+    story = with_pin("*182002", "2003", Story(WITH_SUPERVISOR, phones=("2001", "2003")))
+    heard_out(story)
+    assert [each["reason"] for each in story.facts(FactKind.DESK_CODE_REFUSED)] == ["no-call"]
+
+
 def test_a_pin_that_could_not_be_compared_is_not_counted() -> None:
     story = dialled("*12")
     story.presses(PIN, LEG)

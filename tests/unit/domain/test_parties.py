@@ -73,7 +73,7 @@ def test_the_first_agency_stays_with_the_caller_while_the_second_rings_and_is_co
     story.presses("*110#", operator)
 
     assert story.together() == {CALLER, ambulance}
-    assert story.together(operator) == {operator}
+    assert operator not in story.call.rooms
     assert story.hears[CALL] == []
     story.answers(story.agency)
     assert story.together() == {CALLER, ambulance}

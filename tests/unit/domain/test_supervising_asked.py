@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ess_pbx.domain.agent import AgentState
 from ess_pbx.domain.call import Phase
 from ess_pbx.domain.commands import Asker, Mode, PullCall, StopSupervising, Supervise, Via
@@ -9,7 +11,10 @@ from ess_pbx.domain.effects import (
     HangUp,
     Originate,
     PlayPrompt,
+    Refused,
     Snoop,
+    Sound,
+    StartSound,
 )
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import caller_leg
@@ -20,6 +25,7 @@ from .centre import CALL, CALLER, OTHER, of
 from .story import Story
 from .supervised import (
     BOSS,
+    BRIDGE,
     BY,
     BY_PHONE,
     DESK,
@@ -151,6 +157,71 @@ def test_by_code_nobody_listens_to_one_without_call_and_hears_that_it_cannot_be_
     effects = listens_by_phone(story, "2002")
     assert [each.prompt for each in of(effects, PlayPrompt)] == ["tidak-dapat-dilakukan"]
     assert story.core.desks.lent == {}
+
+
+def test_the_operator_of_a_held_caller_is_listened_to() -> None:
+    story = talking()
+    story.presses("*0#", story.operator)
+
+    asked(story, Mode.LISTEN)
+    story.answers(leg(story))
+    comes(story)
+
+    assert supervision(story).mode is Mode.LISTEN
+    assert story.phase() is Phase.HELD
+
+
+def test_who_barges_in_on_hold_is_with_the_operator_who_is_alone_again_afterwards() -> None:
+    story = talking()
+    operator = story.operator
+    story.presses("*0#", operator)
+
+    asked(story, Mode.BARGE)
+    story.answers(leg(story))
+
+    assert story.together(operator) == {operator, leg(story)}
+    assert story.call.sound is None
+    story.feed(StopSupervising(BY, CALL))
+    assert story.call.rooms == {}
+    assert of(story.effects, StartSound) == [StartSound(operator, Sound.SILENCE)]
+
+
+@pytest.mark.parametrize("mode", [Mode.BARGE, Mode.TAKE_OVER])
+def test_a_call_that_was_handed_over_is_joined_or_taken_over(mode: Mode) -> None:
+    story = handed_over()
+
+    asked(story, mode)
+    assert story.call.supervision is not None
+    boss_leg = leg(story)
+    story.answers(boss_leg)
+
+    boss = {each for each, room in story.call.rooms.items() if room == BRIDGE}
+    assert boss == {CALLER, story.agency, boss_leg}
+    if mode is Mode.TAKE_OVER:
+        assert story.phase() is Phase.CONFERENCE
+        assert seat(story, BOSS) is AgentState.TALKING
+    else:
+        story.feed(StopSupervising(BY, CALL))
+        assert story.phase() is Phase.HANDED_OVER
+        assert story.together() == {CALLER, story.agency}
+
+
+@pytest.mark.parametrize("mode", [Mode.LISTEN, Mode.WHISPER])
+def test_in_a_call_that_was_handed_over_nobody_can_be_listened_to(mode: Mode) -> None:
+    story = handed_over()
+    asked(story, mode)
+    assert refused(story) == "no-operator"
+    [told] = [each for each in story.effects if isinstance(each, Refused)]
+    assert "has left" in told.detail
+
+
+def handed_over() -> Story:
+    story = talking()
+    story.presses("*119#", story.operator)
+    story.answers(story.agency)
+    story.presses("*4#", story.operator)
+    assert story.phase() is Phase.HANDED_OVER
+    return story
 
 
 # Pulling

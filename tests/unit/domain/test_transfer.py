@@ -13,9 +13,10 @@ from ess_pbx.domain.effects import (
     Originate,
     Part,
     PlayPrompt,
-    PlayTone,
     Role,
-    StopPlayback,
+    Sound,
+    StartSound,
+    StopSound,
 )
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import aside_of, bridge_of
@@ -44,9 +45,10 @@ def test_the_agency_rings_first_and_the_caller_waits_with_an_announcement() -> N
         name="Lainnya",
         timeout=50,
     )
-    assert of(story.effects, Part) == [Part(BRIDGE, story.call.caller)]
+    both = [Part(BRIDGE, story.call.caller), Part(BRIDGE, story.operator)]
+    assert of(story.effects, Part) == both
     assert story.hears[CALL] == ["hubungkan-instansi"]
-    assert [tone.tone for tone in of(story.effects, PlayTone)] == ["ring"]
+    assert of(story.effects, StartSound) == [StartSound(story.operator, Sound.RING)]
     assert story.armed("agency") == 45
     story.prompt_over()
     assert story.hears[CALL] == ["music"]
@@ -66,14 +68,13 @@ def test_the_agencys_ringing_is_on_record() -> None:
 
 def test_an_agency_that_answers_speaks_with_the_operator_alone() -> None:
     story = consult_ringing()
-    tone = story.call.operator_hears
-    assert tone is not None
 
     story.answers(story.agency)
 
     assert story.phase() is Phase.CONSULT
-    assert of(story.effects, StopPlayback) == [StopPlayback(tone)]
-    assert of(story.effects, Join) == [Join(ASIDE, (story.agency,))]
+    assert of(story.effects, StopSound) == [StopSound(story.operator, Sound.RING)]
+    joined = [Join(ASIDE, (story.operator,)), Join(ASIDE, (story.agency,))]
+    assert of(story.effects, Join) == joined
     assert story.hears[CALL] == ["hubungkan-instansi"]
     assert story.armed("agency") is None
     assert story.facts(FactKind.AGENCY_ANSWERED) == [{"agency": "psc", "leg": story.agency}]
@@ -93,15 +94,13 @@ def test_when_the_agency_cannot_be_had_the_operator_is_told_why_then_has_the_cal
     cause: int, prompt: str
 ) -> None:
     story = consult_ringing()
-    tone = story.call.operator_hears
-    assert tone is not None
 
     story.gone(story.agency, cause)
 
     [told] = of(story.effects, PlayPrompt)
-    assert (told.target, told.in_bridge) == (ASIDE, True)
+    assert (told.target, told.in_bridge) == (story.operator, False)
     assert told.prompt == prompt
-    assert StopPlayback(tone) in story.effects
+    assert StopSound(story.operator, Sound.RING) in story.effects
     assert (story.phase(), story.call.agency) == (Phase.RETURNING, None)
     assert len(story.hears[CALL]) == 1
     assert of(story.effects, Join) == []

@@ -24,8 +24,11 @@ from ess_pbx.domain.effects import (
     PlayTone,
     Role,
     Snoop,
+    Sound,
+    StartSound,
     StopMusic,
     StopPlayback,
+    StopSound,
     TransferOutcome,
 )
 from ess_pbx.domain.events import CallEvent, LegGone, PlaybackEnded, Reference
@@ -133,6 +136,15 @@ async def test_an_agencys_contact_can_be_a_phone_of_the_centre() -> None:
     asterisk, _, _ = await carry_out(originate(Role.AGENCY, "1007"))
 
     assert asterisk.asked[0][2]["endpoint"] == "PJSIP/1007"
+
+
+@pytest.mark.parametrize("sound", [*Sound])
+async def test_what_somebody_alone_hears_is_no_playback(sound: Sound) -> None:
+    started, _, _ = await carry_out(StartSound(LEG, sound))
+    stopped, _, _ = await carry_out(StopSound(LEG, sound))
+
+    assert started.asked == [("POST", f"channels/{LEG}/{sound}", {})]
+    assert stopped.asked == [("DELETE", f"channels/{LEG}/{sound}", {})]
 
 
 async def test_only_a_phone_that_answers_itself_is_asked_to() -> None:
@@ -245,7 +257,9 @@ async def test_what_cannot_be_played_has_ended(effect: AsteriskEffect) -> None:
     assert told == [PlaybackEnded(CALL, PLAYBACK)]
 
 
-@pytest.mark.parametrize("effect", [StopPlayback(PLAYBACK), StopMusic(LegId(CALL))])
+@pytest.mark.parametrize(
+    "effect", [StopPlayback(PLAYBACK), StopMusic(LegId(CALL)), StopSound(LEG, Sound.RING)]
+)
 async def test_stopping_what_has_stopped_is_no_failure(effect: AsteriskEffect) -> None:
     _, told, executor = await carry_out(effect, refused(404))
 

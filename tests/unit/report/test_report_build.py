@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ess_pbx.domain.outbound_figures import OutboundFacts
+from ess_pbx.domain.service_level import Consult, PassedOver
 from ess_pbx.report.asked import By
 from ess_pbx.report.tables import NO_CALLS
 
@@ -80,6 +81,24 @@ def test_agencies_are_told_one_by_one_and_together() -> None:
     for code in ("", "psc119"):
         assert value(report, "Instansi", code, "Dihubungi") == 1
         assert value(report, "Instansi", code, "Rata-rata sampai dijawab") == 6.0
+
+
+def test_an_agency_that_is_closed_or_declines_is_told_so_and_each_contact_for_itself() -> None:
+    day = a_day()
+    first = replace(
+        day.calls[0],
+        consults=(Consult(agency="psc119", started=1.0, failure="refused"),),
+        passed_over=(PassedOver(agency="psc119", contact=2, reason="closed"),),
+        holds=(2.0, 4.0),
+    )
+    report = a_report(replace(day, calls=(first,)))
+    for heading, whole, one, two in (("Ditolak", 1, 1, 0), ("Tutup", 1, 0, 1)):
+        (table,) = (each for each in report.sections if each.title == "Instansi")
+        place = [column.heading for column in table.columns].index(heading)
+        told = [line.values[place] for line in table.lines if line.code == "psc119"]
+        assert told == [whole, one, two]
+    assert value(report, "Penelepon ditahan", "contoh", "Penahanan") == 2
+    assert value(report, "Penelepon ditahan", "contoh", "Terlama") == 4.0
 
 
 def test_what_operators_dial_is_told_one_by_one_and_together_with_what_was_refused() -> None:

@@ -108,7 +108,8 @@ def test_xlsx_has_a_sheet_for_each_table_with_numbers_as_numbers(tmp_path: Path)
     book = load_workbook(path)
     assert book.sheetnames == [
         "Periode",
-        *("Corong kehilangan", "Hasil", "Kecepatan jawab", "Tanda panggilan"),
+        *("Corong kehilangan", "Hasil", "Kecepatan jawab"),
+        *("Penelepon ditahan", "Tanda panggilan"),
         *("Beban kerja operator", "Instansi", "Telepon balik", "Panggilan keluar petugas"),
     ]
     speed = book["Kecepatan jawab"]
