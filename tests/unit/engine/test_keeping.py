@@ -24,11 +24,23 @@ class Told:
 
     def __init__(self) -> None:
         self.facts: list[tuple[FactKind, Mapping[str, JSON]]] = []
+        self.names: list[str | None] = []
 
-    def __call__(self, call: CallId | None, kind: FactKind, data: Mapping[str, JSON]) -> None:
+    def __call__(
+        self,
+        call: CallId | None,
+        kind: FactKind,
+        data: Mapping[str, JSON],
+        centre: str | None = None,  # noqa: ARG002
+        *,
+        at: float | None = None,  # noqa: ARG002
+        name: str | None = None,
+    ) -> int:
         fact = Fact(id="1", centre="contoh", call=call, kind=kind, at=0.0, ms=None, data=data)
         assert fields_differ(fact) is None
         self.facts.append((kind, data))
+        self.names.append(name)
+        return len(self.facts)
 
     @property
     def kinds(self) -> list[FactKind]:
