@@ -326,7 +326,7 @@ a priority of; ``ticket`` is the number of a neighbour's report, ``theirs`` the 
 to ours, ``held`` the version that they have; ``day`` is the centre's date, as 2026-11-22; ``menu``
 is None where a caller does nothing but wait; ``level`` is ``line`` or ``full-screen``; ``by`` and
 ``via`` are None where nobody asked; ``user`` is the system's user of a command line, or None; of a
-recording ``how`` it was opened is ``play``, ``export`` or ``evidence``. What is not known is None."""
+recording ``how`` is ``play``, ``export`` or ``evidence``. What is not known is None."""
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,8 +1,8 @@
 """The evidence of one call in one archive: readable without ess-pbx, checkable without it too.
 
 A ZIP with the recordings as FLAC, ``call.json`` and ``index.html`` with timeline, reports and
-audit, the manifest with its signed heads, ``SHA256SUMS`` signed with the same key, that key's public part,
-and how to check it all with ``sha256sum`` and ``openssl``.
+audit, the manifest with its signed heads, ``SHA256SUMS`` signed with the same key, that key's
+public part, and how to check it all with ``sha256sum`` and ``openssl``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Routes, permission checks, the OpenAPI document and their tests are made from it. A row is either a
 command of ``domain.commands``, ``domain.incidents`` or ``domain.hand_overs``, whose fields are the
 path's parameters and the body's together, or what the API does itself (``does``), which but for
-signing in and out is to show something.
+signing in and out is to show something, or to let a recording be heard.
 
 Everything is of one centre: the account's own. Who belongs to none names it with ``?centre=``,
 where the operator, call, task or report of the path does not say it (``ess_pbx.web.whose``); what
@@ -38,6 +38,8 @@ Does = Literal[
     "operator",
     "calls",
     "history",
+    "recordings",
+    "play",
     "reports",
     "report",
     "hand-overs",
@@ -49,6 +51,8 @@ Does = Literal[
     "access",
     "openapi",
 ]
+OF_A_CALL = frozenset({"history", "recordings"})
+"""Lists that one call has."""
 CALL_BACKS: Any = list[dict[str, Any]]
 Own = Literal["agent", "call"]
 
@@ -68,6 +72,8 @@ class Row:
     """Which field must be an operator's own: their extension, or a call that they had."""
     body: type[models.Body] = models.Nothing
     answer: Any = models.Done
+    content: str = "application/json"
+    """The type of what is answered."""
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -77,7 +83,7 @@ class Row:
     @property
     def of_each(self) -> bool:
         """Whether it is a list, to which every centre that one sees adds its own."""
-        return get_origin(self.answer) is list and self.does != "history"
+        return get_origin(self.answer) is list and self.does not in OF_A_CALL
 
     @property
     def name(self) -> str:
@@ -227,6 +233,23 @@ TABLE: tuple[Row, ...] = (
         list[models.EarlierCall],
         "Earlier calls of the same number, for as long as its recordings are kept.",
         own="call",
+    ),
+    _reads(
+        "/calls/{call}/recordings",
+        "recordings",
+        LEADERS,
+        list[models.RecordingView],
+        "The sealed recordings of a call.",
+    ),
+    Row(
+        "POST",
+        "/recordings/{recording}/play",
+        LEADERS,
+        "Hear a recording, as FLAC; who did and why is on record.",
+        does="play",
+        body=models.ReasonBody,
+        answer=Any,
+        content="audio/flac",
     ),
     _reads("/reports", "reports", EVERYONE, list[models.ReportView], "The reports that are open."),
     _reads(
