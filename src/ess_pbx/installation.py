@@ -178,10 +178,8 @@ class Installation:
 
         watch = Watch(self.settings, engine)
         engine.listeners.remove(early.append)
-        for fact in early:
-            watch.metrics.told(fact)
         try:
-            await watch.start()
+            await watch.start(early)
         except Exception as error:
             # The watch is an extra, as the API: calls are taken without it.
             get_logger(__name__).exception("watch.not_started")

@@ -81,11 +81,20 @@ def replay(
     from ess_pbx.db.connect import create_engine
     from ess_pbx.db.replay import differences, read_journal
     from ess_pbx.db.replay import replay as replay_into
+    from ess_pbx.engine.segments import Damage
 
     loaded = load_settings(settings)
     folder = loaded.folders.state / "journal"
     identity = folder / "id"
     name = identity.read_text().strip() if identity.exists() else "replay"
+
+    damaged, total = 0, 0
+    for item in read_journal(folder):
+        if isinstance(item, Damage):
+            damaged += 1
+            err.print(str(item), markup=False)
+        else:
+            total += 1
 
     async def into(url: str, compare: bool) -> list[str]:
         migrate.upgrade(url)
@@ -93,7 +102,7 @@ def replay(
         used = create_engine(loaded.database.url)
         try:
             with Bar(console=err, transient=True) as bar:
-                task = bar.add_task("replaying", total=sum(1 for _ in read_journal(folder)))
+                task = bar.add_task("replaying", total=total)
                 count = await replay_into(
                     folder, fresh, name, lambda done: bar.update(task, completed=done)
                 )
@@ -105,7 +114,7 @@ def replay(
 
     if to is not None:
         run(into(to, compare=False))
-        return 0
+        return _whole(damaged)
     with tempfile.TemporaryDirectory() as temporary:
         found = run(into(f"sqlite+aiosqlite:///{temporary}/replay.sqlite3", compare=True))
     for line in found:
@@ -114,4 +123,14 @@ def replay(
         err.print("The database differs from what its journal says (first: journal).")
         return 1
     out.print("The tables are what the journal says.")
-    return 0
+    return _whole(damaged)
+
+
+def _whole(damaged: int) -> int:
+    """The exit status; says that something is missing, if it is."""
+    if damaged:
+        err.print(
+            f"{damaged} places of the journal are damaged, and what they held is in no table; "
+            "ess-pbx journal verify names what is missing."
+        )
+    return int(damaged > 0)

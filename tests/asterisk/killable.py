@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,10 @@ from .story import SOON, Caller, Story, until
 
 STARTS_WITHIN = 30.0
 CENTRE = Path(__file__).with_name("centre_process.py")
+
+
+def _nothing() -> None:
+    pass
 
 
 class KillableStory(Story):
@@ -112,11 +117,12 @@ class KillableStory(Story):
         self._process.kill()
         await self._process.wait()
 
-    async def when_the_engine_is_restarted(self) -> None:
-        """A planned restart."""
+    async def when_the_engine_is_restarted(self, meanwhile: Callable[[], None] = _nothing) -> None:
+        """A planned restart, and what is done to the machine between the engines."""
         assert self._process is not None
         self._process.send_signal(signal.SIGHUP)
         assert await self._process.wait() == 0
+        await asyncio.to_thread(meanwhile)
         await self.when_the_engine_is_back()
 
     def when_asterisk_is_killed(self) -> None:

@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from ess_pbx.asterisk.free_ports import free_port
+from ess_pbx.db import migrate
 from ess_pbx.demo.stage import operator_tone
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.phones.rtp import RtpParty, tone
@@ -24,6 +25,8 @@ pytestmark = pytest.mark.asterisk
 
 ADOPTED_WITHIN = 3.0
 LONGEST_SILENCE = 3.0
+BEFORE_AUDIT = "0004"
+"""The tables as they were before the audit log."""
 
 
 async def given_killable(given_centre: GivenCentre, **options: Any) -> KillableStory:
@@ -307,6 +310,23 @@ async def test_a_planned_restart_is_noticed_by_nobody(given_centre: GivenCentre)
     await story.assert_they_talk(caller, operator)
     await caller.call.hang_up()
     await story.assert_whole_record(caller)
+
+
+async def test_an_upgrade_with_new_tables_is_noticed_by_nobody(given_centre: GivenCentre) -> None:
+    story = await given_killable(given_centre)
+    url = story.settings.database.url
+    caller, operator = await story.given_talking()
+    began = time.monotonic()
+
+    # The engine that comes is newer than the tables that it finds.
+    await story.when_the_engine_is_restarted(lambda: migrate.downgrade(url, BEFORE_AUDIT))
+    await story.assert_fact(FactKind.CALL_ADOPTED, phase="talking")
+
+    assert caller.rtp.longest_silence(since=began) < UNBROKEN
+    await story.assert_they_talk(caller, operator)
+    await caller.call.hang_up()
+    await story.assert_whole_record(caller)
+    assert await asyncio.to_thread(migrate.current, url) == migrate.head()
 
 
 async def test_when_asterisk_dies_its_calls_are_closed_and_the_next_is_taken(

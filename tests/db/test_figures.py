@@ -11,7 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from ess_pbx.db.connect import DatabaseError, create_engine
 from ess_pbx.db.figures import PeriodFacts, read_period
 from ess_pbx.db.projector import project
+from ess_pbx.domain.absence import ServedCall, imported, records
+from ess_pbx.domain.events import Arrived
 from ess_pbx.domain.facts import Fact, FactKind
+from ess_pbx.domain.ids import CallId
 from ess_pbx.domain.outbound_figures import OutboundFacts
 from ess_pbx.domain.service_level import Consult, MissedOffer, Outcome, Step, figures, work
 
@@ -230,6 +233,51 @@ async def test_a_database_without_tables_says_what_to_do(empty_url: str) -> None
             await the_day(engine)
     finally:
         await engine.dispose()
+
+
+async def test_calls_that_the_dialplan_served_are_in_the_figures_of_their_day(
+    engine: AsyncEngine,
+) -> None:
+    at = MIDNIGHT.timestamp() + 3600
+
+    def arrived(name: str) -> Arrived:
+        call = CallId(name)
+        return Arrived(
+            *(call, "0811", "+62811", "0811", "112", "telkom"),
+            invited_at=at,
+            callable=True,
+            node="ess1",
+        )
+
+    answered_one = ServedCall(
+        arrived("ess1-1.1"), agent="1001", leg="PJSIP-1", answered=at + 4.0, ended=at + 64.0
+    )
+    given_up = ServedCall(arrived("ess1-1.2"), ended=at + 30.0)
+    # What an engine says of them when it is back, twice: the first was cut off.
+    for served in (answered_one, given_up, answered_one):
+        told = [*records(served), imported(served)]
+        await given_facts(
+            engine,
+            [
+                Fact(
+                    id=str(each.id),
+                    centre="cilegon",
+                    call=each.call,
+                    kind=each.kind,
+                    at=float(each.at or 0.0),
+                    ms=None,
+                    data=each.data,
+                )
+                for each in told
+            ],
+            journal=f"journal-{served.call}",
+        )
+
+    found = await the_day(engine)
+    its = figures(found.calls)
+    assert (its.offered, its.answered, its.abandoned) == (2, 1, 1)
+    assert its.answer.mean == 4.0
+    assert [call.operator for call in found.calls] == ["1001", None]
 
 
 async def test_what_operators_dialled_of_themselves_is_none_of_the_calls_that_came_in(

@@ -13,11 +13,11 @@ from ess_pbx.db import migrate
 from ess_pbx.db.connect import create_engine
 from ess_pbx.db.projector import Projector
 from ess_pbx.db.replay import differences, replay
-from ess_pbx.db.tables import calls, legs
+from ess_pbx.db.tables import agents, calls, legs
 from ess_pbx.domain.facts import Fact
 from ess_pbx.engine.journal import Journal
 
-from .story import a_whole_call
+from .story import a_call_back, a_whole_call
 
 
 async def given_a_database_that_followed(folder: Path, engine: AsyncEngine) -> str:
@@ -33,7 +33,7 @@ async def given_a_database_that_followed(folder: Path, engine: AsyncEngine) -> s
 
 
 def facts() -> list[Fact]:
-    return [*a_whole_call(), *a_whole_call("call-9", 400)]
+    return [*a_whole_call(), *a_whole_call("call-9", 400), *a_call_back(made="call-10", first=800)]
 
 
 @pytest.fixture
@@ -71,4 +71,15 @@ async def test_a_value_and_a_row_that_differ_are_named(
     found = await differences(anew, engine)
     assert "calls call-9: category is 'medis' and 'banjir'" in found
     assert "legs call-1-ag1: only in the first" in found
+    await anew.dispose()
+
+
+async def test_an_operators_state_that_differs_is_named_and_their_name_is_the_settings_own(
+    followed: tuple[AsyncEngine, AsyncEngine],
+) -> None:
+    anew, engine = followed
+    async with engine.begin() as connection:
+        await connection.execute(update(agents).values(name="Sari", state="talking"))
+    (difference,) = await differences(anew, engine)
+    assert "state is 'waiting' and 'talking'" in difference
     await anew.dispose()

@@ -8,28 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Table, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from ess_pbx.db.connect import DatabaseError
 from ess_pbx.db.projector import BATCH, project
 from ess_pbx.db.tables import metadata
 from ess_pbx.engine.segments import Damage, Record, list_segments, scan
 
-OF_SETTINGS = frozenset(
-    {"agencies", "agents", "centres", "projection", "shift_members", "shifts", "trunks"}
-)
+OF_SETTINGS = frozenset({"agencies", "centres", "projection", "shift_members", "shifts", "trunks"})
 """Tables that say what the settings say, or where the projector is: no facts make them whole."""
+OF_FACTS = {"agents": ("centre", "extension", "status", "state", "call", "state_at")}
+"""Of a table that says both, the columns that facts make."""
 SHOWN = 5
 """Differences of a table that are told one by one."""
 
 
 def read_journal(folder: Path) -> Iterator[Record | Damage]:
     """All of a journal, which an engine may be writing; its unfinished last line is left out."""
-    for _, path in list_segments(folder):
-        size = path.stat().st_size
+    segments = list_segments(folder)
+    for number, (_, path) in enumerate(segments, 1):
         with path.open("rb") as file:
-            for item in scan(file, path, size):
-                ends_here = isinstance(item, Damage) and item.offset + item.length >= size
-                if not ends_here:
+            for item in scan(file, path, path.stat().st_size):
+                torn = isinstance(item, Damage) and item.unfinished
+                if not (torn and number == len(segments)):
                     yield item
 
 
@@ -51,12 +53,22 @@ async def replay(
 
 
 async def differences(one: AsyncEngine, other: AsyncEngine) -> list[str]:
-    """Where two databases do not hold the same: table, key, column and both values."""
+    """Where two databases do not hold the same: table, key, column and both values.
+
+    Raises DatabaseError when one cannot be read.
+    """
     found: list[str] = []
-    for table in metadata.sorted_tables:
-        if table.name not in OF_SETTINGS:
-            rows = [rows async for rows in _pairs(table, one, other)]
-            found += _told(table, rows)
+    try:
+        for table in metadata.sorted_tables:
+            if table.name not in OF_SETTINGS:
+                rows = [rows async for rows in _pairs(table, one, other)]
+                found += _told(table, rows)
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise DatabaseError(
+            f"the databases cannot be compared: {reason}; expected one that the engine has filled: "
+            "start the centre once, or run ess-pbx migrate with its settings"
+        ) from error
     return found
 
 
@@ -75,8 +87,12 @@ async def _pairs(
 async def _rows(
     table: Table, engine: AsyncEngine, keys: Iterable[str]
 ) -> dict[tuple[Any, ...], dict[str, Any]]:
+    wanted = OF_FACTS.get(table.name)
+    query = select(table)
+    if wanted is not None:
+        query = select(*(table.c[name] for name in wanted)).where(table.c[wanted[-1]].is_not(None))
     async with engine.connect() as connection:
-        rows = (await connection.execute(select(table))).mappings()
+        rows = (await connection.execute(query)).mappings()
         return {tuple(row[key] for key in keys): dict(row) for row in rows}
 
 

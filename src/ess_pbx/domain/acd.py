@@ -28,6 +28,7 @@ from ess_pbx.domain.acd_facts import (
     status_fact,
 )
 from ess_pbx.domain.agent import (
+    BETWEEN_CALLS,
     MISSED_IN_PERSON,
     NOT_ANSWERING,
     AgentEvent,
@@ -280,9 +281,10 @@ class Acd:
 
     def _attend(self, call: CallId, agent: str) -> list[Decision]:
         seat = self.seats[agent]
+        wraps_up = seat.wraps_up or seat.state is AgentState.WRAP_UP
         if not seat.apply(AgentEvent.ATTEND):
             return []
-        seat.call = call
+        seat.call, seat.wraps_up = call, wraps_up
         return [state_fact(seat)]
 
     def _join(self, effect: JoinQueue) -> list[Decision]:
@@ -327,13 +329,17 @@ class Acd:
         """Offer what waits to whoever is idle, and tell those whom nobody is there for."""
         return self._presence_changed((), now, None)
 
-    def adopt_talking(self, agent: str, call: CallId) -> list[Record]:
-        """An operator talks in a call that another engine connected."""
+    def adopt_talking(self, agent: str, call: CallId) -> list[Record | CancelTimer]:
+        """An operator talks in a call that no queue gave; a wrap-up left for it begins anew."""
         seat = self.seats.get(agent)
-        if seat is None or seat.state is not AgentState.IDLE:
+        rests = {AgentState.WRAP_UP: WRAP_UP, AgentState.PAUSED: PAUSE}
+        if seat is None or seat.state not in BETWEEN_CALLS:
             return []
+        rest = rests.get(seat.state)
+        seat.wraps_up |= rest == WRAP_UP
         seat.state, seat.call = AgentState.TALKING, call
-        return [state_fact(seat)]
+        cancelled = [] if rest is None else [CancelTimer(TimerId(agent, rest))]
+        return [*cancelled, state_fact(seat)]
 
     def adopt_rest(self, agent: str, state: str, since: float) -> list[Record | ArmTimer]:
         """What an operator did ``since`` seconds ago: wrap-up or pause go on for what is left."""
@@ -434,7 +440,8 @@ class Acd:
             return []
         seat.call = None
         seat.wraps_since = now
-        if wrap_up and self._wrap_up > 0:
+        wraps_up, seat.wraps_up = wrap_up or seat.wraps_up, False
+        if wraps_up and self._wrap_up > 0:
             return [state_fact(seat), ArmTimer(TimerId(agent, WRAP_UP), self._wrap_up)]
         return self.timer_fired(TimerId(agent, WRAP_UP), now)
 

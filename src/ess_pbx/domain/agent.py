@@ -35,6 +35,10 @@ class AgentState(StrEnum):
     """Listens to an operator's call, whispers or has barged in."""
 
 
+BETWEEN_CALLS = frozenset({AgentState.IDLE, AgentState.WRAP_UP, AgentState.PAUSED})
+"""Where nobody needs their phone, so that they may call somebody by themselves."""
+
+
 class AgentEvent(StrEnum):
     """What changes that."""
 
@@ -140,6 +144,8 @@ class Seat:
     """Monotonic seconds; the longest idle is offered the next call."""
     wraps_since: float = 0.0
     """Monotonic seconds; when the wrap-up began that goes on or was last."""
+    wraps_up: bool = False
+    """Whether a wrap-up was left for what they do now, and begins anew after it."""
     call: CallId | None = None
     """The call offered to or taken by this operator."""
     skills: Mapping[str, int] = field(default_factory=dict)

@@ -22,7 +22,7 @@ KINDS = frozenset(
         *("wrong-pin", "unknown-number", "surge-feed", "web", "webhook", "clock"),
         *("recording-failed", "recording-lost", "recording-not-sealed", "test-not-recorded"),
         *("asterisk", "trunk-down", "synthetic-call", "journal", "disk", "database"),
-        *("standby-missing", "neighbour"),
+        *("standby-missing", "neighbour", "fallback-list"),
     }
 )
 """Every kind of alarm that can be raised, for whoever names some."""
@@ -45,6 +45,7 @@ WATCHED_ANEW = frozenset(
         "webhook",
         "test-not-recorded",
         "recording-failed",
+        "fallback-list",
     }
 )
 """Kinds of alarm (what stands before the colon) that each engine finds out for itself."""

@@ -185,7 +185,7 @@ class CallCentre:
                 if phones_known:
                     effects += self._look_ahead(local)
                 effects += pranks.expire(self.callers, self.wall(now))
-                effects += self.recording_pauses.clock(self.wall(now))
+                effects += self.recording_pauses.clock(self.wall(now), self.config.policy)
                 effects += self.desk.clock(self.calls, self.kept.live, self.wall(now))
                 effects += self.alarms.clock_read(now, phones_known=phones_known)
                 effects += self.synthetic.clock(

@@ -12,6 +12,7 @@ from collections.abc import Container, Iterator, Mapping, Set
 import msgspec
 
 from ess_pbx.domain import ids, party_memory
+from ess_pbx.domain.agent import AgentState
 from ess_pbx.domain.call import Phase
 from ess_pbx.domain.commands import Mode
 from ess_pbx.domain.effects import Role
@@ -103,6 +104,8 @@ class KeptSeat(msgspec.Struct, frozen=True):
     state: str
     since: float
     call: str | None
+    wraps_up: bool = False
+    """Whether a wrap-up was left for it."""
 
 
 class CallMemory:
@@ -188,7 +191,9 @@ class CallMemory:
         if before is not None and (before.state, before.call) == (state, in_call):
             # Told again, such as by the next engine: it goes on since then.
             at = before.since
-        self.seats[agent] = KeptSeat(state, at, in_call)
+        left = before is not None and (before.wraps_up or before.state == AgentState.WRAP_UP)
+        wraps_up = left and state in (AgentState.SUPERVISING, AgentState.TALKING)
+        self.seats[agent] = KeptSeat(state, at, in_call, wraps_up)
 
     def _imported(self, call: CallId) -> None:
         self.calls.pop(call, None)

@@ -151,12 +151,14 @@ class HandOvers:
                 continue
             match effect.kind:
                 case FactKind.AGENCY_ANSWERED if effect.call is not None:
-                    incident = self._incidents.of_call(effect.call)
+                    incidents = self._incidents.all_of_call(effect.call)
                 case FactKind.REPORT_OPENED | FactKind.REPORT_LINKED | FactKind.REPORT_JOINED:
-                    incident = self._incidents.at_hand(str(effect.data["report"]))
+                    one = self._incidents.at_hand(str(effect.data["report"]))
+                    incidents = [] if one is None else [one]
                 case _:
                     continue
-            found |= {} if incident is None else dict(self._due(incident))
+            for incident in incidents:
+                found |= dict(self._due(incident))
         return list(found.values())
 
     def left_over(self) -> list[Record]:

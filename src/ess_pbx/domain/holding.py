@@ -10,7 +10,7 @@ from ess_pbx.domain.call import Phase, Turn
 from ess_pbx.domain.events import LegHeld, LegUnheld
 from ess_pbx.domain.facts import FactKind
 
-CODE, PHONE = "code", "phone"
+CODE, PHONE, TAKEN_OVER = "code", "phone", "take-over"
 
 
 def hold(turn: Turn, how: str) -> None:

@@ -139,8 +139,12 @@ class Incidents:
 
     def of_call(self, call: str) -> Incident | None:
         """The latest report that goes on about a call."""
-        found = [each for each in self.open.values() if call in each.calls]
-        return next((each for each in reversed(found) if each.joined_to is None), None)
+        return next(reversed(self.all_of_call(call)), None)
+
+    def all_of_call(self, call: str) -> list[Incident]:
+        """Every report that goes on about a call, the latest last."""
+        about = (each for each in self.open.values() if call in each.calls)
+        return [each for each in about if each.joined_to is None]
 
     def decide(self, command: ReportCommand, local: datetime) -> list[Record | Refused]:
         """What becomes of a command; ``local`` is the centre's time, for the number."""

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from ess_pbx.domain import ids
 from ess_pbx.domain.acd import Acd
-from ess_pbx.domain.agent import AgentState
+from ess_pbx.domain.agent import BETWEEN_CALLS
 from ess_pbx.domain.commands import Asker, Via
 from ess_pbx.domain.config import Centre, Outbound, OutboundRole
 from ess_pbx.domain.effects import (
@@ -175,7 +175,9 @@ class OutboundCalls:
             return [Refuse(leg), Record(None, FactKind.OUTBOUND_REFUSED, data)]
         taken = self._acd.adopt_talking(event.agent, event.call)
         self.calls[event.call] = OutboundCall(
-            event.call, event.agent, number, legs=frozenset({leg}), seated=bool(taken)
+            *(event.call, event.agent, number),
+            legs=frozenset({leg}),
+            seated=bool(taken),
         )
         place: dict[str, JSON] = {
             "trunk": self._settings.trunk,
@@ -220,9 +222,7 @@ class OutboundCalls:
             call = CallId(name)
             operator, outside = ids.caller_leg(call), ids.outside_leg(call)
             if call in self.calls:
-                for leg in sorted(self.calls[call].legs):
-                    if call in self.calls and found.is_gone(leg):
-                        effects += self._gone(self.calls[call], leg, 0)
+                effects += self._seen(self.calls[call], found)
                 continue
             together = found.members(call)
             if {operator, outside} <= together:
@@ -244,6 +244,41 @@ class OutboundCalls:
             if bridged or ids.outside_leg(call) in found.legs:
                 effects += self._taken_down(call, None, found)
         return effects
+
+    def _seen(self, call: OutboundCall, found: AsteriskFound) -> list[Wanted]:
+        """A call of this engine whose line was cut: what it missed, and what it asked in vain."""
+        operator, outside = ids.caller_leg(call.id), ids.outside_leg(call.id)
+        if gone := [leg for leg in sorted(call.legs) if found.is_gone(leg)]:
+            effects: list[Wanted] = []
+            for leg in gone:
+                if call.id in self.calls:
+                    effects += self._gone(self.calls[call.id], leg, 0)
+            return effects
+        there = sorted(leg for leg in call.legs if leg in found.legs)
+        match call.step:
+            case Step.ARRIVING if found.is_up(operator):
+                return self._ring(call)
+            case Step.RINGING if found.is_up(outside):
+                joined = self._joined(call, (operator,), found)
+                return [*joined, *self.decide(LegAnswered(call.id, outside))]
+            case Step.RINGING:
+                return self._joined(call, (operator,), found)
+            case Step.TALKING:
+                return self._joined(call, (operator, outside), found)
+            case Step.ENDING:
+                return [HangUp(leg) for leg in there]
+        return []
+
+    def _joined(
+        self, call: OutboundCall, legs: tuple[LegId, ...], found: AsteriskFound
+    ) -> list[Wanted]:
+        """Whoever is there and not in the bridge comes into it."""
+        bridge = ids.bridge_of(call.id)
+        missing = tuple(
+            leg for leg in legs if leg in found.legs and leg not in found.members(call.id)
+        )
+        made: list[Wanted] = [] if bridge in found.bridges else [CreateBridge(bridge)]
+        return [*made, Join(bridge, missing)] if missing else made
 
     def _taken_down(self, call: CallId, left: Left | None, found: AsteriskFound) -> list[Wanted]:
         """A call that broke while no engine was there: who is left is hung up."""
@@ -313,7 +348,7 @@ class OutboundCalls:
         if self.started(day, role) >= allowed.per_day:
             return Refusal.DAILY_CAP
         seat = self._acd.seats.get(agent)
-        if seat is None or seat.state in (AgentState.OFFERED, AgentState.TALKING):
+        if seat is None or seat.state not in BETWEEN_CALLS:
             return Refusal.IN_A_CALL
         if any(call.agent == agent for call in self.calls.values()):
             return Refusal.IN_A_CALL

@@ -74,9 +74,16 @@ class RecordingPauses:
             return Refused("not-paused", f"call {command.call!r}: its recording is not paused")
         return _resumed(command.call, command.by)
 
-    def clock(self, at: float) -> list[Record]:
-        """Pauses whose time is over at ``at`` (epoch seconds) end."""
-        return [_resumed(call, BY_TIME) for call, until in self.until.items() if until <= at]
+    def clock(self, at: float, policy: Policy) -> list[Record]:
+        """Pauses whose time is over at ``at`` (epoch seconds) end; also one that would last longer
+        than any may, because the clock was set back.
+        """
+        latest = at + policy.recording_pause
+        return [
+            _resumed(call, BY_TIME)
+            for call, until in self.until.items()
+            if until <= at or until > latest
+        ]
 
 
 def _resumed(call: CallId, by: Asker) -> Record:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from ess_pbx.domain import hearing, ids, parties, ringing
+from ess_pbx.domain import hearing, holding, ids, parties, ringing
 from ess_pbx.domain.call import Leg, OperatorSide, Phase, Standing, Turn
 from ess_pbx.domain.commands import Asker, Mode, Via
 from ess_pbx.domain.effects import (
@@ -309,6 +309,9 @@ def _becomes_operator(turn: Turn, by: Asker) -> None:
     turn.do(OfferTaken(call.id, agent))
     former = None if call.operator is None else call.operator.agent
     turn.record(FactKind.TAKEN_OVER, agent=agent, former=former, leg=leg, **by.fields)
+    if call.phase is Phase.HELD:
+        # Who put the caller on hold is with them no more, and who comes may not know of it.
+        holding.take_back(turn, holding.TAKEN_OVER)
 
 
 def _stand_in(turn: Turn, leg: LegId, cause: int) -> bool:

@@ -87,7 +87,9 @@ class TakingOver:
             centre.desks.lend_again(call)
         missed = self._missed(kept, {call.id for call in adopted}, found, effects)
         centre.carry_out(centre.outbound.found(found), now, effects)
-        unwanted = list(adoption.strangers(centre.calls, centre.beside(), found))
+        strangers = adoption.strangers(centre.calls, centre.beside(), found)
+        # What an operator's own call has asked for is not asked for twice.
+        unwanted = [each for each in strangers if each not in effects]
         self.offered_again = {CallId(each.leg) for each in unwanted if isinstance(each, ToDialplan)}
         effects += unwanted
         effects += adoption.answers(centre.calls.values(), found)
@@ -222,6 +224,8 @@ class TakingOver:
         self._recalled_seats = True
         for agent, kept in list(centre.kept.seats.items()):
             effects += centre.acd.adopt_rest(agent, kept.state, centre.wall(now) - kept.since)
+            if agent in centre.acd.seats:
+                centre.acd.seats[agent].wraps_up = kept.wraps_up
             if kept.state == AgentState.TALKING and kept.call is not None:
                 effects += centre.acd.adopt_talking(agent, CallId(kept.call))
 

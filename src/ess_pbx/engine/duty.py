@@ -5,7 +5,6 @@ list of phones that ring when no engine answers.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -17,6 +16,8 @@ from ess_pbx.domain.events import AlarmChanged, ClockRead, RosterRead
 from ess_pbx.engine import fallback
 from ess_pbx.engine.dispatcher import Dispatcher
 from ess_pbx.engine.roster_file import RosterFile
+
+ALARM = "fallback-list"
 
 
 class Duty:
@@ -35,6 +36,8 @@ class Duty:
         self._path = roster
         self._roster = None if roster is None else RosterFile(roster, core.config)
         self._phones = phones
+        self._written = False
+        """Whether the dialplan's list says who is on duty now."""
         self._log = structlog.get_logger(__name__)
 
     async def read_roster(self) -> AlarmChanged | None:
@@ -64,8 +67,21 @@ class Duty:
         on_duty = self._core.on_duty(local)
         if on_duty != self.on_duty:
             self.on_duty = on_duty
+            self._written = False
             self._log.info("shift.on_duty", centre=self._centre, operators=sorted(on_duty))
-            everyone = [operator.extension for operator in self._core.config.operators]
-            with contextlib.suppress(OSError):
-                await asyncio.to_thread(fallback.write, self._phones, on_duty, everyone)
+        if not self._written:
+            await self._write_phones(on_duty)
         self._dispatcher.feed(ClockRead(local, phones_known, wall, centre=self._centre))
+
+    async def _write_phones(self, on_duty: frozenset[str]) -> None:
+        everyone = [operator.extension for operator in self._core.config.operators]
+        trouble = ""
+        try:
+            await asyncio.to_thread(fallback.write, self._phones, on_duty, everyone)
+            self._written = True
+        except OSError as error:
+            trouble = (
+                f"{self._phones}: {error.strerror or error}; without an engine the phones of "
+                "another shift would ring: free space on its disk, or mend its owner"
+            )
+        self._dispatcher.feed(AlarmChanged(ALARM, not self._written, trouble, centre=self._centre))

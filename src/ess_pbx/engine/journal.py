@@ -121,6 +121,11 @@ class Journal:
         return self._next - 1 - self._durable
 
     @property
+    def has_reserve(self) -> bool:
+        """Whether there is room left for facts when others have filled the disk."""
+        return self._reserve.is_held
+
+    @property
     def stuck(self) -> float:
         """For how many seconds the disk has not said whether it has the facts it was given."""
         since = self._writing_since
@@ -387,12 +392,17 @@ class Reserve:
 
     def __init__(self, path: Path, size: int) -> None:
         self.size = size
+        self.is_held = size == 0
+        """Whether the room is taken; of no room, always."""
         self._path = path
         self._tried = -RESERVE_SECONDS
 
     def renew(self) -> None:
         """Take the room again if it was given up, when there is as much beside it. Never raises."""
-        if self.size == 0 or self._path.exists():
+        if self.is_held:
+            return
+        if self._path.exists():
+            self.is_held = True
             return
         now = time.monotonic()
         if now - self._tried < RESERVE_SECONDS:
@@ -405,6 +415,7 @@ class Reserve:
             file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 os.posix_fallocate(file, 0, self.size)
+                self.is_held = True
             except OSError:
                 self._path.unlink()
             finally:
@@ -413,6 +424,7 @@ class Reserve:
     def release(self) -> bool:
         """Give the room up; returns whether there was any."""
         self._tried = time.monotonic()
+        self.is_held = self.size == 0
         try:
             self._path.unlink()
         except OSError:

@@ -39,6 +39,8 @@ class Damage(msgspec.Struct, frozen=True):
     offset: int
     length: int
     what: str
+    unfinished: bool = False
+    """Whether the file ends within it, as where an engine is writing or died."""
 
     def __str__(self) -> str:
         return (
@@ -165,7 +167,7 @@ def scan(file: BinaryIO, path: Path, limit: int | None = None) -> Iterator[Recor
             return
         item: Record | Damage
         if not line.endswith(b"\n"):
-            item = Damage(path, offset, len(line), "the file ends within it")
+            item = Damage(path, offset, len(line), "the file ends within it", unfinished=True)
         else:
             try:
                 item = decode(line[:-1])

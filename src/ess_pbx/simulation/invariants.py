@@ -8,43 +8,41 @@ then too.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from datetime import timedelta
-from math import inf
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from ess_pbx.domain.adoption import kept_busy
-from ess_pbx.domain.agent import AgentState, Seat
-from ess_pbx.domain.call import Call, Phase, Then
-from ess_pbx.domain.calling_back import PHASES as CALLED_BACK
+from ess_pbx.domain.agent import AgentState
+from ess_pbx.domain.call import Call, Phase
 from ess_pbx.domain.commands import Command
 from ess_pbx.domain.effects import (
     AsteriskEffect,
     Defect,
     EngineEffect,
     Illegal,
-    Originate,
-    Reach,
     Refused,
     Role,
 )
-from ess_pbx.domain.events import Arrived, CallEvent, CentreEvent
+from ess_pbx.domain.events import Arrived, CallEvent, CentreEvent, ClockRead
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId, LegId, call_of, is_call_back
-from ess_pbx.domain.queueing import skills_of
+from ess_pbx.simulation import rest
+from ess_pbx.simulation.calling_out import CallingOut
+from ess_pbx.simulation.overhearing import Overhearing
+from ess_pbx.simulation.rung import CLOCK_SECONDS, Rung
+from ess_pbx.simulation.sample_centre import NEIGHBOUR
 from ess_pbx.simulation.virtual_asterisk import Channel
 
 if TYPE_CHECKING:
     from ess_pbx.simulation.world import World
 
 LONGEST_SILENCE = 3.0
+AT_REST = 1.0
+"""Seconds without anything that happens, after which nothing is on its way any more."""
+LONGEST_DOUBLED = 1.5
+"""Seconds in which whoever takes over and who had the call may both be with the caller."""
 LONGEST_LEFT = 5.5
 """Seconds after the end of a call until its legs are gone, lines of some tenths included."""
-ENOUGH = 1e-5
-"""Seconds; the wall clock tells microseconds."""
-CLOCK_SECONDS = 5.1
-"""How late the engine may know what the wall clock says."""
-QUEUED = (Phase.WAITING, Phase.IVR)
 
 
 class Broken(AssertionError):  # noqa: N818 - what is said is no error of this program
@@ -64,10 +62,12 @@ class Watch:
         self._silent: dict[LegId, float] = {}
         self._trouble_until = 0.0
         self._adopts = False
-        self._rung_now: list[str] = []
-        self._wraps_up_until: dict[str, float] = {}
-        self._clock_jumped = -inf
-        self._states: dict[str, str] = {}
+        self._took_over: set[LegId] = set()
+        self._doubled: dict[str, float] = {}
+        self._pauses: dict[CallId, float] = {}
+        self._rung = Rung(world)
+        self._overhearing = Overhearing(world)
+        self._calling_out = CallingOut(world)
 
     # what the world says
 
@@ -75,9 +75,10 @@ class Watch:
         """A caller is there. One of whom the engine never hears is the dialplan's."""
         self._world.outcome.calls += 1
 
-    def desk_call_comes(self, call: CallId) -> None:
-        """An operator calls the centre itself."""
+    def desk_call_comes(self, call: CallId, agent: str) -> None:
+        """An operator calls the centre itself, or somebody else."""
         self._desk.add(call)
+        self._overhearing.desk_call_comes(call, agent)
 
     def troubled(self, seconds: float) -> None:
         """For so long belief and Asterisk may differ."""
@@ -90,21 +91,19 @@ class Watch:
 
     def clock_jumped(self) -> None:
         """The wall clock was set."""
-        self._clock_jumped = self._world.now
+        self._rung.clock_jumped()
 
     def engine_started(self) -> None:
         """What the journal lost did not happen."""
-        # Of a wrap-up from before the clock was set the next engine cannot know what is left.
-        since_then = self._clock_jumped + self._world.core.config.policy.wrap_up
-        self._wraps_up_until = {
-            agent: until for agent, until in self._wraps_up_until.items() if until > since_then
-        }
         facts = self._world.facts
+        self._rung.engine_started(facts)
         self._ended = {
             CallId(fact.call): self._world.now
             for fact in facts
             if fact.kind is FactKind.CALL_ENDED and fact.call is not None
         }
+        paused = {fact.call for fact in facts if fact.kind is FactKind.RECORDING_PAUSED}
+        self._pauses = {call: at for call, at in self._pauses.items() if call in paused}
         begun = FactKind.CALL_ARRIVED, FactKind.CALL_BACK_STARTED
         # Who is there yet comes again.
         self._comes &= {CallId(str(fact.call)) for fact in facts if fact.kind in begun}
@@ -119,49 +118,40 @@ class Watch:
         for leg in legs:
             self._silent.pop(leg, None)
 
-    @property
-    def _wrap_up(self) -> float:
-        """How long a wrap-up is that begins now."""
-        core = self._world.core
-        usual, surge = core.config.policy.wrap_up, core.config.surge.wrap_up
-        return usual if core.surge.state is None else min(usual, surge)
-
     # before and after a decision
 
     def before(self, event: CallEvent | CentreEvent) -> None:
         """What was so before the core decides."""
         if isinstance(event, Arrived):
             self._comes.add(event.call)
+        self._rung.before(event)
+        self._overhearing.before(event)
 
     def asked(self, effect: AsteriskEffect) -> None:
         """Something is asked of Asterisk."""
-        if isinstance(effect, Originate) and effect.role is Role.OPERATOR:
-            self._may_be_rung(effect)
+        _none_of(self._rung.asked(effect))
+        _none_of(self._calling_out.asked(effect))
 
     def recorded(self, fact: Fact) -> None:
         """A fact is in the journal."""
-        world, data = self._world, fact.data
+        world = self._world
+        self._rung.recorded(fact)
         match fact.kind:
             case FactKind.CALL_ENDED if fact.call is not None:
                 call = CallId(fact.call)
                 if call in self._ended:
                     raise Broken(f"{call} ended twice")
                 self._ended[call] = world.now
+                self._pauses.pop(call, None)
                 self._left[call] = world.now
             case FactKind.CALL_ARRIVED | FactKind.CALL_BACK_STARTED if fact.call is not None:
                 self._comes.add(CallId(fact.call))
-            case FactKind.AGENT_STATE:
-                agent, state = str(data["agent"]), str(data["state"])
-                if state == AgentState.WRAP_UP and self._states.get(agent) != state:
-                    self._wraps_up_until[agent] = world.now + self._wrap_up
-                self._states[agent] = state
-            case FactKind.SURGE_DECLARED:
-                # Those that go on become shorter, and stay so when it is over.
-                shorter = world.core.config.policy.wrap_up - self._wrap_up
-                for agent, until in self._wraps_up_until.items():
-                    self._wraps_up_until[agent] = until - shorter
-            case FactKind.WRAP_UP_ENDED:
-                self._wraps_up_until.pop(str(data["agent"]), None)
+            case FactKind.RECORDING_PAUSED if fact.call is not None:
+                self._pauses[CallId(fact.call)] = world.now
+            case FactKind.RECORDING_RESUMED if fact.call is not None:
+                self._pauses.pop(CallId(fact.call), None)
+            case FactKind.TAKEN_OVER:
+                self._took_over.add(LegId(str(fact.data["leg"])))
             case _:
                 pass
 
@@ -179,11 +169,12 @@ class Watch:
                     raise Broken(f"{code} refused to nobody")
                 case _:
                     pass
-        rung, self._rung_now = self._rung_now, []
-        for agent in rung:
-            # That it is over may be on record with this very decision.
-            if self._world.now < self._wraps_up_until.get(agent, 0.0) - ENOUGH:
-                raise Broken(f"{agent} is rung in wrap-up")
+        _none_of(self._rung.after())
+        if isinstance(event, ClockRead):
+            longest = self._world.core.config.policy.recording_pause + CLOCK_SECONDS
+            for name, at in self._pauses.items():
+                if self._world.now - at > longest:
+                    raise Broken(f"of {name} nothing is recorded for more than {longest:.0f} s")
         if self._adopts:
             return  # operators are known to talk, and the calls are not known yet
         core = self._world.core
@@ -192,94 +183,18 @@ class Watch:
         for call in core.calls.values():
             if (call.phase is Phase.ENDED) is not (call.id in self._ended):
                 raise Broken(f"{call.id} is {call.phase}, and its end is on record, or not")
-            for agent in (*(side.agent for side in call.offers), *kept_busy(call)):
+            for agent in _all_kept_busy(call):
                 if busy.setdefault(agent, call.id) != call.id:
                     raise Broken(f"{agent} is rung or talks in two calls")
                 if seats[agent].call != call.id:
                     raise Broken(f"{call.id} has {agent}, who has {seats[agent].call}")
+        for own, agent in core.outbound.talkers.items():
+            if busy.setdefault(agent, own) != own or seats[agent].call != own:
+                raise Broken(f"{agent} has called somebody, and has {seats[agent].call}")
         for seat in seats.values():
             if seat.call is not None and seat.extension not in busy:
                 raise Broken(f"{seat.extension} is kept for {seat.call}, which does not know it")
-        self._everybody_is_served(core.calls.values())
-
-    def _everybody_is_served(self, calls: Iterable[Call]) -> None:
-        """Nobody waits unoffered while an operator who may take them is free."""
-        core = self._world.core
-        if core.surge.state is not None:
-            return
-        phases = QUEUED if core.config.policy.search_at_once else (Phase.WAITING,)
-        waiting = [
-            call
-            for call in calls
-            if call.phase in phases and not call.offers and call.information is not Then.END
-        ]
-        if not waiting:
-            return
-        free = [seat for seat in core.acd.seats.values() if seat.free]
-        for call in waiting:
-            for seat in free:
-                if self._may_have(seat, call):
-                    raise Broken(f"{call.id} waits, and {seat.extension} is free")
-
-    def _may_have(self, seat: Seat, call: Call) -> bool:
-        config = self._world.core.config
-        named = next(queue.operators for queue in config.queues if queue.id == call.queue)
-        serves = not seat.supervisor and (not named or seat.extension in named)
-        if call.reach is not None:
-            if seat.supervisor:
-                return call.reach is not Reach.EVERYONE
-            return call.reach is not Reach.SUPERVISORS or serves
-        if not serves or call.any_skills:
-            return serves
-        wanted = skills_of(config, call.category, call.language)
-        if wanted <= seat.skills.keys():
-            return True
-        return not any(
-            other.present
-            and (not named or other.extension in named)
-            and not other.supervisor
-            and wanted <= other.skills.keys()
-            for other in self._world.core.acd.seats.values()
-        )
-
-    def _may_be_rung(self, effect: Originate) -> None:
-        core, agent, now = self._world.core, effect.address, self._world.now
-        seat = core.acd.seats[agent]
-        if not (seat.reachable and seat.logged_in and seat.on_break is None):
-            raise Broken(f"{agent} is rung, but is {seat.status}")
-        surge = core.surge.state is not None
-        local = self._world.local
-        if not surge:
-            if not seat.supervisor and agent not in core.roster.on_duty(local):
-                known = now - self._clock_jumped > CLOCK_SECONDS
-                if not seat.on_duty or (known and not self._shift_just_ended(agent)):
-                    raise Broken(f"{agent} is rung off shift")
-            self._rung_now.append(agent)
-            self._first_come(effect, seat)
-
-    def _shift_just_ended(self, agent: str) -> bool:
-        before = self._world.local - timedelta(seconds=CLOCK_SECONDS)
-        return agent in self._world.core.roster.on_duty(before)
-
-    def _first_come(self, effect: Originate, seat: Seat) -> None:
-        """Whoever is before them in the queue and could have the operator has one."""
-        core = self._world.core
-        call = core.calls.get(effect.call)
-        if call is None:
-            return
-        theirs = self._place(call)
-        phases = QUEUED if core.config.policy.search_at_once else (Phase.WAITING,)
-        for other in core.calls.values():
-            if other.id == call.id or other.phase not in phases or other.offers:
-                continue
-            if other.information is Then.END or not self._may_have(seat, other):
-                continue
-            if call.phase in CALLED_BACK or self._place(other) < theirs - ENOUGH:
-                raise Broken(f"{seat.extension} is rung for {call.id}, and {other.id} is before it")
-
-    def _place(self, call: Call) -> float:
-        lift = self._world.core.config.policy.age_lift
-        return call.arrived - call.head_start - call.priority * lift
+        _none_of(self._rung.everybody_is_served(core.calls.values()))
 
     # what Asterisk does
 
@@ -287,10 +202,15 @@ class Watch:
         """Who hears nothing, and who talks with whom."""
         asterisk, now = self._world.line.asterisk, self._world.now
         taken: Counter[str] = Counter()
+        takers: Counter[str] = Counter()
         silent: dict[LegId, float] = {}
         for leg, channel in asterisk.channels.items():
             if channel.role is Role.OPERATOR and channel.bridge is not None:
                 taken[channel.bridge] += 1
+            if channel.bridge is not None and (
+                channel.role is Role.OPERATOR or leg in self._took_over
+            ):
+                takers[channel.bridge] += 1
             if channel.bridge is not None and channel.address in self._world.core.acd.seats:
                 taken[channel.address] += 1
             if (
@@ -301,6 +221,10 @@ class Watch:
             ):
                 silent[leg] = self._silent.get(leg, now)
         self._silent = silent
+        self._doubled = {
+            bridge: self._doubled.get(bridge, now) for bridge, n in takers.items() if n > 1
+        }
+        _none_of(self._overhearing.listens(asterisk))
         if not self.is_troubled:
             for whom, count in taken.items():
                 if count > 1:
@@ -314,6 +238,8 @@ class Watch:
         match channel.role:
             case Role.CALLER:
                 return call_of(leg) not in self._desk and (channel.up or not is_call_back(leg))
+            case Role.OUTSIDE:
+                return channel.up
             case Role.AGENCY | Role.COLLEAGUE if channel.up:
                 call = self._world.core.calls.get(call_of(leg))
                 return call is None or call.operator is None or call.operator.leg != leg
@@ -328,9 +254,15 @@ class Watch:
 
     def time_passes(self, until: float) -> None:
         """Nothing happens until then."""
+        if until - self._world.now > AT_REST and self._world.line.is_up and not self.is_troubled:
+            _none_of(rest.otherwise(self._world))
         for leg, since in self._silent.items():
             if until - max(since, self._trouble_until) > LONGEST_SILENCE:
                 raise Broken(f"{leg} has heard nothing for {until - since:.1f} s")
+        for bridge, since in self._doubled.items():
+            if until - max(since, self._trouble_until) > LONGEST_DOUBLED:
+                raise Broken(f"{bridge} has two operators for {until - since:.1f} s")
+        _none_of(self._overhearing.too_long(until, self._trouble_until))
         for call, since in list(self._left.items()):
             late = until - max(since, self._trouble_until) - LONGEST_LEFT
             if late > 0:
@@ -346,7 +278,9 @@ class Watch:
         world, core, asterisk = self._world, self._world.core, self._world.line.asterisk
         left = {
             "calls": list(core.calls),
-            "calls at desks": list(core.desks.calls),
+            "calls at desks": [*core.desks.calls, *core.desks.lent],
+            "calls out": [*core.outbound.calls, *core.outbound.left],
+            "pauses of recordings": list(core.recording_pauses.until),
             "who waits": list(core.acd.waiting),
             "channels": list(asterisk.channels),
             "bridges": list(asterisk.bridges),
@@ -365,3 +299,32 @@ class Watch:
         lost = sorted(call for call in self._comes if call not in self._ended)
         if lost:
             raise Broken(f"no end on record: {lost}")
+        _none_of(self._calling_out.is_over())
+        _none_of(self._reports_not_handed_over())
+
+    def _reports_not_handed_over(self) -> Iterator[str]:
+        """A report goes where its call did, unless it came from there."""
+        core = self._world.core
+        outgoing = {(each.report, each.agency) for each in core.hand_overs.outgoing}
+        for fact in self._world.facts:
+            if fact.kind is not FactKind.AGENCY_ANSWERED or fact.data["agency"] != NEIGHBOUR:
+                continue
+            for report in core.incidents.open.values():
+                if fact.call not in report.calls or report.origin is not None:
+                    continue
+                if (report.number, NEIGHBOUR) not in outgoing:
+                    yield f"{NEIGHBOUR} has {fact.call}, and not its report {report.number}"
+
+
+def _all_kept_busy(call: Call) -> Iterator[str]:
+    """Whoever is rung for a call or is in it, and has no other meanwhile."""
+    yield from (side.agent for side in call.offers)
+    yield from kept_busy(call)
+    yield from (each.side.agent for each in call.relieved)
+    if call.supervision is not None:
+        yield call.supervision.supervisor
+
+
+def _none_of(broken: Iterable[str]) -> None:
+    for each in broken:
+        raise Broken(each)

@@ -12,7 +12,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ess_pbx.domain.effects import AsteriskEffect, Join, Originate, PlayPrompt, PlaySpeech, PlayTone
+from ess_pbx.domain.effects import (
+    AsteriskEffect,
+    Join,
+    Originate,
+    PlayPrompt,
+    PlaySpeech,
+    PlayTone,
+    Snoop,
+)
 from ess_pbx.domain.events import (
     CallEvent,
     CentreEvent,
@@ -54,6 +62,8 @@ class Line:
         self._unanswered: deque[tuple[float, AsteriskEffect]] = deque()
         self._meet_events: list[Trouble] = []
         self._meet_requests: list[Trouble] = []
+        self._snoops_fail: list[float] = []
+        """After so many seconds; after as many as a request may take nothing is told of it."""
         self._held: CallEvent | CentreEvent | None = None
         self._prompts: dict[PlaybackId, str] = {}
         self._restarted = 0.0
@@ -68,16 +78,23 @@ class Line:
         if not self.is_up:
             world.later(0.0, self._fails, effect, self._connection)
             return
-        if self._meet_requests and isinstance(effect, Originate | PlayPrompt):
+        if self._snoops_fail and isinstance(effect, Snoop):
+            after = self._snoops_fail.pop()
+            if after < REQUEST_TIMEOUT:
+                world.later(after, self._fails, effect, self._connection)
+            return
+        if self._meet_requests and isinstance(effect, Originate | PlayPrompt | Snoop):
             fault = self._meet_requests.pop(0).fault
             if fault == "request-fails":
                 world.later(self._there + self._back, self._fails, effect, self._connection)
                 return
             world.watch.troubled(REQUEST_TIMEOUT + SETTLED_SECONDS)
-            if not isinstance(effect, Originate):
+            if isinstance(effect, PlayPrompt):
                 world.later(REQUEST_TIMEOUT, self._fails, effect, self._connection)
             if fault == "request-times-out":
                 return
+            if isinstance(effect, PlayPrompt):
+                self.asterisk.unseen.add(effect.playback)
         self._requests.append(effect)
         self._unanswered.append((world.now + self._there + self._back, effect))
         while self._unanswered and self._unanswered[0][0] <= world.now:
@@ -107,6 +124,8 @@ class Line:
         match effect:
             case Originate(call, leg):
                 self._world.hear(LegGone(call, leg, DEAD))
+            case Snoop(_, snoop):
+                self._world.hear(LegGone(call_of(snoop), snoop, DEAD))
             case PlayPrompt() | PlaySpeech() | PlayTone():
                 self._world.hear(PlaybackEnded(call_of(effect.playback), effect.playback))
             case _:
@@ -176,6 +195,8 @@ class Line:
                 self._meet_events.append(step)
             case fault if fault in OF_REQUESTS:
                 self._meet_requests.append(step)
+            case "snoops-fail":
+                self._snoops_fail = [step.much] * (1 + step.count % 4)
             case "clock-jumps":
                 world.wall_jump += step.much
                 world.watch.clock_jumped()
@@ -262,3 +283,4 @@ class Line:
         """No fault begins any more."""
         self._meet_events.clear()
         self._meet_requests.clear()
+        self._snoops_fail.clear()

@@ -5,34 +5,30 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from ess_pbx.domain.commands import (
-    Asker,
-    CloseCallBack,
-    Command,
-    DeclareSurge,
-    EndBreak,
-    EndSurge,
-    EndWrapUp,
-    LogIn,
-    LogOut,
-    TakeBreak,
-    Via,
-)
+from ess_pbx.domain.commands import LogIn
 from ess_pbx.domain.effects import Originate, Role
 from ess_pbx.domain.events import (
     Arrived,
     DeskCallArrived,
     LegHeld,
     LegUnheld,
+    OutboundDialled,
     PhoneLost,
     PhoneReachable,
+    Reference,
+    StreamRestarted,
 )
 from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg
+from ess_pbx.simulation import askers
+from ess_pbx.simulation.askers import BY
 from ess_pbx.simulation.authors import reaction_of
+from ess_pbx.simulation.sample_centre import NEIGHBOURS_CENTRE
 from ess_pbx.simulation.story import (
     AS_ONE_SHOULD,
     AnyStep,
+    Asks,
     Calls,
+    CallsOut,
     Commands,
     Dials,
     PhoneGoes,
@@ -44,14 +40,17 @@ from ess_pbx.simulation.virtual_asterisk import NORMAL
 if TYPE_CHECKING:
     from ess_pbx.simulation.world import World
 
-BY = Asker("3001", Via.API)
 KEY_SECONDS = 0.2
 """Between two keys of a code."""
-DESK_SECONDS = 25.0
-"""How long an operator stays on a call to the centre itself."""
+PIN_SECONDS = 2.0
+"""After which an operator keys in their PIN."""
 CALLED_BACK_SECONDS = 60.0
 """The longest that somebody talks who was rung."""
 DISCONNECTED = 0
+ASKS_AGAIN = 30
+"""Seconds that somebody waits for a call of which they want something."""
+OWN_REACTIONS = (Role.SUPERVISOR, Role.OUTSIDE)
+"""In which people do other things than when they are rung for a call."""
 
 
 class People:
@@ -65,6 +64,7 @@ class People:
         world.line.asterisk.arrivals = self.arrival
         self._talked: set[LegId] = set()
         self._rung: Counter[str] = Counter()
+        self._callers_out: dict[CallId, str] = {}
         self.made = 0
 
     # of themselves
@@ -78,14 +78,26 @@ class People:
             case Calls():
                 self._calls_112(step)
             case Commands(command=command, agent=agent):
-                for wanted in self._wanted(command, agent):
+                for wanted in askers.wanted(self._world, command, agent):
                     self._world.hear(wanted)
+            case Asks():
+                self._asks(step, ASKS_AGAIN)
             case Dials():
                 self._dials(step)
+            case CallsOut():
+                self._calls_out(step)
             case PhoneGoes():
                 self._phone_goes(step)
             case Trouble():
                 self._world.line.trouble(step)
+
+    def _asks(self, step: Asks, again: int) -> None:
+        """Once there is somebody whom it can concern."""
+        asked = askers.asked(self._world, step)
+        if asked is not None:
+            self._world.hear(asked)
+        elif again and not self._world.closing:
+            self._world.later(1.0, self._asks, step, again - 1)
 
     def logs_in(self, agent: str) -> None:
         """As every shift begins where phones alone do not do it."""
@@ -101,7 +113,7 @@ class People:
         call = CallId(f"n-{self.made}")
         leg = caller_leg(call)
         self._calls[call] = step
-        self._numbers[call], self._invited[call] = f"+6281{step.number}", world.wall
+        self._numbers[call], self._invited[call] = f"+62812345678{step.number}", world.wall
         world.line.asterisk.calls(call)
         world.watch.call_comes()
         world.line.tell(self.arrival(call))
@@ -115,8 +127,19 @@ class People:
     def arrival(self, call: CallId, _: float = 0.0) -> Arrived:
         """A caller's call, as it is told whenever the dialplan offers it."""
         number, invited_at = self._numbers[call], self._invited[call]
+        step, reference = self._calls.get(call), None
+        if step is not None and step.passed_on:
+            reference = Reference(NEIGHBOURS_CENTRE, askers.passed_on(step.number))
         return Arrived(
-            call, number, number, number, "112", "telco", callable=True, invited_at=invited_at
+            call,
+            number,
+            number,
+            number,
+            "112",
+            "telco",
+            callable=True,
+            invited_at=invited_at,
+            reference=reference,
         )
 
     def _loses_patience(self, call: CallId) -> None:
@@ -149,37 +172,39 @@ class People:
         self._world.line.tell(PhoneReachable(agent))
 
     def _dials(self, step: Dials) -> None:
-        world = self._world
-        if not world.line.is_up or step.agent in world.line.asterisk.unreachable:
+        call = self._takes_up_phone(step.agent, step.stays)
+        if call is None:
             return
+        world, leg = self._world, caller_leg(call)
+        world.line.tell(DeskCallArrived(call, step.agent, step.code))
+        world.later(PIN_SECONDS, self._presses_all, leg, step.keys)
+        after = PIN_SECONDS + len(step.keys) * KEY_SECONDS
+        for later, keys in step.then:
+            world.later(after + later, self._presses_all, leg, keys)
+
+    def _calls_out(self, step: CallsOut) -> None:
+        call = self._takes_up_phone(step.agent, step.stays)
+        if call is not None:
+            self._callers_out[call] = step.agent
+            number = step.number if step.number.startswith("+") else ""
+            short = "" if number else step.number
+            self._world.line.tell(OutboundDialled(call, step.agent, number, short))
+
+    def who_calls(self, call: CallId) -> str:
+        """The operator who makes a call by themselves; empty when nobody does."""
+        return self._callers_out.get(call, "")
+
+    def _takes_up_phone(self, agent: str, stays: float) -> CallId | None:
+        """The call that an operator begins; None when their phone or the engine is not there."""
+        world = self._world
+        if not world.line.is_up or agent in world.line.asterisk.unreachable:
+            return None
         self.made += 1
         call = CallId(f"d-{self.made}")
-        world.line.asterisk.calls(call)
-        world.watch.desk_call_comes(call)
-        world.line.tell(DeskCallArrived(call, step.agent, step.code))
-        for number, key in enumerate(step.keys):
-            world.later(2.0 + number * KEY_SECONDS, self._presses, caller_leg(call), key)
-        world.later(DESK_SECONDS, self._hangs_up, caller_leg(call), NORMAL)
-
-    def _wanted(self, command: str, agent: str) -> list[Command]:
-        match command:
-            case "take-break":
-                return [TakeBreak(BY, agent, "sholat")]
-            case "end-break":
-                return [EndBreak(BY, agent)]
-            case "log-in":
-                return [LogIn(BY, agent)]
-            case "log-out":
-                return [LogOut(BY, agent)]
-            case "end-wrap-up":
-                return [EndWrapUp(BY, agent)]
-            case "declare-surge":
-                return [DeclareSurge(BY, "gempa")]
-            case "end-surge":
-                return [EndSurge(BY, "selesai")]
-            case _:
-                tasks = list(self._world.core.call_backs.open)
-                return [CloseCallBack(BY, task, "tutup") for task in tasks]
+        world.line.asterisk.calls(call, agent)
+        world.watch.desk_call_comes(call, agent)
+        world.later(stays, self._hangs_up, caller_leg(call), NORMAL)
+        return call
 
     # when rung
 
@@ -188,8 +213,9 @@ class People:
         if wanted.role is Role.CALLER:
             self._numbers[wanted.call] = wanted.address
             self._invited[wanted.call] = self._world.wall
-        key = f"{wanted.address}#{self._rung[wanted.address]}"
-        self._rung[wanted.address] += 1
+        who = f"{wanted.role} {wanted.address}" if wanted.role in OWN_REACTIONS else wanted.address
+        key = f"{who}#{self._rung[who]}"
+        self._rung[who] += 1
         reactions = self._world.story.reactions
         if reactions is None:
             reaction = reaction_of(self._world.story.seed, key)
@@ -221,9 +247,10 @@ class People:
                     self._world.later(after, self._hangs_up, leg, DISCONNECTED)
                 case "holds" | "takes back":
                     self._world.later(after, self._presses_hold, leg, what == "holds")
+                case "restarts":
+                    self._world.later(after, self._stream_restarts, leg)
                 case keys:
-                    for number, key in enumerate(keys):
-                        self._world.later(after + number * KEY_SECONDS, self._presses, leg, key)
+                    self._world.later(after, self._presses_all, leg, keys)
 
     def _refuses(self, leg: LegId, cause: int) -> None:
         channel = self._world.line.asterisk.channels.get(leg)
@@ -244,6 +271,16 @@ class People:
     def _presses(self, leg: LegId, key: str) -> None:
         if leg in self._world.line.asterisk.channels:
             self._world.line.act(self._world.line.asterisk.presses, leg, key)
+
+    def _presses_all(self, leg: LegId, keys: str) -> None:
+        for number, key in enumerate(keys):
+            self._world.later(number * KEY_SECONDS, self._presses, leg, key)
+
+    def _stream_restarts(self, leg: LegId) -> None:
+        # ``engine.stream_watch`` looks after legs in bridges, of calls that go on.
+        channel = self._world.line.asterisk.channels.get(leg)
+        if channel is not None and channel.bridge and call_of(leg) in self._world.core.calls:
+            self._world.line.tell(StreamRestarted(call_of(leg), leg))
 
     def _presses_hold(self, leg: LegId, holds: bool) -> None:
         if leg in self._world.line.asterisk.channels:

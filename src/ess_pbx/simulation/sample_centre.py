@@ -29,6 +29,8 @@ from ess_pbx.domain.config import (
 
 AGENTS = ("2001", "2002", "2003", "2004")
 SUPERVISOR, OTHER_SUPERVISOR = "3001", "3002"
+NEIGHBOUR, NEIGHBOURS_CENTRE = "polres", "d"
+"""The agency that is another centre."""
 LADDER = (
     Rung(after=10, step="wider-skills"),
     Rung(after=20, step="overflow", to="psc", prompt="antrean-pusat-lain"),
@@ -105,12 +107,12 @@ def a_centre(
                 ),
             ),
             Agency(
-                id="polres",
+                id=NEIGHBOUR,
                 name="P",
                 code="110",
                 contact="sip:110@127.0.0.1",
                 introduction=True,
-                neighbour=Neighbour(centre="d", url="https://d"),
+                neighbour=Neighbour(centre=NEIGHBOURS_CENTRE, url="https://d"),
             ),
         ),
         menus={

@@ -8,7 +8,7 @@ from typing import cast
 from msgspec.structs import replace
 
 from ess_pbx.domain.config import Centre, Policy, Strategy
-from ess_pbx.simulation.sample_centre import a_centre
+from ess_pbx.simulation.sample_centre import OTHER_SUPERVISOR, SUPERVISOR, a_centre
 from ess_pbx.simulation.story import Setting
 
 
@@ -22,11 +22,13 @@ def _centre(
     calls_back: bool,
     explicit_log_in: bool,
 ) -> Centre:
-    centre = a_centre(menu, wrap_up, searches, calls_back)
+    supervisors = SUPERVISOR, OTHER_SUPERVISOR
+    centre = a_centre(menu, wrap_up, searches, calls_back, supervisors=supervisors)
     policy = replace(
         centre.policy,
         ladder=centre.policy.ladder if ladder else Policy().ladder,
         log_in="explicit" if explicit_log_in else "phone",
+        recording_pause=20.0,
     )
     first, *others = centre.queues
     queues = (replace(first, strategy=cast("Strategy", strategy)), *others)

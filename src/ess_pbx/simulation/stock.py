@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ess_pbx.domain.ids import is_caller
 from ess_pbx.simulation.virtual_asterisk import VirtualAsterisk
 
 if TYPE_CHECKING:
@@ -16,6 +17,6 @@ def take_stock(
 ) -> None:
     """As ``engine.taking_stock`` does, in no time."""
     core = world.core
-    desks = [leg for leg in asterisk.channels if leg.startswith("d-")]
+    desks = [leg for leg in asterisk.channels if leg.startswith("d-") and is_caller(leg)]
     found = asterisk.found(world.wall, core.legs(), core.sounds(), desks)
     world.hear(replace(found, phones=reachable, started=started))

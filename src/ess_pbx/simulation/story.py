@@ -58,6 +58,8 @@ class Calls(Step, frozen=True, tag="calls"):
     """Q.850 cause of their hanging up: on purpose (16) or cut off."""
     redials: float | None = None
     """Calls again so long after leaving in vain."""
+    passed_on: bool = False
+    """Comes from a neighbouring centre, which says which of its calls it is."""
 
 
 class Commands(Step, frozen=True, tag="commands"):
@@ -67,12 +69,38 @@ class Commands(Step, frozen=True, tag="commands"):
     agent: str = ""
 
 
+class Asks(Step, frozen=True, tag="asks"):
+    """Somebody asks by API for something that concerns a call, an operator or a report.
+
+    Which call it is depends on those that go on: ``askers`` has all that can be asked.
+    """
+
+    does: str
+    who: str = ""
+    """Whose phone is rung, or who is moved."""
+    which: int = 0
+    """Of those whom it can concern, modulo how many there are."""
+
+
 class Dials(Step, frozen=True, tag="dials"):
-    """An operator dials a code on their own phone, to change their status."""
+    """An operator dials a code on their own phone: to change their status, or to listen."""
 
     agent: str
     code: str
     keys: str = ""
+    then: tuple[tuple[float, str], ...] = ()
+    """Keys so long after those of the PIN."""
+    stays: float = 25.0
+    """Seconds after which they hang up."""
+
+
+class CallsOut(Step, frozen=True, tag="calls-out"):
+    """An operator calls somebody by themselves."""
+
+    agent: str
+    number: str
+    stays: float = 25.0
+    """Seconds after which they hang up."""
 
 
 class PhoneGoes(Step, frozen=True, tag="phone-goes"):
@@ -92,6 +120,7 @@ Fault: TypeAlias = Literal[
     "request-fails",
     "request-times-out",
     "request-unseen",
+    "snoops-fail",
     "clock-jumps",
     "asterisk-restarts",
     "engine-killed",
@@ -105,10 +134,11 @@ class Trouble(Step, frozen=True, tag="trouble"):
     much: float = 0.0
     """Seconds that an event is late, the line is cut, or the clock jumps."""
     count: int = 0
-    """Facts torn off, effects until the engine is killed, or requests that still arrive."""
+    """Facts torn off, effects until the engine is killed, requests that still arrive, or snoop
+    channels that come to nothing."""
 
 
-AnyStep: TypeAlias = Calls | Commands | Dials | PhoneGoes | Trouble
+AnyStep: TypeAlias = Calls | Commands | Asks | Dials | CallsOut | PhoneGoes | Trouble
 
 
 class Reaction(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -120,7 +150,7 @@ class Reaction(msgspec.Struct, frozen=True, omit_defaults=True):
     """Q.850, of a refusal."""
     then: tuple[tuple[float, str], ...] = ()
     """What they do so long after they answered: keys they dial, ``holds`` or ``takes back``
-    by the button of the phone, ``hangs up`` or ``dies``."""
+    by the button of the phone, ``restarts`` (their RTP stream), ``hangs up`` or ``dies``."""
 
 
 AS_ONE_SHOULD = Reaction()
@@ -135,7 +165,8 @@ class Story(msgspec.Struct, frozen=True):
     setting: Setting
     steps: tuple[AnyStep, ...]
     reactions: dict[str, Reaction] | None = None
-    """By ``<address>#<how many rings before>``. None: drawn from the seed as they are needed."""
+    """By ``<address>#<how many rings before>``; of who is rung to listen, or called by an operator,
+    ``<role> <address>#…``. None: drawn from the seed as they are needed."""
 
 
 def load(path: Path) -> Story:

@@ -119,6 +119,8 @@ class VirtualAsterisk:
     """Addresses of phones that are not registered."""
     refusals: dict[LegId, int] = field(default_factory=dict)
     """Legs whose far end refuses at once, before it rings, and the cause."""
+    unseen: set[PlaybackId] = field(default_factory=set)
+    """Playbacks of which the engine believes that they never began: the answer did not come."""
     lost_line: bool = False
     """What was asked last may be asked once more: the next engine does not know of it."""
     lost_requests: bool = False
@@ -170,9 +172,9 @@ class VirtualAsterisk:
 
     # what the world does
 
-    def calls(self, call: CallId) -> None:
-        """A caller's channel enters the application."""
-        self.channels[caller_leg(call)] = Channel(Role.CALLER, "112")
+    def calls(self, call: CallId, address: str = "112") -> None:
+        """A caller's channel enters the application, or an operator's own from ``address``."""
+        self.channels[caller_leg(call)] = Channel(Role.CALLER, address)
 
     def picks_up(self, leg: LegId) -> None:
         """The far end answers."""
@@ -312,6 +314,7 @@ class VirtualAsterisk:
             self._tell(LegGone(call_of(snoop), snoop, DEAD))
             return
         _must(target != caller_leg(call_of(snoop)), "a caller is never listened to")
+        self.made.add(snoop)
         channel = Channel(Role.SNOOP, "", up=True, spied=target, whispers=whisper)
         self.channels[snoop] = channel
         if not self.loses_phones:
@@ -324,7 +327,8 @@ class VirtualAsterisk:
         for leg in legs:
             # Of a sound whose request was not answered the engine does not know that it plays.
             _must(not self.channels[leg].music or self.lost_requests, "music goes on in a bridge")
-            heard = leg in self.playing and not self.lost_requests
+            known = any(each not in self.unseen for each in self.playing.get(leg, ()))
+            heard = known and not self.lost_requests
             _must(not heard, "a prompt goes on in a bridge")
             self.channels[leg].bridge = bridge
 

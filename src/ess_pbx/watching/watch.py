@@ -21,6 +21,7 @@ from ess_pbx.domain import synthetic
 from ess_pbx.domain.events import AlarmChanged
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.engine.disk_watch import disks
+from ess_pbx.engine.journal import Journal
 from ess_pbx.engine.service import Engine
 from ess_pbx.metrics import Metrics
 from ess_pbx.settings.entry import home
@@ -42,6 +43,17 @@ NOT_RECORDED = "test-not-recorded"
 RIGHT = "right again"
 
 
+def _journal_trouble(journal: Journal) -> str | None:
+    if journal.refused or journal.stuck >= STUCK_SECONDS:
+        return f"{journal.folder}: the disk takes no facts, they are in memory only; see its disk"
+    if not journal.has_reserve:
+        return (
+            f"{journal.folder}: the disk has no room for the reserve, without which facts are "
+            "lost when it is full; free space on it"
+        )
+    return None
+
+
 class Watch:
     """The watch over one engine, which was started."""
 
@@ -56,12 +68,19 @@ class Watch:
         self._behind = BehindWatch(settings.watching.database_behind)
         self._trunks = TrunkWatch(settings.trunks, engine.ari, self._trunk)
         self._senders: list[WebhookSender] = []
+        self._ready = False
+        """Whether the senders are there."""
+        self._unsent: list[Message] = []
+        """What was to be sent before; a disk may be full when the engine starts."""
         self._messages = AlarmMessages(settings.asterisk.node, self._put)
         self._log = structlog.get_logger(__name__)
         engine.listeners.append(self._hear)
 
-    async def start(self) -> None:
-        """Begin, once the engine was started."""
+    async def start(self, early: Iterable[Fact] = ()) -> None:
+        """Begin, once the engine was started; ``early`` is what it told before it was watched."""
+        for fact in early:
+            self.metrics.told(fact)
+            self._hear(fact)
         self.metrics.follow_journal()
         await asyncio.to_thread(clear, self._settings.folders.recordings / TESTS)
         watches: dict[str, Coroutine[Any, Any, None]] = {
@@ -74,6 +93,9 @@ class Watch:
             if sender is not None:
                 self._senders.append(sender)
                 watches[f"webhook-{hook.id}"] = sender.run()
+        self._ready = True
+        for message in self._unsent:
+            self._put(message)
         if self._trunks.trunks:
             watches["trunks"] = self._every(trunks.LOOK_SECONDS, self._trunks.look)
         self._tasks = [asyncio.create_task(watch, name=name) for name, watch in watches.items()]
@@ -104,9 +126,7 @@ class Watch:
         away = now - self._connected >= AWAY_SECONDS
         self.tell("asterisk", "Asterisk does not answer; see its log" if away else None)
         journal = engine.journal
-        refuses = journal.refused or journal.stuck >= STUCK_SECONDS
-        kept = f"{journal.folder}: the disk takes no facts, they are in memory only; see its disk"
-        self.tell("journal", kept if refuses else None)
+        self.tell("journal", _journal_trouble(journal))
         lag = engine.not_stored
         self.tell("database", self._behind.look(lag, journal.durable - lag, now))
 
@@ -142,6 +162,9 @@ class Watch:
         task.add_done_callback(self._working.discard)
 
     def _put(self, message: Message) -> None:
+        if not self._ready:
+            self._unsent.append(message)
+            return
         for sender in self._senders:
             sender.put(message)
 

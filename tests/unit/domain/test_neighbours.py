@@ -154,6 +154,20 @@ def test_a_report_is_handed_over_when_the_neighbour_answers_its_call() -> None:
     assert (waits.report, waits.version) == (report, 1)
 
 
+def test_of_two_reports_of_one_call_the_neighbour_gets_both() -> None:
+    story = Story(NORTH)
+    story.arrives()
+    story.answers(CALL)
+    story.answers(story.operator)
+    for place in ("Pasar", "Terminal"):
+        story.feed(OpenReport(ANI, Fields(place=place), CALL))
+    story.presses("*251#", story.operator)
+    story.answers(story.agency)
+    waiting = {each.report for each in story.core.hand_overs.waiting(TO_SOUTH)}
+    assert waiting == set(story.core.incidents.open)
+    assert len(waiting) == 2
+
+
 def test_an_agency_that_is_no_neighbour_is_told_nothing() -> None:
     story = Story(NORTH)
     story.arrives()

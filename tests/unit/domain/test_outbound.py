@@ -10,11 +10,15 @@ import pytest
 from msgspec.structs import replace
 
 from ess_pbx.domain.absence import DialplanServed
-from ess_pbx.domain.agent import AgentState
+from ess_pbx.domain.acd import WRAP_UP
+from ess_pbx.domain.agent import AgentEvent, AgentState
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.config import Centre, Outbound, OutboundRole
 from ess_pbx.domain.effects import (
     Answer,
+    ArmTimer,
+    CancelTimer,
+    CreateBridge,
     DestroyBridge,
     EngineEffect,
     Forget,
@@ -27,6 +31,7 @@ from ess_pbx.domain.effects import (
     Role,
 )
 from ess_pbx.domain.events import (
+    AgentTimerFired,
     CallEvent,
     CentreEvent,
     ClockRead,
@@ -219,6 +224,29 @@ def test_an_operator_who_calls_is_offered_no_caller_and_then_is() -> None:
     assert offered == ["2001"]
 
 
+def test_who_calls_in_wrap_up_is_offered_no_caller_meanwhile_and_has_wrap_up_again() -> None:
+    desk = Desk()
+    desk.feed(arrival())
+    desk.feed(LegAnswered(CALL, CALLER))
+    (offered,) = desk.told(FactKind.OFFERED)
+    agent, leg = str(offered["agent"]), LegId(str(offered["leg"]))
+    desk.feed(LegAnswered(CALL, leg))
+    desk.feed(LegGone(CALL, CALLER, 16))
+    desk.feed(LegGone(CALL, leg, 16))
+    assert state(desk, agent) is AgentState.WRAP_UP
+
+    timer = TimerId(agent, WRAP_UP)
+    assert CancelTimer(timer) in desk.dials(HOSPITAL, agent)
+    desk.feed(AgentTimerFired(timer))
+    assert state(desk, agent) is AgentState.TALKING
+    after = desk.restarted()
+    after.feed(ClockRead(DAY))
+    assert state(after, agent) is AgentState.TALKING
+
+    desk.feed(LegGone(OUT, LEG, 16))
+    assert state(desk, agent) is AgentState.WRAP_UP
+
+
 def test_an_operator_in_a_call_places_no_other() -> None:
     desk = Desk()
     desk.feed(arrival())
@@ -226,6 +254,53 @@ def test_an_operator_in_a_call_places_no_other() -> None:
     (offered,) = desk.told(FactKind.OFFERED)
     assert of(desk.dials(HOSPITAL, offered["agent"]), Refuse) == [Refuse(LEG)]
     assert desk.told(FactKind.OUTBOUND_REFUSED)[0]["reason"] == "in-a-call"
+
+
+def test_an_operator_who_listens_to_a_call_places_no_other() -> None:
+    desk = Desk()
+    desk.core.acd.seats["2004"].apply(AgentEvent.ATTEND)
+    assert of(desk.dials(HOSPITAL, "2004"), Refuse) == [Refuse(LEG)]
+    assert desk.told(FactKind.OUTBOUND_REFUSED)[0]["reason"] == "in-a-call"
+
+
+@pytest.mark.parametrize("kind", ["pause", "wrap-up"])
+def test_who_calls_somebody_in_a_pause_or_wrap_up_is_rung_by_nobody_when_it_is_over(
+    kind: str,
+) -> None:
+    desk = Desk()
+    acd = desk.core.acd
+    acd.seats["2001"].state = AgentState.PAUSED if kind == "pause" else AgentState.WRAP_UP
+    acd.set_reachable("2002", False, desk.now)
+    desk.dials(HOSPITAL)
+    assert state(desk) is AgentState.TALKING
+    desk.feed(AgentTimerFired(TimerId("2001", kind)))
+    effects = desk.feed(arrival())
+    assert of(effects, Originate) == []
+    assert state(desk) is AgentState.TALKING
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_wrap_up_begins_anew_after_a_call_of_ones_own(restart: bool) -> None:
+    desk = Desk(replace(ALLOWING, policy=replace(ALLOWING.policy, wrap_up=30.0)))
+    desk.feed(arrival())
+    desk.feed(LegAnswered(CALL, CALLER))
+    (offered,) = desk.told(FactKind.OFFERED)
+    (rung,) = [leg for leg in desk.core.legs() if leg != CALLER]
+    desk.feed(LegAnswered(CALL, rung))
+    desk.feed(LegGone(CALL, CALLER, 16))
+    agent = offered["agent"]
+    assert state(desk, agent) is AgentState.WRAP_UP
+    desk.dials(HOSPITAL, agent)
+    desk.feed(LegAnswered(OUT, LEG))
+    desk.feed(LegAnswered(OUT, OUTSIDE))
+    if restart:
+        desk = desk.restarted()
+        desk.day(DAY)
+        found(desk, LEG, OUTSIDE)
+    desk.feed(LegGone(OUT, OUTSIDE, 16))
+    effects = desk.feed(LegGone(OUT, LEG, 16))
+    assert state(desk, agent) is AgentState.WRAP_UP
+    assert of(effects, ArmTimer) == [ArmTimer(TimerId(agent, "wrap-up"), 30.0)]
 
 
 def end(desk: Desk, call: CallId) -> None:
@@ -287,6 +362,45 @@ def test_of_a_call_that_broke_meanwhile_nothing_is_left(legs: tuple[LegId, ...])
     assert after.core.outbound.left == []
     assert after.core.outbound.calls == {}
     assert state(after) is not AgentState.TALKING
+
+
+def cut(desk: Desk, *legs: LegId, in_bridge: tuple[LegId, ...] | None) -> list[EngineEffect]:
+    """The line comes back to the same engine; ``in_bridge`` None is a bridge never made."""
+    there = {leg: FoundLeg(up=True, at_desk=leg == LEG) for leg in legs}
+    bridges = {} if in_bridge is None else {bridge_of(OUT): frozenset(in_bridge)}
+    wall, asked = desk.core.wall(desk.now), frozenset({LEG, OUTSIDE})
+    return desk.feed(AsteriskFound(there, bridges, wall, asked=asked))
+
+
+def test_who_picked_up_while_the_line_was_cut_talks_with_the_operator() -> None:
+    desk = Desk()
+    desk.dials(HOSPITAL)
+    desk.feed(LegAnswered(OUT, LEG))
+    effects = cut(desk, LEG, OUTSIDE, in_bridge=(LEG,))
+    assert of(effects, Join) == [Join(bridge_of(OUT), (OUTSIDE,))]
+    assert desk.told(FactKind.OUTBOUND_ANSWERED)
+
+
+def test_an_operator_whose_own_answer_was_not_heard_of_goes_on_to_ring() -> None:
+    desk = Desk()
+    desk.dials(HOSPITAL)
+    effects = cut(desk, LEG, in_bridge=None)
+    assert [each.leg for each in of(effects, Originate)] == [OUTSIDE]
+
+
+def test_two_whose_bridge_was_never_made_are_put_into_one() -> None:
+    desk = Desk()
+    talking(desk)
+    effects = cut(desk, LEG, OUTSIDE, in_bridge=None)
+    assert of(effects, CreateBridge) == [CreateBridge(bridge_of(OUT))]
+    assert of(effects, Join) == [Join(bridge_of(OUT), (LEG, OUTSIDE))]
+
+
+def test_who_was_to_be_hung_up_while_the_line_was_cut_is_hung_up_after_it() -> None:
+    desk = Desk()
+    talking(desk)
+    desk.feed(LegGone(OUT, LEG, 16))
+    assert of(cut(desk, OUTSIDE, in_bridge=(OUTSIDE,)), HangUp) == [HangUp(OUTSIDE)]
 
 
 def test_of_a_call_whose_beginning_is_on_no_record_nothing_is_left() -> None:

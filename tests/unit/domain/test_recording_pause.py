@@ -58,6 +58,13 @@ def test_it_ends_by_itself_when_its_time_is_over() -> None:
     assert FactKind.RECORDING_RESUMED not in kinds(clock_read(story))
 
 
+def test_it_ends_at_once_when_the_clock_is_set_back_rather_than_an_hour_later() -> None:
+    story = allowed()
+    story.feed(PAUSE)
+    set_back = ClockRead(datetime(2026, 1, 1, 8), wall=story.core.wall(story.now) - 3600)
+    assert FactKind.RECORDING_RESUMED in kinds(story.feed(set_back))
+
+
 @pytest.mark.parametrize("situation", [given.talking, given.waiting])
 def test_a_centre_that_does_not_allow_it_says_so(situation: Callable[[], Story]) -> None:
     (refused,) = of(situation().feed(PAUSE), Refused)
@@ -92,6 +99,7 @@ def test_the_next_engine_ends_it_in_time_too() -> None:
     next_core.recall(told)
     from_checkpoint.recording_pauses.load(next_core.recording_pauses.dump())
     for core in (next_core, from_checkpoint):
-        assert [each.call for each in core.recording_pauses.clock(story.core.wall(0) + 1e9)] == [
-            CALL
-        ]
+        assert [
+            each.call
+            for each in core.recording_pauses.clock(story.core.wall(0) + 1e9, ALLOWED.policy)
+        ] == [CALL]

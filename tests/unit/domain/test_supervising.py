@@ -224,6 +224,36 @@ def test_who_has_barged_in_has_the_caller_when_the_operator_goes(cause: int) -> 
     assert story.facts(FactKind.TAKEN_OVER)[0]["via"] == "system"
 
 
+def test_a_supervisor_who_comes_from_a_wrap_up_has_it_anew_when_they_leave() -> None:
+    story = talking(replace(SUPERVISED, policy=replace(SUPERVISED.policy, wrap_up=30.0)))
+    story.core.acd.seats[BOSS].state = AgentState.WRAP_UP
+    asked(story, Mode.BARGE)
+    story.answers(leg(story))
+    assert seat(story, BOSS) is AgentState.SUPERVISING
+
+    story.feed(StopSupervising(BY, CALL))
+
+    assert seat(story, BOSS) is AgentState.WRAP_UP
+
+
+@pytest.mark.parametrize("how", ["the operator goes", "takes over"])
+def test_a_caller_on_hold_is_taken_back_by_who_has_the_call_instead(how: str) -> None:
+    story = supervised(Mode.BARGE)
+    story.presses("*0#", story.operator)
+    assert story.phase() is Phase.HELD
+    boss = leg(story)
+
+    if how == "takes over":
+        story.presses("4", boss)
+    else:
+        story.gone(story.operator, 0)
+
+    assert story.phase() is Phase.TALKING
+    assert story.call.rooms[CALLER] == story.call.rooms[boss] == BRIDGE
+    assert story.facts(FactKind.UNHELD)[0]["how"] == "take-over"
+    assert story.facts(FactKind.UNHELD)[0]["agent"] == BOSS
+
+
 @pytest.mark.parametrize("mode", [Mode.LISTEN, Mode.WHISPER])
 def test_a_listener_leaves_with_the_operator_whom_they_listened_to(mode: Mode) -> None:
     story = supervised(mode)

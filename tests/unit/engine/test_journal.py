@@ -433,12 +433,15 @@ async def test_on_a_full_disk_the_reserve_makes_room_at_once(tmp_path: Path) -> 
     journal.append(a_fact(1))
     await asyncio.wait_for(journal.flushed(1), 5)
     assert (tmp_path / "reserve").stat().st_blocks * 512 >= 65536
+    assert journal.has_reserve
 
     disk.full = True
     journal.append(a_fact(2))
     await asyncio.wait_for(journal.flushed(2), 5)
 
     assert not (tmp_path / "reserve").exists()
+    assert not journal.has_reserve
+    assert not journal.refused
     assert any("its reserve of 65536 bytes is in use" in trouble for trouble in troubles)
     await journal.close()
     assert [sequence for sequence, _ in what_is_in(tmp_path)] == [1, 2]
