@@ -13,7 +13,7 @@ from ess_pbx.db.queries import audit_log, call_with_everything, recent_calls, ta
 from ess_pbx.db.tables import metadata
 from ess_pbx.domain.facts import FactKind
 
-from .story import a_fact, a_whole_call
+from .story import a_destroyed_recording, a_fact, a_whole_call
 
 
 async def given_calls(engine: AsyncEngine, *calls: str) -> None:
@@ -86,11 +86,9 @@ async def test_a_call_comes_with_its_reports_and_what_was_asked_of_all_of_it(
 
 
 async def test_a_destroyed_recording_has_no_path_any_more(engine: AsyncEngine) -> None:
-    destroyed = {"entry": 9, "reason": "kept 365 days", "user": None}
-    rule = {"by": "retention", "via": "system", "recording": "call-1-rec"}
-    gone = a_fact(600, FactKind.RECORDING_DESTROYED, "call-1", **destroyed, **rule)
+    facts = [*a_whole_call("call-1"), a_destroyed_recording("call-1")]
     async with engine.begin() as connection:
-        await project(connection, list(enumerate([*a_whole_call("call-1"), gone], 1)), "journal")
+        await project(connection, list(enumerate(facts, 1)), "journal")
     record = await call_with_everything(engine, "call-1")
     assert record is not None
     row = next(each for each in record.recordings if each["id"] == "call-1-rec")
