@@ -71,7 +71,7 @@ async def call_with_everything(engine: AsyncEngine, call_id: str) -> CallRecord 
             events=await _rows(connection, events),
             recordings=recorded,
             reports=written,
-            audit=await _asked(connection, found[0], written, recorded),
+            audit=await _asked(connection, found[0], written),
         )
 
 
@@ -189,9 +189,7 @@ async def _parts(connection: AsyncConnection, centre: str, report: Row) -> Row:
     }
 
 
-async def _asked(
-    connection: AsyncConnection, call: Row, written: Sequence[Row], recorded: Sequence[Row]
-) -> list[Row]:
+async def _asked(connection: AsyncConnection, call: Row, written: Sequence[Row]) -> list[Row]:
     subject = audit.c.subject
     query = (
         select(audit)
@@ -201,7 +199,6 @@ async def _asked(
                 audit.c.call == call["id"],
                 subject["linked"].as_string() == call["id"],
                 subject["report"].as_string().in_([each["number"] for each in written]),
-                subject["recording"].as_string().in_([each["id"] for each in recorded]),
             )
         )
         .order_by(audit.c.at, audit.c.id)

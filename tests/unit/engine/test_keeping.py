@@ -205,10 +205,13 @@ async def test_a_call_is_filed_under_its_own_centre_and_category_also_after_a_re
     engine.says(FactKind.CALL_ARRIVED, CALL, ARRIVED)
     engine.says(FactKind.CLASSIFIED, CALL, CLASSIFIED)
     ended = dict.fromkeys(FIELDS[FactKind.CALL_ENDED])
+    gone = {"leg": CALL, "role": "caller", "party": None, "cause": 16}
     if when == "in the call":
         engine = engine.dies()
         engine.says(FactKind.CALL_ENDED, CALL, ended)
     else:
+        # With its last leg the centre forgets a call that is over.
+        engine.says(FactKind.LEG_ENDED, CALL, gone)
         engine.says(FactKind.CALL_ENDED, CALL, ended)
         engine = engine.dies() if when == "after it" else engine
     await engine.keeper.seal(a_wav(engine.archive), CALL)
