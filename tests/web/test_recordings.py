@@ -63,6 +63,7 @@ async def audited(service: Service, count: int) -> list[dict[str, Any]]:
     try:
         async with asyncio.timeout(SOON):
             while True:
+                await service.engine.stored(SOON)
                 rows = [
                     row
                     for row in await audit_log(database, "contoh")

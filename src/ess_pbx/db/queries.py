@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 import msgspec
@@ -179,7 +179,7 @@ async def _parts(connection: AsyncConnection, centre: str, report: Row) -> Row:
     versions = (
         select(events.at, events.kind, events.data)
         .where(events.centre == centre, events.kind.in_(_OF_REPORTS))
-        .where(events.data["report"].as_string() == number)
+        .where(events.data["report"].as_string() == number, events.at >= _since(report))
         .order_by(events.at, events.position, events.id)
     )
     return {
@@ -193,7 +193,7 @@ async def _asked(connection: AsyncConnection, call: Row, written: Sequence[Row])
     subject = audit.c.subject
     query = (
         select(audit)
-        .where(audit.c.centre == call["centre"])
+        .where(audit.c.centre == call["centre"], audit.c.at >= _since(call, *written))
         .where(
             or_(
                 audit.c.call == call["id"],
@@ -204,6 +204,12 @@ async def _asked(connection: AsyncConnection, call: Row, written: Sequence[Row])
         .order_by(audit.c.at, audit.c.id)
     )
     return await _rows(connection, query)
+
+
+def _since(*rows: Row) -> datetime:
+    """Before the first of these rows began, whatever a clock that was set says: read no further."""
+    began = [each[name] for each in rows for name in ("invited_at", "opened_at") if each.get(name)]
+    return min(began) - timedelta(days=1) if began else datetime.min.replace(tzinfo=UTC)
 
 
 def _of(table: Table, call_id: str) -> Select[Any]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 
-import soundfile
 from aiohttp import web
 
 from ess_pbx.engine.service import Engine
@@ -50,7 +49,7 @@ async def play(
     asked = Asked(by=account.name, reason=reason, via=account.via.value)
     try:
         audio = await asyncio.to_thread(archive.open, recording, asked, "play")
-    except (EvidenceError, OSError, soundfile.SoundFileError) as error:
+    except (EvidenceError, OSError) as error:
         _log.error("web.recording_not_opened", recording=recording, error=str(error))
         raise ApiError(
             409, "not-proven", "it cannot be opened as it was stored", "see 'recordings verify'"

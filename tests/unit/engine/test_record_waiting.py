@@ -118,7 +118,7 @@ def test_the_dialplan_records_from_the_answer_on_unless_the_centre_says_otherwis
     everywhere = dialplan(recording_from(province, waiting=True), tmp_path)
     assert "waits)" in everywhere
     assert "?waits" not in everywhere
-    assert ".raw,Db)" not in everywhere
+    assert ".raw,Dab)" not in everywhere
 
     of_one = dialplan(recording_from(province, waiting=False, centres=1), tmp_path)
     assert f'GotoIf($["${{ESS_RINGS}}" = "{first}"]?waits)' in of_one
@@ -126,5 +126,5 @@ def test_the_dialplan_records_from_the_answer_on_unless_the_centre_says_otherwis
     unclaimed = {
         block.partition("]")[0]: block for block in of_one.split("[unclaimed-") if "]" in block
     }
-    assert ".raw,Db)" in unclaimed[first]
-    assert ".raw,Db)" not in unclaimed[second]
+    assert ".raw,Dab)" in unclaimed[first]
+    assert ".raw,Dab)" not in unclaimed[second]
