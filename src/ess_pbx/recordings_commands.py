@@ -170,6 +170,20 @@ def expire(settings: SettingsFile) -> int:
 
 
 @recordings.command
+def sign_heads(settings: SettingsFile, *, by: By, reason: Reason) -> int:
+    """Vouch for days whose signed heads were lost: they are signed anew, which is on record.
+
+    Without them the service seals nothing. A backup of the heads is the better way.
+    """
+    loaded = load_settings(settings)
+    archive = _archive(loaded)
+    centres = {centre.id for centre in loaded.centres}
+    days = archive.vouch(_person(loaded, by, reason, centres))
+    err.print(f"signed: {', '.join(days) or 'nothing was missing'}", markup=False)
+    return 0
+
+
+@recordings.command
 def new_keys(file: Annotated[Path, Parameter(help="Where; outside the data folder.")]) -> int:
     """Make a key file; the service makes its own when there is none yet."""
     made = make_keys(file)

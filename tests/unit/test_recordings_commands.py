@@ -235,6 +235,27 @@ def test_verify_names_what_was_tampered_with(
     assert re.search(named, capsys.readouterr().err)
 
 
+def test_lost_heads_are_signed_anew_on_record_and_a_forged_chain_is_not(
+    four: Given, command: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    when_a_head_is_taken(four)
+    for head in four.heads.glob("2026-11-2[12].*"):
+        head.unlink()
+    assert command("recordings", "hold", CALL, *WHY) == 1
+    assert "heads were taken away" in capsys.readouterr().err
+
+    assert command("recordings", "sign-heads", *WHY) == 0
+
+    assert "2026-11-20, 2026-11-21, 2026-11-22" in capsys.readouterr().err
+    assert command("recordings", "verify") == 0
+    assert four.acts() == [("", "signed", SUPERVISOR, "LP/7/XI/2026", "cli")]
+    assert command("recordings", "hold", CALL, *WHY) == 0
+
+    when_the_last_is_cut_off(four)
+    assert command("recordings", "sign-heads", *WHY) == 1
+    assert "made anew or cut off" in capsys.readouterr().err
+
+
 def test_with_nothing_stored_there_is_nothing_wrong(
     given: Given, command: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -195,6 +195,13 @@ class Archive:
             via="system",
         )
 
+    def vouch(self, asked: Asked) -> list[str]:
+        """Sign the days whose heads were lost, on record in the manifest; returns these days."""
+        days = self.manifest.sign_missing()
+        if days:
+            self._act(Act.SIGNED, "", asked, how=" ".join(days))
+        return days
+
     def destroy_expired(self, keep_days: KeepDays, by: str, user: str = "") -> list[Entry]:
         """Destroy what is older than it may be and not held; what was proves that it existed.
 
@@ -304,6 +311,8 @@ class Archive:
 def _note(kept: dict[str, Kept], entry: Entry) -> None:
     if entry.act is Act.STORED:
         kept[entry.recording] = Kept(entry)
+        return
+    if entry.act is Act.SIGNED:
         return
     one = kept.get(entry.recording)
     if one is None:

@@ -82,17 +82,7 @@ class Heads:
         ``hashes`` are those of all entries. Raises EvidenceError naming the first that does not
         fit, or the day that has entries and no head.
         """
-        found = {path.stem: path for path in sorted(self.folder.glob("*.json"))}
-        for path in found.values():
-            signed = path.read_bytes()
-            check_signature(self._keys.public, path, signed)
-            head = msgspec.json.decode(signed, type=Head)
-            if hashes.get(head.seq) != head.hash:
-                there = hashes.get(head.seq, "nothing")[:12]
-                raise EvidenceError(
-                    f"{path}: entry {head.seq} had the hash {head.hash[:12]}… on {head.day} and "
-                    f"has {there} now: the manifest was made anew or cut off"
-                )
+        found = self.require_fitting(hashes)
         for day, last in wanted.items():
             path = self._path(day)
             if day not in found:
@@ -109,6 +99,32 @@ class Heads:
                     "very moment; then it signs it at its next start"
                 )
         return len(found)
+
+    def sign_missing(self, wanted: Mapping[str, Head], hashes: Mapping[int, str]) -> list[str]:
+        """Sign the last entry of each day that has no fitting head; returns these days.
+
+        Raises EvidenceError when a head that is there says otherwise.
+        """
+        self.require_fitting(hashes)
+        missing = [head for head in wanted.values() if not self._is_signed(head)]
+        for head in missing:
+            self.sign(head)
+        return [head.day for head in missing]
+
+    def require_fitting(self, hashes: Mapping[int, str]) -> frozenset[str]:
+        """The days whose heads are there; raises EvidenceError when one is not of this chain."""
+        found = sorted(self.folder.glob("*.json"))
+        for path in found:
+            signed = path.read_bytes()
+            check_signature(self._keys.public, path, signed)
+            head = msgspec.json.decode(signed, type=Head)
+            if hashes.get(head.seq) != head.hash:
+                there = hashes.get(head.seq, "nothing")[:12]
+                raise EvidenceError(
+                    f"{path}: entry {head.seq} had the hash {head.hash[:12]}… on {head.day} and "
+                    f"has {there} now: the manifest was made anew or cut off"
+                )
+        return frozenset(path.stem for path in found)
 
     def _path(self, day: str) -> Path:
         return self.folder / f"{day}.json"

@@ -41,6 +41,8 @@ class Act(StrEnum):
     HELD = "held"
     RELEASED = "released"
     DESTROYED = "destroyed"
+    SIGNED = "signed"
+    """Somebody vouched for days whose heads were lost; of no recording."""
     CLASSIFIED = "classified"
     """A report says that it is of a further category."""
 
@@ -133,16 +135,30 @@ class Manifest:
         Every day that has entries must have one, which signs the last of them. Raises
         EvidenceError.
         """
-        last: dict[str, Head] = {}
-        hashes: dict[int, str] = {}
         with contextlib.ExitStack() as stack:
             if self.path.exists():
                 # Who appends meanwhile would sign what was not read yet.
                 fcntl.flock(stack.enter_context(self.path.open("rb")), fcntl.LOCK_SH)
-            for entry, found in self.entries():
-                hashes[entry.seq] = found
-                last[entry.day.isoformat()] = _head(entry, found)
-            return self.heads.check(last, hashes)
+            return self.heads.check(*self._read_heads())
+
+    def sign_missing(self) -> list[str]:
+        """Sign the days that have no fitting head, when heads were lost; returns these days.
+
+        Who does so vouches for the chain. Raises EvidenceError when a head that is there says that
+        it is another one.
+        """
+        with self.path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            return self.heads.sign_missing(*self._read_heads())
+
+    def _read_heads(self) -> tuple[dict[str, Head], dict[int, str]]:
+        """What the head of each day must be, and the hash of each entry."""
+        last: dict[str, Head] = {}
+        hashes: dict[int, str] = {}
+        for entry, found in self.entries():
+            hashes[entry.seq] = found
+            last[entry.day.isoformat()] = _head(entry, found)
+        return last, hashes
 
     def _covered(self, descriptor: int) -> tuple[Entry | None, str]:
         """The newest entry and its hash, once it is known to be below a signature."""
