@@ -88,6 +88,7 @@ class Channel:
     address: str
     up: bool = False
     music: bool = False
+    """It is heard, or will be when the prompts that play have ended."""
     bridge: BridgeId | None = None
     spied: LegId | None = None
     """The leg that a snoop channel hears."""
@@ -133,6 +134,7 @@ class VirtualAsterisk:
         match self.requests.popleft():
             case Answer(leg) if leg in self.channels:
                 self.channels[leg].up = True
+                self.channels[leg].music = False
                 self._tell(LegAnswered(call_of(leg), leg))
             case HangUp(leg) | Refuse(leg):
                 cause = HUNG_UP if leg == caller_leg(call_of(leg)) else NORMAL
@@ -257,6 +259,7 @@ class VirtualAsterisk:
             wall=wall,
             playbacks=sounds & heard,
             asked=asked,
+            sounds=sounds,
         )
 
     def loses_the_line(self, carried_out: int) -> None:
@@ -280,7 +283,7 @@ class VirtualAsterisk:
         for playback in list(self.playing.get(leg, ())):
             self.playback_over(playback)
         channel = self.channels[leg]
-        channel.bridge, channel.music = None, False
+        channel.bridge, channel.music = None, channel.up  # by the dialplan
         self._tell(self.arrivals(call_of(leg), 0.0))
 
     def _tell(self, event: CallEvent) -> None:
@@ -344,6 +347,7 @@ class VirtualAsterisk:
             bridge = channel.bridge
             alone = bridge is None or place != caller_leg(call_of(bridge))
             _must(alone, "a prompt to a caller in a bridge, who then hears nobody")
+            channel.music = False
         queue = self.playing.setdefault(place, [])
         queue.append(playback)
         if len(queue) == 1:

@@ -38,7 +38,7 @@ from ess_pbx.domain.facts import Fact, fields_differ
 from ess_pbx.domain.ids import CallId
 from ess_pbx.simulation.authors import RIGHT_PIN
 from ess_pbx.simulation.invariants import Broken, Watch
-from ess_pbx.simulation.line import Line
+from ess_pbx.simulation.line import LOOK_SECONDS, Line
 from ess_pbx.simulation.people import People
 from ess_pbx.simulation.settings import centre_of
 from ess_pbx.simulation.story import Reaction, Story
@@ -130,6 +130,7 @@ class World:
             if there and not seat.logged_in:
                 self.people.logs_in(agent)
         self.later(CLOCK_SECONDS, self.read_clock)
+        self.later(LOOK_SECONDS, self.line.look)
         for step in self.story.steps:
             self.later(step.at, self.people.begins, step)
         self.later(self.story.seconds, self._close)
@@ -284,6 +285,11 @@ class World:
 
     # the end
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing is begun any more."""
+        return self.now >= self.story.seconds + CLOSING_SECONDS
+
     def _close(self) -> None:
         """Everybody hangs up, nobody is called back, and time goes by: nothing may be left."""
         if not self.closing:
@@ -296,5 +302,5 @@ class World:
                     self.line.act(self.line.asterisk.hangs_up, leg, NORMAL)
             for task in list(self.core.call_backs.open):
                 self.hear(CloseCallBack(SUPERVISOR, task, "tutup"))
-        if self.now < self.story.seconds + CLOSING_SECONDS:
+        if not self.over:
             self.later(CLOSING_SECONDS / 5, self._close)
