@@ -11,11 +11,14 @@ import msgspec
 from cyclopts import Parameter
 
 from ess_pbx.errors import SettingsError
-from ess_pbx.log import masked
+from ess_pbx.log import HIDDEN, masked
 from ess_pbx.settings.load import load_settings
 from ess_pbx.settings.model import Settings
 from ess_pbx.terminal import Named, err, print_json, print_rows, run
 
+OF_LISTS = frozenset({"kind", "category", "subcategory", "priority"})
+"""Fields of a report that take a value of the centre's lists, and so say nothing of a person."""
+FREE_TEXT = frozenset({"note", "outcome"})
 COLUMNS = ("at", "by", "via", "action", "call", "subject")
 SettingsFile = Annotated[Path, Parameter(help="The centre's TOML file.")]
 
@@ -28,7 +31,7 @@ def audit(
     by: Annotated[str | None, Parameter(help="An extension or account.")] = None,
     limit: Annotated[int, Parameter(help="The newest so many.")] = 100,
     centre: Named = None,
-    whole: Annotated[bool, Parameter(help="Callers' numbers in full.", negative="")] = False,
+    whole: Annotated[bool, Parameter(help="Personal data in full.", negative="")] = False,
     as_json: Annotated[bool, Parameter(name="--json", help="JSON on stdout.", negative="")] = False,
 ) -> int:
     """Show who asked for what, the newest first; times are the centre's own."""
@@ -64,9 +67,23 @@ async def _read(
 
 
 def _shown(row: dict[str, Any], zone: ZoneInfo, *, whole: bool) -> dict[str, Any]:
-    subject = row["subject"] if whole else masked(row["subject"])
+    subject = row["subject"] if whole else _masked(row["subject"])
     at = row["at"].astimezone(zone).isoformat(sep=" ", timespec="seconds")
     return {**{name: row[name] for name in COLUMNS}, "at": at, "subject": subject}
+
+
+def _masked(subject: dict[str, Any]) -> dict[str, Any]:
+    """Without what people wrote of callers: which fields of a report they wrote stays."""
+    shown: dict[str, Any] = masked(subject)
+    for name in FREE_TEXT & shown.keys():
+        shown[name] = shown[name] and HIDDEN
+    fields = shown.get("fields")
+    if isinstance(fields, dict):
+        shown["fields"] = {
+            name: value if name in OF_LISTS or value is None else HIDDEN
+            for name, value in fields.items()
+        }
+    return shown
 
 
 def _moment(text: str | None, option: str, zone: ZoneInfo) -> datetime | None:

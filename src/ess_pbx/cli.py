@@ -215,7 +215,11 @@ def latest(settings: SettingsFile, *, limit: int = 20, centre: Named = None) -> 
     shown = ["category", "operator", "agency", "result", "reason"]
     if len(loaded.centres) > 1:
         shown.insert(0, "centre")
-    table = Table("invited", "call", "caller", *shown)
+    table = Table("invited")
+    # It is copied into the next command: there whole, however narrow the window is.
+    table.add_column("call", no_wrap=True)
+    for title in ("caller", *shown):
+        table.add_column(title)
     for row in found:
         number = mask_number(str(row["caller_e164"] or row["caller_raw"] or ""))
         named = (row[name] for name in shown)

@@ -16,7 +16,7 @@ import soundfile
 from ess_pbx.demo.stage import operator_tone
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.evidence import EvidenceError
-from ess_pbx.evidence.archive import Archive
+from ess_pbx.evidence.archive import Archive, Asked
 from ess_pbx.evidence.bundle import make_bundle
 from ess_pbx.evidence.keys import load_keys
 from ess_pbx.phones import audio
@@ -55,7 +55,9 @@ async def test_a_recording_is_sealed_and_can_be_heard_by_who_has_the_keys(
     stored = archive.kept()[call].stored
     assert (stored.centre, stored.category, stored.call) == ("contoh", "medis", call)
 
-    sound, rate = soundfile.read(io.BytesIO(archive.open(call, "3001", "uji")), dtype="int16")
+    sound, rate = soundfile.read(
+        io.BytesIO(archive.open(call, Asked(by="3001", reason="uji"), "play")), dtype="int16"
+    )
 
     assert rate == 8000
     late = sound[len(sound) // 2 :]
@@ -79,7 +81,7 @@ async def test_one_byte_changed_is_found_and_there_is_no_bundle_of_it(
     await story.engine.stored(SOON)
     record = msgspec.to_builtins(await story.stored(call), str_keys=True)
     archive, now = archive_of(story), datetime.now(UTC)
-    names = make_bundle(tmp_path / "b.zip", archive, record, by="x", reason="y", made_at=now)
+    names = make_bundle(tmp_path / "b.zip", archive, record, Asked(by="x", reason="y"), now)
     assert f"recordings/{call}.flac" in names
     with zipfile.ZipFile(tmp_path / "b.zip") as bundle:
         assert "operator_answered" in bundle.read("index.html").decode()
@@ -93,4 +95,4 @@ async def test_one_byte_changed_is_found_and_there_is_no_bundle_of_it(
     with pytest.raises(EvidenceError, match=f"{call}.flac.sealed: .*changed after it was stored"):
         list(archive.verify())
     with pytest.raises(EvidenceError, match="changed"):
-        make_bundle(tmp_path / "c.zip", archive, record, by="x", reason="y", made_at=now)
+        make_bundle(tmp_path / "c.zip", archive, record, Asked(by="x", reason="y"), now)

@@ -226,6 +226,12 @@ def a_call_taken_over(call: str = "call-6", first: int = 1) -> list[Fact]:
     return [a_fact(first + n, kind, call, **data) for n, (kind, data) in enumerate(story)]
 
 
+def a_destroyed_recording(call: str = "call-1", number: int = 600) -> Fact:
+    """The time of the recording of ``a_whole_call`` was over."""
+    gone = {"recording": f"{call}-rec", "entry": 9, "reason": "kept 365 days", "user": None}
+    return a_fact(number, K.RECORDING_DESTROYED, call, **gone, by="retention", via="system")
+
+
 def _a_report(call: str) -> list[tuple[K, dict[str, Any]]]:
     """Opened, written, given to an agency, joined with another's, closed and opened again."""
     report, by = {"report": "cilegon-20250615-0001"}, {"by": "2002", "via": "api"}

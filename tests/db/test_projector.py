@@ -28,6 +28,7 @@ from .story import (
     K,
     a_call_back,
     a_call_taken_over,
+    a_destroyed_recording,
     a_fact,
     a_whole_call,
     an_outbound_call,
@@ -76,7 +77,7 @@ def at(number: int) -> datetime:
 
 def test_the_story_tells_every_fact_that_changes_a_table_with_exactly_its_fields() -> None:
     story = [*a_whole_call(), *a_call_back(), *an_overflowing_call("call-5")]
-    story += [*a_call_taken_over(), *an_outbound_call()]
+    story += [*a_call_taken_over(), *an_outbound_call(), a_destroyed_recording()]
     assert set(PROJECTIONS) <= {fact.kind for fact in story} <= set(FIELDS)
     assert [fields_differ(fact) for fact in story] == [None] * len(story)
 

@@ -37,7 +37,7 @@ def path_of(row: Row, values: dict[str, str]) -> str:
 
 def good(row: Row) -> dict[str, str]:
     known = {"agent": "1001", "call": "ess1-1.1", "task": "t1", "alarm": "roster"}
-    known |= {"report": "contoh-20261122-0001", "agency": "pmi"}
+    known |= {"report": "contoh-20261122-0001", "agency": "pmi", "recording": "ess1-1.1"}
     return {name: known[name] for name in row.parameters}
 
 

@@ -156,6 +156,9 @@ def render(
         "numbers": {centre.id: numbers_of(settings, centre.id) for centre in settings.centres},
         "languages": {centre.id: centre.language for centre in settings.centres},
         "tested": [centre for centre in settings.centres if centre.synthetic_call is not None],
+        "unrecorded": [
+            centre.id for centre in settings.centres if not centre.policy.record_waiting
+        ],
         "own_host": own_host(settings.asterisk),
         "neighbours": trunks_of_neighbours(settings),
         "credentials": credentials,

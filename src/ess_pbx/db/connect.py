@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
 from sqlalchemy import URL, Connection, Engine, event, make_url
 from sqlalchemy import create_engine as create_blocking
-from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from ess_pbx.errors import EssPbxError
 
@@ -43,6 +45,20 @@ def create_sync_engine(url: str) -> Engine:
     engine = create_blocking(parsed, **_options(parsed))
     _prepare(engine)
     return engine
+
+
+@asynccontextmanager
+async def reading(engine: AsyncEngine, what: str) -> AsyncIterator[AsyncConnection]:
+    """A connection to read ``what`` over. Raises DatabaseError, which says what to do."""
+    try:
+        async with engine.connect() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise DatabaseError(
+            f"{what} cannot be read: {reason}; expected a database that runs and has its tables: "
+            "start the centre once, or run ess-pbx migrate with its settings"
+        ) from error
 
 
 def parse_url(url: str) -> URL:

@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ess_pbx.db.connect import DatabaseError
+from ess_pbx.db.connect import reading
 from ess_pbx.db.tables import call_backs, call_events, calls
 from ess_pbx.domain.call_back_figures import CallBackFacts
 from ess_pbx.domain.facts import FactKind
@@ -81,31 +80,24 @@ async def read_period(
     if trunk is not None:
         chosen.append(calls.c.trunk == trunk)
         tasks.append(backs.trunk == trunk)
-    try:
-        async with engine.connect() as connection:
-            stories = {row.id: _Story(row) async for row in _rows(connection, _calls(chosen))}
-            async for row in _rows(connection, _events(chosen)):
-                # A call that the projector wrote between the two reads comes with the next report.
-                if row.call in stories:
-                    stories[row.call].take(row)
-            states = [
-                state
-                async for row in _rows(connection, _states(centre, start, end))
-                if (state := _state(row)) is not None
-            ]
-            found = [
-                _call_back_facts(row)
-                async for row in _rows(connection, select(call_backs).where(*tasks))
-            ]
-            dialled: dict[str, OutboundFacts] = {}
-            async for row in _rows(connection, _outbound(centre, start, end)):
-                _take_outbound(dialled, row)
-    except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        raise DatabaseError(
-            f"the figures cannot be read: {reason}; expected a database that runs and has "
-            "its tables: start the centre once, or run ess-pbx migrate with its settings"
-        ) from error
+    async with reading(engine, "the figures") as connection:
+        stories = {row.id: _Story(row) async for row in _rows(connection, _calls(chosen))}
+        async for row in _rows(connection, _events(chosen)):
+            # A call that the projector wrote between the two reads comes with the next report.
+            if row.call in stories:
+                stories[row.call].take(row)
+        states = [
+            state
+            async for row in _rows(connection, _states(centre, start, end))
+            if (state := _state(row)) is not None
+        ]
+        found = [
+            _call_back_facts(row)
+            async for row in _rows(connection, select(call_backs).where(*tasks))
+        ]
+        dialled: dict[str, OutboundFacts] = {}
+        async for row in _rows(connection, _outbound(centre, start, end)):
+            _take_outbound(dialled, row)
     told = [story.call() for story in stories.values()]
     return PeriodFacts(
         calls=tuple(sorted(told, key=lambda call: (call.invited_at, call.id))),

@@ -160,6 +160,11 @@ def _recording_sealed(fact: Fact) -> Iterator[Change]:
     yield from _recording(fact, {}, latest)
 
 
+def _recording_destroyed(fact: Fact) -> Iterator[Change]:
+    latest = {"state": "destroyed", "path": None, "reason": text(fact.data.get("reason"))}
+    yield from _recording(fact, {}, latest)
+
+
 def _call_ended(fact: Fact) -> Iterator[Change]:
     if fact.call is None:
         return
@@ -308,6 +313,7 @@ PROJECTIONS: Mapping[str, Callable[[Fact], Iterator[Change]]] = MappingProxyType
         FactKind.RECORDING_FINISHED: _recording_finished,
         FactKind.RECORDING_FAILED: _recording_failed,
         FactKind.RECORDING_SEALED: _recording_sealed,
+        FactKind.RECORDING_DESTROYED: _recording_destroyed,
         FactKind.CALL_ENDED: _call_ended,
         FactKind.CALL_MARKED: _call_marked,
         FactKind.AGENT_STATE: _agent_state,

@@ -248,7 +248,7 @@ recordings = Table(
     Column("id", String(), primary_key=True),
     Column("call", ForeignKey(calls.c.id), nullable=False, index=True),
     Column("path", String()),
-    # started, finished, failed or sealed
+    # started, finished, failed, sealed or destroyed
     Column("state", String()),
     Column("reason", String()),
     Column("started_at", Moment()),

@@ -348,6 +348,9 @@ class Policy(Shape, frozen=True, kw_only=True):
     """When so long nothing comes from the phone of an operator in a call, it is asked whether it is
     there; one that is not loses the call, whose caller goes to the head of the queue. 0 is never,
     and leaves such a caller in silence until somebody hangs up."""
+    record_waiting: bool = True
+    """Whether recordings begin with the answer, so that what is heard behind a caller who waits is
+    evidence too; otherwise when somebody speaks with the caller."""
     recording_pause: Annotated[float, Meta(ge=0, le=900)] = 0.0
     """Seconds for which an operator may pause a recording; 0 for not at all."""
     silent_after: Annotated[float, Meta(ge=0, le=3600)] = 10.0

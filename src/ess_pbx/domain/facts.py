@@ -77,6 +77,13 @@ class FactKind(StrEnum):
     RECORDING_FAILED = "recording_failed"
     RECORDING_SEALED = "recording_sealed"
     """From then on it is FLAC, sealed, and in the manifest."""
+    RECORDING_OPENED = "recording_opened"
+    """Somebody plays it, or takes it out."""
+    RECORDING_HELD = "recording_held"
+    """It is kept beyond its time, for legal proceedings."""
+    RECORDING_RELEASED = "recording_released"
+    RECORDING_DESTROYED = "recording_destroyed"
+    """Its time was over; the manifest proves that it existed."""
     RECORDING_PAUSED = "recording_paused"
     RECORDING_RESUMED = "recording_resumed"
     CALL_ENDED = "call_ended"
@@ -234,6 +241,10 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         ),
         FactKind.RECORDING_FAILED: ("recording", "reason"),
         FactKind.RECORDING_SEALED: ("recording", "path", "sha256", "bytes", "entry"),
+        FactKind.RECORDING_OPENED: (*("recording", "entry", "how", "reason", "user", "by", "via"),),
+        FactKind.RECORDING_HELD: ("recording", "entry", "reason", "user", "by", "via"),
+        FactKind.RECORDING_RELEASED: ("recording", "entry", "reason", "user", "by", "via"),
+        FactKind.RECORDING_DESTROYED: ("recording", "entry", "reason", "user", "by", "via"),
         FactKind.RECORDING_PAUSED: ("reason", "until", "by", "via"),
         FactKind.RECORDING_RESUMED: ("by", "via"),
         FactKind.CALL_ENDED: ("result", "reason", "channel_cause", "ended_by"),
@@ -323,7 +334,8 @@ and playbacks, so that no number is used again; ``to`` is the role of who hears 
 a priority of; ``ticket`` is the number of a neighbour's report, ``theirs`` the one that they gave
 to ours, ``held`` the version that they have; ``day`` is the centre's date, as 2026-11-22; ``menu``
 is None where a caller does nothing but wait; ``level`` is ``line`` or ``full-screen``; ``by`` and
-``via`` are None where nobody asked. What is not known is None."""
+``via`` are None where nobody asked; ``user`` is the system's user of a command line, or None; of a
+recording ``how`` is ``play``, ``export`` or ``evidence``. What is not known is None."""
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):

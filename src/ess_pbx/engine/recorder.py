@@ -1,9 +1,11 @@
 """Looks after the recordings of calls: that they go on, that they are kept when a call is over.
 
-The dialplan begins the recording of each call by itself (``engine.recordings``). What is asked of
-Asterisk here goes over its control socket, since ARI knows no MixMonitor: to begin again what
-stopped, to pause, and to record each party that an operator consults, on its own leg. A recording
-that was begun again goes on in another file, ``<recording>~2.raw``; the files become one.
+The dialplan begins the recording of each call by itself (``engine.recordings``), but where callers
+who wait are not recorded (``record_waiting``): there it begins when somebody speaks with them. What
+is asked of Asterisk here goes over its control socket, since ARI knows no MixMonitor: to begin,
+to begin again what stopped, to pause, and to record each party that an operator consults, on its
+own leg. A recording that was begun again goes on in another file, ``<recording>~2.raw``; the files
+become one.
 """
 
 from __future__ import annotations
@@ -138,8 +140,6 @@ class Recorder:
     async def look(self) -> None:
         """Look once; a recording that does not grow is an alarm, and begun again."""
         wanted = {wish.recording: wish for wish in self._to_be_recorded()}
-        for wish in wanted.values():
-            self._note_talking(wish.call)
         self._progress = {name: each for name, each in self._progress.items() if name in wanted}
         latest = await asyncio.to_thread(recordings.written, self._folder)
         now = self._clock.monotonic()
@@ -202,9 +202,12 @@ class Recorder:
 
     def _to_be_recorded(self) -> Iterable[Wish]:
         for centre in self._centres:
+            waiting_too = centre.config.policy.record_waiting
             for call in centre.calls.values():
+                self._note_talking(call.id)
                 kept = centre.kept.calls.get(call.id)
                 answered = kept is not None and kept.answered
+                answered = answered and (waiting_too or call.id in self._talked)
                 paused = self._is_paused(call.id)
                 over = call.phase is Phase.ENDED or call.caller not in call.legs
                 if answered and not paused and not over:
@@ -223,6 +226,8 @@ class Recorder:
             kept = self._centres.home(call).kept.calls.get(call)
             if kept is not None and kept.answered and there.phase in HUMANS:
                 self._talked.add(call)
+                if not self._centres.home(call).config.policy.record_waiting:
+                    self._soon(self._begin_talk(call, there.caller), "talk")
 
     def _is_consulted(self, call: CallId, leg: LegId) -> bool:
         """Whether an operator speaks with them whom the caller's recording may not have."""
@@ -243,6 +248,16 @@ class Recorder:
             async with self._asking:
                 await self._console.ask(f"mixmonitor stop {wish.leg}")
         await self._begin(wish.call, wish.leg)
+
+    async def _begin_talk(self, call: CallId, caller: LegId) -> None:
+        """Record from now on, unless an engine before this one, or the dialplan, does."""
+        latest = await asyncio.to_thread(recordings.written, self._folder)
+        _, size = latest.get(call, (None, 0))
+        if not size:
+            async with self._asking:
+                with contextlib.suppress(ConsoleError):
+                    await self._console.ask(f"mixmonitor stop {caller}")
+            await self._begin(call, caller)
 
     async def _pause(self, call: CallId) -> None:
         async with self._asking:

@@ -316,7 +316,13 @@ class Engine:
             return
         if archive is not None:
             days = keep_days(self.settings.centres)
-            keeper = self.recorder.keeper = RecordingKeeper(archive, days, self.dispatcher.record)
+            keeper = self.recorder.keeper = RecordingKeeper(
+                archive,
+                days,
+                self.dispatcher.record,
+                centres=self.centres,
+                journal=self.journal,
+            )
             self.listeners.append(keeper.told)
             self._watches.append(asyncio.create_task(keeper.run(), name="recordings"))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,11 +19,14 @@ import numpy.typing as npt
 import soundfile
 
 from ess_pbx.evidence import EvidenceError
+from ess_pbx.evidence.files import write_whole
 from ess_pbx.evidence.keys import EvidenceKeys
-from ess_pbx.evidence.manifest import Act, Chain, Entry, Manifest, write_whole
+from ess_pbx.evidence.manifest import Act, Chain, Entry, Manifest
 from ess_pbx.evidence.sealing import seal, unseal
 
 ENDING = ".flac.sealed"
+OF_PEOPLE = frozenset({Act.OPENED, Act.HELD, Act.RELEASED, Act.DESTROYED})
+"""What belongs in the audit log."""
 KeepDays = Callable[[str, str], int]
 """How many days recordings of a centre and category are kept."""
 
@@ -38,6 +42,34 @@ class About:
     recorded_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Who wants something with a recording, and what for. Neither may be empty."""
+
+    by: str
+    """An extension, ``admin``, or the name of a rule of the centre."""
+    reason: str
+    via: str = ""
+    """``api``, ``cli`` or ``system``."""
+    user: str = ""
+    """The system's user, on the command line."""
+
+    def __post_init__(self) -> None:
+        for name in ("by", "reason"):
+            if not getattr(self, name).strip():
+                raise EvidenceError(
+                    f"{name}: empty; expected {_WANTED[name]}, which stays on record"
+                )
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """As an entry has them."""
+        return {name: getattr(self, name) for name in ("by", "reason", "via", "user")}
+
+
+_WANTED = {"by": "who wants it", "reason": "what for, a case or a report's number"}
+
+
 @dataclass(slots=True)
 class Kept:
     """What the manifest says of one recording by now."""
@@ -45,6 +77,8 @@ class Kept:
     stored: Entry
     held: Entry | None = None
     destroyed: Entry | None = None
+    categories: tuple[str, ...] = ()
+    """Those that reports gave it beside its call's own."""
 
     @property
     def path(self) -> str:
@@ -67,6 +101,17 @@ class Archive:
         self._clock = clock
         self._chain = Chain(self.manifest.path)
         self._kept: dict[str, Kept] = {}
+        self._acts: list[tuple[Entry, str]] = []
+        self._reading = threading.Lock()
+
+    @property
+    def public_pem(self) -> bytes:
+        """What others verify signatures of this archive with."""
+        return self._keys.public_pem
+
+    def sign(self, message: bytes) -> bytes:
+        """The Ed25519 signature, with the key that signs the heads."""
+        return self._keys.sign(message)
 
     def store(self, wav: Path, about: About) -> Entry:
         """Take a finished WAV over; it is gone when this returns. Safe to repeat after a crash.
@@ -104,45 +149,78 @@ class Archive:
         wav.unlink(missing_ok=True)
         return entry
 
-    def open(self, recording: str, by: str, reason: str) -> bytes:
+    def open(self, recording: str, asked: Asked, how: str) -> bytes:
         """The FLAC of a recording; who opened it and why is in the manifest before it is given out.
 
-        Raises EvidenceError when it is not there, was destroyed, or is not what was stored.
+        ``how`` is ``play``, ``export`` or ``evidence``. Raises EvidenceError when it is not there,
+        was destroyed, or is not what was stored.
         """
         kept = self._require(recording)
         audio = self._content(kept)
-        self.manifest.append(self._clock(), Act.OPENED, recording, by=by, reason=reason)
+        self._act(Act.OPENED, recording, asked, how=how)
         return audio
 
-    def hold(self, recording: str, by: str, reason: str) -> Entry:
+    def hold(self, recording: str, asked: Asked) -> Entry:
         """Keep a recording beyond its time, for legal proceedings."""
         self._require(recording)
-        return self.manifest.append(self._clock(), Act.HELD, recording, by=by, reason=reason)
+        return self._act(Act.HELD, recording, asked)
 
-    def release(self, recording: str, by: str, reason: str) -> Entry:
+    def release(self, recording: str, asked: Asked) -> Entry:
         """End a legal hold. Raises EvidenceError when there is none."""
         if self._require(recording).held is None:
             raise EvidenceError(f"{recording}: not held; nothing to release")
-        return self.manifest.append(self._clock(), Act.RELEASED, recording, by=by, reason=reason)
+        return self._act(Act.RELEASED, recording, asked)
 
-    def destroy_expired(self, keep_days: KeepDays, by: str) -> list[Entry]:
+    def of_call(self, call: str) -> list[str]:
+        """The recordings of a call that were stored and not destroyed, oldest first."""
+        return [
+            name
+            for name, kept in self.kept().items()
+            if kept.stored.call == call and kept.destroyed is None
+        ]
+
+    def classify(self, recording: str, category: str, report: str) -> None:
+        """A report says that a recording is of this category too: the longer time counts."""
+        kept = self.find(recording)
+        if kept is None or kept.destroyed is not None:
+            return
+        if category in (kept.stored.category, *kept.categories):
+            return
+        self.manifest.append(
+            self._clock(),
+            Act.CLASSIFIED,
+            recording,
+            category=category,
+            reason=report,
+            via="system",
+        )
+
+    def vouch(self, asked: Asked) -> list[str]:
+        """Sign the days whose heads were lost, on record in the manifest; returns these days."""
+        days = self.manifest.sign_missing()
+        if days:
+            self._act(Act.SIGNED, "", asked, how=" ".join(days))
+        return days
+
+    def destroy_expired(self, keep_days: KeepDays, by: str, user: str = "") -> list[Entry]:
         """Destroy what is older than it may be and not held; what was proves that it existed.
 
-        The manifest says so first: a file that is left over by a crash is destroyed the next time.
+        Of several categories the one that is kept longest counts. The manifest says so first: a
+        file that is left over by a crash is destroyed the next time.
         """
+        via = "cli" if user else "system"
         now, entries = self._clock(), []
         for recording, kept in list(self.kept().items()):
             place = self.folder / kept.path
             if kept.destroyed is not None:
                 place.unlink(missing_ok=True)
                 continue
-            days = keep_days(kept.stored.centre, kept.stored.category)
+            categories = (kept.stored.category, *kept.categories)
+            days = max(keep_days(kept.stored.centre, each) for each in categories)
             until = datetime.fromisoformat(kept.stored.recorded_at) + timedelta(days=days)
             if kept.held is None and until <= now:
-                reason = f"kept {days} days"
-                entries.append(
-                    self.manifest.append(now, Act.DESTROYED, recording, by=by, reason=reason)
-                )
+                asked = Asked(by=by, reason=f"kept {days} days", via=via, user=user)
+                entries.append(self._act(Act.DESTROYED, recording, asked))
                 place.unlink(missing_ok=True)
         return entries
 
@@ -166,13 +244,26 @@ class Archive:
 
         Raises EvidenceError as ``Chain.read_on`` does.
         """
-        for entry, _ in self._chain.read_on():
-            _note(self._kept, entry)
-        return self._kept
+        with self._reading:
+            for entry, found in self._chain.read_on():
+                _note(self._kept, entry)
+                if entry.act in OF_PEOPLE:
+                    self._acts.append((entry, found))
+            return self._kept
+
+    def acts(self, after: int) -> list[tuple[Entry, Kept, str]]:
+        """What was done with recordings since entry ``after``: who opened, held, released or
+        destroyed them. With each the recording, and the entry's hash.
+        """
+        kept = self.kept()
+        return [(one, kept[one.recording], found) for one, found in self._acts if one.seq > after]
 
     def find(self, recording: str) -> Kept | None:
         """What the manifest says of a recording; None when it was never stored."""
         return self.kept().get(recording)
+
+    def _act(self, act: Act, recording: str, asked: Asked, **more: str) -> Entry:
+        return self.manifest.append(self._clock(), act, recording, **asked.fields, **more)
 
     def _require(self, recording: str) -> Kept:
         kept = self.find(recording)
@@ -221,6 +312,8 @@ def _note(kept: dict[str, Kept], entry: Entry) -> None:
     if entry.act is Act.STORED:
         kept[entry.recording] = Kept(entry)
         return
+    if entry.act is Act.SIGNED:
+        return
     one = kept.get(entry.recording)
     if one is None:
         raise EvidenceError(
@@ -233,5 +326,7 @@ def _note(kept: dict[str, Kept], entry: Entry) -> None:
             one.held = None
         case Act.DESTROYED:
             one.destroyed = entry
+        case Act.CLASSIFIED:
+            one.categories = (*one.categories, entry.category)
         case _:
             pass

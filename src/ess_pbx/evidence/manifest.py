@@ -1,9 +1,9 @@
 """The manifest: what was ever kept, opened, held or destroyed, each line chained to the one before.
 
 A line is ``<SHA-256 of the rest> <entry as JSON>\\n``, and each entry holds the hash of the line
-before it: to change one means to change all that follow. The head of each day is signed
-(``heads/<date>.json`` and ``.sig``, Ed25519), so that even all of them cannot be made anew without
-the key. Everything can be checked with ``sha256sum`` and ``openssl``.
+before it: to change one means to change all that follow. The newest entry of each day is signed as
+it is written (``evidence.heads``), so that even all of them cannot be made anew without the key.
+Everything can be checked with ``sha256sum`` and ``openssl``.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from ess_pbx.evidence import EvidenceError
+from ess_pbx.evidence.heads import Head, Heads
 from ess_pbx.evidence.keys import EvidenceKeys
 
 MANIFEST = "manifest.log"
@@ -30,6 +29,8 @@ MANIFEST = "manifest.log"
 FIRST = "0" * 64
 """What the first entry has for the hash before it."""
 _HASH = 64
+LINES_READ = 4
+"""From the end: two whole ones, one that was torn, and what the first begins within."""
 
 
 class Act(StrEnum):
@@ -40,6 +41,10 @@ class Act(StrEnum):
     HELD = "held"
     RELEASED = "released"
     DESTROYED = "destroyed"
+    SIGNED = "signed"
+    """Somebody vouched for days whose heads were lost; of no recording."""
+    CLASSIFIED = "classified"
+    """A report says that it is of a further category."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -64,6 +69,12 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     seconds: float = 0.0
     by: str = ""
     reason: str = ""
+    via: str = ""
+    """``api`` or ``cli``; ``system`` where a rule of the centre acts."""
+    user: str = ""
+    """The system's user, on the command line."""
+    how: str = ""
+    """What it was opened for: ``play``, ``export`` or ``evidence``."""
 
     @property
     def day(self) -> date:
@@ -71,12 +82,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return datetime.fromisoformat(self.at).date()
 
 
-class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """The last entry of a day, as it is signed."""
-
-    day: str
-    seq: int
-    hash: str
+_Found: TypeAlias = tuple[Entry | None, str]
 
 
 class Manifest:
@@ -84,89 +90,106 @@ class Manifest:
 
     def __init__(self, folder: Path, keys: EvidenceKeys) -> None:
         self.path = folder / MANIFEST
-        self.heads = folder / "heads"
+        self.heads = Heads(folder / "heads", keys)
         self._folder = folder
-        self._keys = keys
 
     def append(self, at: datetime, act: Act, recording: str, **fields: str | float) -> Entry:
-        """Add an entry; it is on disk when this returns. Blocks. Raises EvidenceError or OSError.
+        """Add an entry; it is on disk, and signed, when this returns. Blocks.
 
-        With the first entry of a day the head of the last day before it is signed.
+        Raises OSError, or EvidenceError when what is there was tampered with: then nothing is
+        added to it.
         """
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self.path.open("a+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            last, head = self._last(file.fileno())
+            last, head = self._covered(file.fileno())
             values = {"seq": 1 + (last.seq if last else 0), "prev": head, "at": _iso(at)}
             entry = msgspec.convert({**values, "act": act, "recording": recording, **fields}, Entry)
-            if last is not None and last.day < entry.day:
-                self._sign(last, head)
             body = msgspec.json.encode(entry)
-            file.write(b"%b %b\n" % (_hash(body).encode(), body))
+            found = _hash(body)
+            file.write(b"%b %b\n" % (found.encode(), body))
             file.flush()
             os.fsync(file.fileno())
+            self.heads.sign(_head(entry, found))
         return entry
 
     def sign_head(self) -> Head | None:
-        """Sign the newest entry as the head of its day; None when there is no entry."""
+        """See that the newest entry is signed, which a crash may have prevented; None without one.
+
+        Raises as ``append`` does.
+        """
         if not self.path.exists():
             return None
-        with self.path.open("rb") as file:
+        with self.path.open("a+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            last, head = self._last(file.fileno())
-            return None if last is None else self._sign(last, head)
+            last, head = self._covered(file.fileno())
+            return None if last is None else _head(last, head)
 
     def entries(self) -> Iterator[tuple[Entry, str]]:
         """Every entry with its hash, oldest first; raises as ``Chain.read_on`` does."""
         return Chain(self.path).read_on()
 
     def check_heads(self) -> int:
-        """Hold every signed head against the chain; returns how many. Raises EvidenceError."""
-        hashes = {entry.seq: found for entry, found in self.entries()}
-        count = 0
-        for path in sorted(self.heads.glob("*.json")):
-            signed = path.read_bytes()
-            check_signature(self._keys.public, path, signed)
-            head = msgspec.json.decode(signed, type=Head)
-            if hashes.get(head.seq) != head.hash:
-                found = hashes.get(head.seq, "nothing")[:12]
-                raise EvidenceError(
-                    f"{path}: entry {head.seq} had the hash {head.hash[:12]}… on {head.day} and "
-                    f"has {found} now: the manifest was made anew or cut off"
-                )
-            count += 1
-        return count
+        """Hold the signed heads against the chain; returns how many.
 
-    def _sign(self, last: Entry, hash_of_last: str) -> Head:
-        head = Head(day=last.day.isoformat(), seq=last.seq, hash=hash_of_last)
-        self.heads.mkdir(exist_ok=True, mode=0o700)
-        text = msgspec.json.encode(head) + b"\n"
-        path = self.heads / f"{head.day}.json"
-        write_whole(path.with_suffix(".sig"), self._keys.sign(text))
-        write_whole(path, text)
-        write_whole(self.heads / "public.pem", self._keys.public_pem)
-        return head
+        Every day that has entries must have one, which signs the last of them. Raises
+        EvidenceError.
+        """
+        with contextlib.ExitStack() as stack:
+            if self.path.exists():
+                # Who appends meanwhile would sign what was not read yet.
+                fcntl.flock(stack.enter_context(self.path.open("rb")), fcntl.LOCK_SH)
+            return self.heads.check(*self._read_heads())
 
-    def _last(self, descriptor: int) -> tuple[Entry | None, str]:
-        """The newest entry and its hash; a line that a crash left unfinished is cut off."""
+    def sign_missing(self) -> list[str]:
+        """Sign the days that have no fitting head, when heads were lost; returns these days.
+
+        Who does so vouches for the chain. Raises EvidenceError when a head that is there says that
+        it is another one.
+        """
+        with self.path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            return self.heads.sign_missing(*self._read_heads())
+
+    def _read_heads(self) -> tuple[dict[str, Head], dict[int, str]]:
+        """What the head of each day must be, and the hash of each entry."""
+        last: dict[str, Head] = {}
+        hashes: dict[int, str] = {}
+        for entry, found in self.entries():
+            hashes[entry.seq] = found
+            last[entry.day.isoformat()] = _head(entry, found)
+        return last, hashes
+
+    def _covered(self, descriptor: int) -> tuple[Entry | None, str]:
+        """The newest entry and its hash, once it is known to be below a signature."""
+        (before, _), (last, head) = self._last_two(descriptor)
+        if last is None:
+            self.heads.require_none()
+        else:
+            former = None if before is None else _head(before, last.prev)
+            self.heads.cover(_head(last, head), former)
+        return last, head
+
+    def _last_two(self, descriptor: int) -> tuple[_Found, _Found]:
+        """The newest two entries; a line that a crash left unfinished is cut off."""
+        nothing: _Found = (None, FIRST)
         with contextlib.closing(os.fdopen(os.dup(descriptor), "rb")) as file:
             size = file.seek(0, os.SEEK_END)
-            if size == 0:
-                return None, FIRST
             tail, step = b"", 4096
-            while size > len(tail) and tail.count(b"\n") < 2:
+            while size > len(tail) and tail.count(b"\n") < LINES_READ:
                 start = max(0, size - len(tail) - step)
                 file.seek(start)
                 tail = file.read(size - start)
         whole, _, torn = tail.rpartition(b"\n")
         if torn:
             os.truncate(self.path, size - len(torn))
-        if not whole:
-            return None, FIRST
+        lines = whole.split(b"\n")[-2:] if whole else []
         try:
-            return _parse(whole.rpartition(b"\n")[2] + b"\n")
+            found: list[_Found] = [_parse(line + b"\n") for line in lines]
         except ValueError as error:
-            raise EvidenceError(f"{self.path}: its last line: {error}") from error
+            raise EvidenceError(f"{self.path}: its last lines: {error}") from error
+        before, last = [nothing, nothing, *found][-2:]
+        return before, last
 
 
 class Chain:
@@ -204,37 +227,8 @@ class Chain:
                 yield entry, found
 
 
-def check_signature(public: Ed25519PublicKey, path: Path, signed: bytes) -> None:
-    """Raise EvidenceError unless ``path``'s ``.sig`` is this key's signature of its content."""
-    try:
-        public.verify(path.with_suffix(".sig").read_bytes(), signed)
-    except OSError as error:
-        raise EvidenceError(f"{path}: its signature cannot be read: {error.strerror}") from error
-    except InvalidSignature:
-        raise EvidenceError(f"{path}: not what was signed, or signed with another key") from None
-
-
-def read_public(pem: bytes) -> Ed25519PublicKey:
-    """A public key in PEM. Raises EvidenceError for any other kind."""
-    key = load_pem_public_key(pem)
-    if not isinstance(key, Ed25519PublicKey):
-        raise EvidenceError(f"a public key of {type(key).__name__}; expected Ed25519")
-    return key
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all, even after a power cut."""
-    fresh = path.with_name(path.name + ".part")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def _head(entry: Entry, found: str) -> Head:
+    return Head(day=entry.day.isoformat(), seq=entry.seq, hash=found)
 
 
 def _parse(line: bytes) -> tuple[Entry, str]:

@@ -9,7 +9,11 @@ from ess_pbx.evidence.archive import KeepDays
 
 
 def keep_days(centres: Sequence[Centre]) -> KeepDays:
-    """What the centres' settings say; of a centre that they no longer know, the longest of all."""
+    """What the centres' settings say.
+
+    A centre or category that they know no more keeps the longest that may have been meant: too long
+    can be mended, too short cannot. A call without a category is kept as its centre says.
+    """
     of_centre = {centre.id: centre.policy.recording_days for centre in centres}
     of_category = {
         (centre.id, category.id): category.recording_days
@@ -17,9 +21,20 @@ def keep_days(centres: Sequence[Centre]) -> KeepDays:
         for category in centre.categories
         if category.recording_days is not None
     }
-    longest = max([*of_centre.values(), *of_category.values()], default=365)
+    known = {(centre.id, each.id) for centre in centres for each in centre.categories}
+    known |= {(centre.id, "") for centre in centres}
+    longest_of = {
+        centre.id: max(
+            [of_centre[centre.id]]
+            + [of_category.get((centre.id, each.id), 0) for each in centre.categories]
+        )
+        for centre in centres
+    }
+    longest = max(longest_of.values(), default=365)
 
     def days(centre: str, category: str) -> int:
-        return of_category.get((centre, category)) or of_centre.get(centre, longest)
+        if (centre, category) in known:
+            return of_category.get((centre, category), of_centre[centre])
+        return longest_of.get(centre, longest)
 
     return days

@@ -15,7 +15,7 @@ from ess_pbx.domain.incident import Incident
 from ess_pbx.domain.incidents import TakeBack
 from ess_pbx.engine.service import Engine
 from ess_pbx.log import get_logger
-from ess_pbx.web import remembered, reports, views
+from ess_pbx.web import hearing, remembered, reports, views
 from ess_pbx.web.access import Access
 from ess_pbx.web.accounts import ADMIN, Account
 from ess_pbx.web.answers import (
@@ -127,6 +127,8 @@ class Api:
                 return answer([each for core in cores for each in self._list(row, account, core)])
             if row.does in ("sign-out", "who", "access"):
                 return answer(self._of_the_api(row, request, account))
+            if row.does in ("recordings", "play"):
+                return await self._recording(row, account, cores, fields)
             core = concerned(cores, {name: fields[name] for name in row.parameters} or fields)
             old = await self._old_report(row, core, fields.get("report"))
             if row.command is not None:
@@ -141,6 +143,16 @@ class Api:
             return answer(self._show(row, account, core, fields, old))
 
         return handle
+
+    async def _recording(
+        self, row: Row, account: Account, cores: Sequence[CallCentre], fields: dict[str, Any]
+    ) -> web.StreamResponse:
+        """The manifest says whose recordings are, also of calls that no centre remembers."""
+        centres = frozenset(core.config.id for core in cores)
+        if row.does == "recordings":
+            return answer(await hearing.of_call(self.engine, centres, fields["call"]))
+        wanted = fields["recording"], fields["reason"]
+        return await hearing.play(self.engine, centres, account, *wanted)
 
     def _command(
         self,

@@ -19,6 +19,7 @@ E164 = Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{4,14}\Z")]
 CallName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,63}\Z")]
 TaskName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:~-]{0,79}\Z")]
 ReportName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")]
+RecordingName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.~-]{0,79}\Z")]
 AlarmName = Annotated[str, Meta(pattern=r"^[a-z0-9][A-Za-z0-9._:~-]{0,119}\Z")]
 
 PARAMETERS: dict[str, Any] = {
@@ -28,6 +29,7 @@ PARAMETERS: dict[str, Any] = {
     "alarm": AlarmName,
     "report": ReportName,
     "agency": Identifier,
+    "recording": RecordingName,
 }
 """What the parts of a path in braces take."""
 
@@ -437,3 +439,17 @@ class Readiness(Answer, frozen=True, kw_only=True):
     """The disk takes facts."""
     lacking: list[str]
     """What is not ready, for people."""
+
+
+class RecordingView(Answer, frozen=True, kw_only=True):
+    """A sealed recording. Times are ISO 8601 in UTC, as the manifest has them."""
+
+    recording: str
+    call: str
+    recorded_at: str
+    seconds: float
+    category: str
+    held: bool
+    """Kept beyond its time, for legal proceedings."""
+    destroyed: str | None
+    """When; None while it can be heard."""

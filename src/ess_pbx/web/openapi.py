@@ -69,7 +69,7 @@ def document(version: str) -> dict[str, Any]:
 
 
 def _operation(row: Row, schema: Any) -> dict[str, Any]:
-    content = {"application/json": {"schema": schema(row.answer)}}
+    content = {row.content: {"schema": schema(row.answer)}}
     wrong = {"application/json": {"schema": schema(Error)}}
     operation: dict[str, Any] = {
         "operationId": row.name,

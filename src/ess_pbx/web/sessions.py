@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from ess_pbx.evidence.manifest import write_whole
+from ess_pbx.evidence.files import write_whole
 from ess_pbx.log import get_logger
 
 FILE_NAME = "sessions.json"

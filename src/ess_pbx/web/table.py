@@ -3,7 +3,7 @@
 Routes, permission checks, the OpenAPI document and their tests are made from it. A row is either a
 command of ``domain.commands``, ``domain.incidents`` or ``domain.hand_overs``, whose fields are the
 path's parameters and the body's together, or what the API does itself (``does``), which but for
-signing in and out is to show something.
+signing in and out is to show something, or to let a recording be heard.
 
 Everything is of one centre: the account's own. Who belongs to none names it with ``?centre=``,
 where the operator, call, task or report of the path does not say it (``ess_pbx.web.whose``); what
@@ -40,6 +40,8 @@ Does = Literal[
     "operator",
     "calls",
     "history",
+    "recordings",
+    "play",
     "form",
     "reports",
     "report",
@@ -54,6 +56,8 @@ Does = Literal[
     "access",
     "openapi",
 ]
+ASKED_FOR = frozenset({"history", "recordings", "find-reports"})
+"""Lists of what was asked for, which no centre has by itself."""
 CALL_BACKS: Any = list[dict[str, Any]]
 Own = Literal["agent", "call"]
 
@@ -75,6 +79,8 @@ class Row:
     answer: Any = models.Done
     query: Mapping[str, str] = field(default_factory=dict)
     """What may stand in the query, and what it means; ``centre`` may everywhere."""
+    content: str = "application/json"
+    """The type of what is answered."""
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -84,7 +90,7 @@ class Row:
     @property
     def of_each(self) -> bool:
         """Whether it is a list, to which every centre that one sees adds its own."""
-        return get_origin(self.answer) is list and self.does not in ("history", "find-reports")
+        return get_origin(self.answer) is list and self.does not in ASKED_FOR
 
     @property
     def name(self) -> str:
@@ -234,6 +240,23 @@ TABLE: tuple[Row, ...] = (
         list[models.EarlierCall],
         "Earlier calls of the same number, for as long as its recordings are kept.",
         own="call",
+    ),
+    _reads(
+        "/calls/{call}/recordings",
+        "recordings",
+        LEADERS,
+        list[models.RecordingView],
+        "The sealed recordings of a call.",
+    ),
+    Row(
+        "POST",
+        "/recordings/{recording}/play",
+        LEADERS,
+        "Hear a recording, as FLAC; who did and why is on record.",
+        does="play",
+        body=models.ReasonBody,
+        answer=Any,
+        content="audio/flac",
     ),
     _reads(
         "/form",

@@ -14,12 +14,14 @@ import pytest
 import soundfile
 
 from ess_pbx.evidence import EvidenceError
-from ess_pbx.evidence.archive import About, Archive
+from ess_pbx.evidence.archive import About, Archive, Asked
+from ess_pbx.evidence.heads import check_signature, read_public
 from ess_pbx.evidence.keys import EvidenceKeys, load_keys, make_keys
-from ess_pbx.evidence.manifest import Act, Manifest, check_signature, read_public
+from ess_pbx.evidence.manifest import Act, Manifest
 from ess_pbx.evidence.sealing import seal, unseal
 
 START = datetime(2026, 11, 21, 23, 0, tzinfo=UTC)
+POLICE = Asked(by="3001", reason="laporan polisi 7", via="cli", user="root")
 
 
 class Clock:
@@ -79,7 +81,7 @@ def test_what_is_stored_is_sealed_and_sounds_the_same(archive: Archive) -> None:
     assert b"fLaC" not in sealed
     assert (archive.folder / entry.file).stat().st_mode & 0o077 == 0
     heard, rate = soundfile.read(
-        io.BytesIO(archive.open("ess1-1.1", "3001", "laporan polisi 7")), dtype="int16"
+        io.BytesIO(archive.open("ess1-1.1", POLICE, "play")), dtype="int16"
     )
     assert rate == 8000
     assert np.array_equal(heard, samples)
@@ -89,7 +91,7 @@ def test_what_is_stored_is_sealed_and_sounds_the_same(archive: Archive) -> None:
 
 def test_who_heard_it_and_why_is_in_the_manifest(archive: Archive) -> None:
     given_stored(archive, "a.1")
-    archive.open("a.1", "3001", "laporan polisi 7")
+    archive.open("a.1", POLICE, "export")
     last = list(archive.manifest.entries())[-1][0]
     assert (last.act, last.recording, last.by, last.reason) == (
         Act.OPENED,
@@ -118,7 +120,7 @@ def test_one_byte_changed_is_found_and_the_file_named(archive: Archive) -> None:
     with pytest.raises(EvidenceError, match=r"b\.2\.flac\.sealed: .* changed after it was stored"):
         verified(archive)
     with pytest.raises(EvidenceError, match=r"b\.2\.flac\.sealed"):
-        archive.open("b.2", "3001", "x")
+        archive.open("b.2", POLICE, "play")
 
 
 def test_a_file_taken_away_is_named(archive: Archive) -> None:
@@ -155,14 +157,21 @@ def test_a_manifest_made_anew_does_not_fit_the_signed_heads(
     clock.now += timedelta(days=1)
     given_stored(archive, "c.3")
     assert verified(archive) == ["a.1", "b.2", "c.3"]
-    assert [path.name for path in archive.manifest.heads.glob("*.json")] == ["2026-11-21.json"]
+    heads = archive.manifest.heads.folder
+    assert sorted(path.stem for path in heads.glob("*.json")) == ["2026-11-21", "2026-11-22"]
 
     archive.manifest.path.unlink()
     (archive.folder / "again").mkdir()
     forged = Archive(archive.folder, make_keys(tmp_path / "forged.json"), clock)
-    forged.store(a_wav(archive.folder / "again", "c.3"), about("c.3"))
+    wav = a_wav(archive.folder / "again", "c.3")
+    with pytest.raises(EvidenceError, match="heads of a manifest that is not there"):
+        forged.store(wav, about("c.3"))
+    old = heads.rename(archive.folder / "old")
+    forged.store(wav, about("c.3"))
     with pytest.raises(EvidenceError, match="signed with another key"):
-        verified(forged)
+        verified(Archive(archive.folder, archive._keys))
+    shutil.rmtree(heads)
+    old.rename(heads)
     with pytest.raises(EvidenceError, match="made anew or cut off"):
         verified(Archive(archive.folder, archive._keys))
 
@@ -188,7 +197,7 @@ def test_a_line_that_a_crash_left_unfinished_is_cut_and_the_chain_goes_on(archiv
 def test_signatures_and_hashes_are_those_of_standard_tools(archive: Archive) -> None:
     given_stored(archive, "a.1")
     archive.manifest.sign_head()
-    heads = archive.manifest.heads
+    heads = archive.manifest.heads.folder
     command = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", "public.pem", "-rawin"]
     command += ["-in", "2026-11-21.json", "-sigfile", "2026-11-21.sig"]
     if shutil.which("openssl") is None:
@@ -215,7 +224,7 @@ def test_without_its_key_nothing_is_heard(archive: Archive, tmp_path: Path) -> N
     given_stored(archive, "a.1")
     other = Archive(archive.folder, make_keys(tmp_path / "other.json"))
     with pytest.raises(EvidenceError, match="sealed with key"):
-        other.open("a.1", "3001", "x")
+        other.open("a.1", POLICE, "play")
 
 
 def test_expired_recordings_are_destroyed_and_their_proof_stays(
@@ -224,7 +233,7 @@ def test_expired_recordings_are_destroyed_and_their_proof_stays(
     given_stored(archive, "old.1", at=START - timedelta(days=40))
     given_stored(archive, "held.2", at=START - timedelta(days=40))
     given_stored(archive, "young.3", at=START - timedelta(days=5))
-    archive.hold("held.2", "3001", "perkara 12")
+    archive.hold("held.2", POLICE)
 
     gone = archive.destroy_expired(lambda _centre, _category: 30, "retention")
 
@@ -232,8 +241,8 @@ def test_expired_recordings_are_destroyed_and_their_proof_stays(
     assert not (archive.folder / archive.kept()["old.1"].path).exists()
     assert verified(archive) == ["held.2", "young.3"]
     with pytest.raises(EvidenceError, match="destroyed on 2026-11-21 by retention: kept 30 days"):
-        archive.open("old.1", "3001", "x")
-    archive.release("held.2", "3001", "putusan")
+        archive.open("old.1", POLICE, "play")
+    archive.release("held.2", POLICE)
     clock.now += timedelta(days=1)
     assert [e.recording for e in archive.destroy_expired(lambda *_: 30, "retention")] == ["held.2"]
 
@@ -248,16 +257,16 @@ def test_a_destruction_that_a_crash_interrupted_is_finished(archive: Archive) ->
 
 def test_what_was_never_stored_is_named(archive: Archive) -> None:
     with pytest.raises(EvidenceError, match=r"x\.9: no recording of this name"):
-        archive.open("x.9", "3001", "x")
+        archive.open("x.9", POLICE, "play")
     with pytest.raises(EvidenceError, match=r"x\.9"):
-        archive.hold("x.9", "3001", "x")
+        archive.hold("x.9", POLICE)
 
 
 def test_two_processes_append_to_one_chain(archive: Archive) -> None:
     given_stored(archive, "a.1")
     other = Archive(archive.folder, archive._keys)
-    other.hold("a.1", "3001", "x")
-    archive.release("a.1", "3001", "y")
+    other.hold("a.1", POLICE)
+    archive.release("a.1", POLICE)
     assert [entry.seq for entry, _ in Manifest(archive.folder, archive._keys).entries()] == [
         1,
         2,
@@ -265,13 +274,13 @@ def test_two_processes_append_to_one_chain(archive: Archive) -> None:
     ]
 
 
-def test_a_head_is_signed_when_the_day_is_over(archive: Archive, clock: Clock) -> None:
+def test_each_entry_signs_the_head_of_its_day(archive: Archive, clock: Clock) -> None:
     given_stored(archive, "a.1")
-    assert not archive.manifest.heads.exists()
+    assert archive.manifest.check_heads() == 1
     clock.now += timedelta(hours=2)
     given_stored(archive, "b.2")
-    assert archive.manifest.check_heads() == 1
-    (archive.manifest.heads / "2026-11-21.json").write_bytes(b"{}")
+    assert archive.manifest.check_heads() == 2
+    (archive.manifest.heads.folder / "2026-11-21.json").write_bytes(b"{}")
     with pytest.raises(EvidenceError, match="not what was signed"):
         archive.manifest.check_heads()
 
@@ -286,3 +295,62 @@ def test_key_files_that_others_may_read_or_that_exist_are_refused(tmp_path: Path
     with pytest.raises(EvidenceError, match=r"chmod 600"):
         load_keys(path)
     assert made.current not in path.read_text()
+
+
+def given_crash(archive: Archive, *, before: str) -> None:
+    """A line was written, and the engine ended before its signature, or before the head's file."""
+    heads = archive.manifest.heads.folder
+    kept = {path: path.read_bytes() for path in heads.glob("2026-*")}
+    archive.manifest.append(START, Act.HELD, "a.1", **POLICE.fields)
+    for path, content in kept.items():
+        if before == "signature" or path.suffix == ".json":
+            path.write_bytes(content)
+
+
+@pytest.mark.parametrize("before", ["signature", "file"])
+def test_what_a_crash_left_unsigned_is_not_accepted_and_signed_at_the_next_start(
+    archive: Archive, before: str
+) -> None:
+    given_stored(archive, "a.1")
+    given_crash(archive, before=before)
+    fresh = Archive(archive.folder, archive._keys)
+    with pytest.raises(EvidenceError, match=r"ended in that very moment|not what was signed"):
+        verified(fresh)
+    assert fresh.manifest.sign_head() is not None
+    assert verified(fresh) == ["a.1"]
+
+
+def test_nothing_is_added_to_a_chain_that_was_made_anew(archive: Archive) -> None:
+    given_stored(archive, "a.1", "b.2", "c.3")
+    path = archive.manifest.path
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:1]))
+    for head in archive.manifest.heads.folder.glob("2026-*"):
+        head.unlink()
+    (archive.manifest.heads.folder / "2026-11-20.json").write_bytes(b"{}")
+    before = path.read_bytes()
+    with pytest.raises(EvidenceError, match="made anew or cut off"):
+        archive.hold("a.1", POLICE)
+    with pytest.raises(EvidenceError, match="made anew or cut off"):
+        archive.manifest.sign_head()
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("field", ["by", "reason"])
+def test_nobody_and_nothing_are_no_reason(field: str) -> None:
+    values = {"by": "3001", "reason": "LP/7", field: "  "}
+    with pytest.raises(EvidenceError, match=f"{field}: empty; expected"):
+        Asked(**values)
+
+
+def test_the_longest_of_the_categories_that_reports_gave_it_counts(archive: Archive) -> None:
+    given_stored(archive, "a.1", at=START - timedelta(days=40))
+    given_stored(archive, "b.2", at=START - timedelta(days=40))
+    archive.classify("a.1", "kekerasan", "contoh-20261012-0001")
+    archive.classify("a.1", "kekerasan", "contoh-20261012-0001")
+    days = {"medis": 30, "kekerasan": 3650}
+
+    gone = archive.destroy_expired(lambda _, category: days[category], "retention")
+
+    assert [entry.recording for entry in gone] == ["b.2"]
+    assert [entry.act for entry, _ in archive.manifest.entries()].count(Act.CLASSIFIED) == 1
+    assert (gone[0].by, gone[0].via) == ("retention", "system")

@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 from ess_pbx.evidence import EvidenceError
-from ess_pbx.evidence.archive import About, Archive
+from ess_pbx.evidence.archive import About, Archive, Asked
 from ess_pbx.evidence.bundle import make_bundle
 from ess_pbx.evidence.keys import make_keys
 
@@ -42,7 +42,7 @@ def archive(tmp_path: Path) -> Archive:
 
 def given_bundle(folder: Path, archive: Archive) -> Path:
     target = folder / "bukti.zip"
-    make_bundle(target, archive, RECORD, by="3001", reason="LP/7", made_at=AT)
+    make_bundle(target, archive, RECORD, Asked(by="3001", reason="LP/7"), AT)
     out = folder / "out"
     with zipfile.ZipFile(target) as bundle:
         bundle.extractall(out)
@@ -99,13 +99,13 @@ def test_of_a_recording_that_was_changed_there_is_no_bundle(
     place = archive.folder / archive.kept()[CALL].path
     place.write_bytes(place.read_bytes()[:-1])
     with pytest.raises(EvidenceError, match="changed after it was stored"):
-        make_bundle(tmp_path / "bukti.zip", archive, RECORD, by="x", reason="y", made_at=AT)
+        make_bundle(tmp_path / "bukti.zip", archive, RECORD, Asked(by="x", reason="y"), AT)
     assert not (tmp_path / "bukti.zip").exists()
 
 
 def test_a_call_without_recordings_has_a_bundle_too(archive: Archive, tmp_path: Path) -> None:
     record = {**RECORD, "call": {"id": "none-3.3"}}
-    names = make_bundle(tmp_path / "b.zip", archive, record, by="x", reason="y", made_at=AT)
+    names = make_bundle(tmp_path / "b.zip", archive, record, Asked(by="x", reason="y"), AT)
     assert "index.html" in names
     content = zipfile.ZipFile(io.BytesIO((tmp_path / "b.zip").read_bytes())).read("index.html")
     assert "Tidak ada rekaman" in content.decode()
