@@ -76,7 +76,10 @@ FAULTS: tuple[Fault, ...] = (
     *("line-cut", "request-fails", "request-times-out", "request-unseen", "snoops-fail"),
     "clock-jumps",
     *("asterisk-restarts", "engine-killed", "engine-killed", "engine-killed"),
+    *("engine-frozen", "claims-late"),
 )
+NO_ENGINE = ("line-cut", "engine-killed", "engine-frozen", "claims-late")
+"""Faults in which the dialplan has who calls."""
 LENGTHS = (60.0, 60.0, 120.0, 120.0, 300.0, 600.0)
 CUT_OFF = (0, 38, 127)
 MOST_CALLS = 12
@@ -123,7 +126,11 @@ def story_of(seed: int) -> Story:
         for _ in range(1 + _few(chance, 2.0)):
             # Where something is going on.
             after = chance.expovariate(chance.choice((0.1, 0.1, 1.0, 50.0)))
-            steps.append(_trouble(chance, chance.choice(moments) + after))
+            trouble = _trouble(chance, chance.choice(moments) + after)
+            steps.append(trouble)
+            if trouble.fault in NO_ENGINE and chance.random() < 0.5:
+                at = trouble.at + chance.uniform(-1.0, trouble.much)
+                steps.append(_call(chance, max(0.0, at)))
     return Story(seed, seconds, _setting(chance), tuple(sorted(steps, key=lambda step: step.at)))
 
 

@@ -30,6 +30,7 @@ from ess_pbx.domain.events import (
     PlaybackEnded,
 )
 from ess_pbx.domain.ids import PlaybackId, call_of
+from ess_pbx.simulation.dialplan import Dialplan
 from ess_pbx.simulation.stock import take_stock
 from ess_pbx.simulation.story import Trouble
 from ess_pbx.simulation.virtual_asterisk import DEAD, VirtualAsterisk
@@ -55,6 +56,9 @@ class Line:
         self._world = world
         self.asterisk = VirtualAsterisk()
         self.is_up = True
+        self.returned = 0.0
+        """When the engine last came to it."""
+        self.dialplan = Dialplan(world, self)
         self._there = world.story.setting.request_seconds
         self._back = world.story.setting.event_seconds
         self._connection = 0
@@ -69,6 +73,26 @@ class Line:
         self._restarted = 0.0
         self._engine_since = 0
         """The connection with which this engine began."""
+
+    @property
+    def request_seconds(self) -> float:
+        """How long a request is on the way."""
+        return self._there
+
+    @property
+    def event_seconds(self) -> float:
+        """How long an event is."""
+        return self._back
+
+    @property
+    def connection(self) -> int:
+        """Counts what was ever connected."""
+        return self._connection
+
+    @property
+    def asterisk_started(self) -> float:
+        """Epoch seconds; 0 for one that was there before the story."""
+        return self._restarted
 
     # requests
 
@@ -197,6 +221,11 @@ class Line:
                 self._meet_requests.append(step)
             case "snoops-fail":
                 self._snoops_fail = [step.much] * (1 + step.count % 4)
+            case "claims-late":
+                self.dialplan.late(step.much, 1 + step.count % 4)
+            case "engine-frozen":
+                self._world.freeze(step.much)
+                world.watch.troubled(step.much + SETTLED_SECONDS)
             case "clock-jumps":
                 world.wall_jump += step.much
                 world.watch.clock_jumped()
@@ -232,6 +261,7 @@ class Line:
         world.tell("Asterisk is killed")
         self._cut(0)
         world.watch.asterisk_died(list(asterisk.channels))
+        self.dialplan.asterisk_died()
         asterisk.channels.clear()
         asterisk.bridges.clear()
         asterisk.playing.clear()
@@ -271,16 +301,21 @@ class Line:
     def _comes_back(self) -> None:
         if self.is_up or not self._world.alive:
             return  # the line is the engine's: while it is dead there is none
-        self.is_up = True
+        if self._world.is_frozen:
+            self._world.does(self._comes_back)
+            return
+        self.is_up, self.returned = True, self._world.now
         self._connection += 1
         self._world.tell("the line is up")
         world, asterisk = self._world, self.asterisk
         reachable = {each: each not in asterisk.unreachable for each in world.core.acd.seats}
         world.watch.found_its_calls()
         take_stock(world, asterisk, reachable, self._restarted)
+        world.read_unclaimed()
 
     def closes(self) -> None:
         """No fault begins any more."""
         self._meet_events.clear()
         self._meet_requests.clear()
         self._snoops_fail.clear()
+        self.dialplan.late(0.0, 0)

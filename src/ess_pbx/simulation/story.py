@@ -124,6 +124,8 @@ Fault: TypeAlias = Literal[
     "clock-jumps",
     "asterisk-restarts",
     "engine-killed",
+    "engine-frozen",
+    "claims-late",
 ]
 
 
@@ -132,10 +134,11 @@ class Trouble(Step, frozen=True, tag="trouble"):
 
     fault: Fault
     much: float = 0.0
-    """Seconds that an event is late, the line is cut, or the clock jumps."""
+    """Seconds that an event or a claim is late, the line is cut, the engine is frozen, or the clock
+    jumps."""
     count: int = 0
     """Facts torn off, effects until the engine is killed, requests that still arrive, or snoop
-    channels that come to nothing."""
+    channels or claims that come to nothing."""
 
 
 AnyStep: TypeAlias = Calls | Commands | Asks | Dials | CallsOut | PhoneGoes | Trouble

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -87,6 +88,7 @@ class World:
         self.alive = True
         """Whether the engine runs."""
         self.facts: list[Fact] = []
+        self._facts = 0
         self._written: list[float] = []
         """When each was, on a clock that nobody sets."""
         self._tells = tells
@@ -94,6 +96,10 @@ class World:
         self._entries = 0
         self._timers: dict[TimerId, int] = {}
         self._kill_after: int | None = None
+        self.is_frozen = False
+        self._stopped: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        """What a frozen engine does when it goes on."""
+        self.read_unclaimed_at = 0.0
         self.watch = Watch(self)
         self.line = Line(self)
         self.people = People(self)
@@ -179,6 +185,9 @@ class World:
         """Let the core decide, and carry out what it wants."""
         if not self.alive:
             return
+        if self.is_frozen:
+            self._stopped.append((self.hear, (event,)))
+            return
         if self._tells and not isinstance(event, ClockRead):
             self.tell(">", event)
         self.watch.before(event)
@@ -203,10 +212,45 @@ class World:
     def die(self, torn: int) -> None:
         """All that was in memory is gone, and of the journal the end of the last milliseconds."""
         self.alive, self._kill_after = False, None
+        self.is_frozen = False
+        self._stopped.clear()
         self._timers.clear()
         while torn and self._written and self._written[-1] > self.now - TORN_SECONDS:
             torn -= 1
             del self.facts[-1], self._written[-1]
+
+    def freeze(self, seconds: float) -> None:
+        """The engine does nothing for so long; what reaches it meanwhile waits."""
+        if self.alive and not self.is_frozen:
+            self.is_frozen = True
+            self.later(seconds, self._thaw)
+
+    def _thaw(self) -> None:
+        if not self.is_frozen:
+            return  # another engine runs
+        self.tell("the engine goes on")
+        self.is_frozen = False
+        self.watch.clock_jumped()
+        while self._stopped and self.alive:
+            do, with_what = self._stopped.popleft()
+            do(*with_what)
+
+    def does(self, do: Callable[..., None], *with_what: Any) -> None:
+        """The engine does something, when it can."""
+        if self.is_frozen:
+            self._stopped.append((do, with_what))
+        elif self.alive:
+            do(*with_what)
+
+    def read_unclaimed(self) -> None:
+        """The engine reads what the dialplan wrote of calls that nobody claimed."""
+        if not self.alive or self.is_frozen:
+            return
+        line = self.line
+        told = line.dialplan.told(self.core.kept.imported, line.asterisk_started)
+        self.read_unclaimed_at = self.now
+        if told is not None:
+            self.hear(told)
 
     def start_anew(self) -> None:
         """Another engine: what it knows is what is in the journal."""
@@ -219,11 +263,17 @@ class World:
 
     def read_clock(self) -> None:
         """The engine reads the wall clock, every few seconds."""
-        self._read_clock()
-        if not self.closing:
+        if not self.is_frozen:
+            self._read_clock()
+            self.read_unclaimed()
+        if self.now < self.story.seconds + CLOSING_SECONDS:
             self.later(CLOCK_SECONDS, self.read_clock)
 
     def _read_clock(self) -> None:
+        if self.alive:
+            on_duty = self.core.on_duty(self.local)
+            everyone = (each.extension for each in self.core.config.operators)
+            self.line.dialplan.phones = tuple(sorted(on_duty or everyone))
         self.hear(ClockRead(self.local, phones_known=True, wall=self.wall))
 
     def _carry_out(self, effect: EngineEffect, facts: list[Record]) -> None:
@@ -255,6 +305,9 @@ class World:
     def _fire(self, timer: TimerId, token: int) -> None:
         if self._timers.get(timer) != token:
             return
+        if self.is_frozen:
+            self._stopped.append((self._fire, (timer, token)))
+            return
         del self._timers[timer]
         if timer.owner in self.core.acd.seats:
             self.hear(AgentTimerFired(timer))
@@ -263,7 +316,7 @@ class World:
 
     def _journal(self, record: Record) -> None:
         fact = Fact(
-            id=str(len(self.facts)),
+            id=record.id or f"{self._facts}",
             centre="c",
             call=record.call,
             kind=record.kind,
@@ -273,9 +326,12 @@ class World:
         )
         if (differs := fields_differ(fact)) is not None:
             raise Broken(f"a fact {record.kind} is not as it should be: {differs}")
+        self._facts += 1
+        known = record.id and any(each.id == record.id for each in self.facts)
         self.facts.append(fact)
         self._written.append(self.now)
-        self.watch.recorded(fact)
+        if not known:
+            self.watch.recorded(fact)
 
     @property
     def timers(self) -> list[TimerId]:
