@@ -75,6 +75,9 @@ class TakingOver:
         centre.set_wall(found.wall, now)
         centre.call_backs.skip_in_use(map(call_of, found.legs))
         self.recall_seats(now, effects)
+        if found.served is not None:
+            # Whom the dialplan had is no call of ours that ended unheard, nor their operator free.
+            self.served(found.served, now, effects)
         # As it was before: what is decided here is remembered too.
         kept = {each.id: structs.replace(each) for each in centre.kept.calls.values()}
         unknown = adoption.unknown_talkers({*kept, *centre.calls}, found)
@@ -200,8 +203,10 @@ class TakingOver:
         for served in told.over:
             if served.call in centre.kept.imported:
                 continue
-            effects += absence.records(served)
-            effects += centre.desk.imported(served, centre.wall(now))
+            # An engine that had them in the end records how they ended.
+            if not served.lost or served.call not in {*centre.calls, *centre.kept.live}:
+                effects += absence.records(served)
+                effects += centre.desk.imported(served, centre.wall(now))
             effects.append(absence.imported(served))
             centre.remember(effects, now)
         talking = {each.call: each.agent for each in told.talking if each.agent is not None}
@@ -252,7 +257,7 @@ class TakingOver:
                     continue
                 if call in centre.calls and supervision.is_told(centre.calls[call], seat.extension):
                     continue
-                if found.is_served(call):
+                if call in self._served_calls or found.is_served(call):
                     self._served_calls |= {call}
                     continue
                 # What comes next is offered when all calls are taken over.

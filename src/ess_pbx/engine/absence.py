@@ -27,12 +27,12 @@ name and the centre that the dialplan rang."""
 
 
 def read(
-    path: Path, arrival: Arrival, known: Container[CallId], started: float, recordings: Path
+    path: Path, arrival: Arrival, known: Container[CallId], gone: Container[str], recordings: Path
 ) -> DialplanServed:
     """What is new; ``known`` calls are on record. Blocks on disk.
 
-    A call from before Asterisk ``started`` (epoch seconds) that was never told ended went with it,
-    when its recording was last written.
+    Calls of which no end is told and whose channels are ``gone`` went with Asterisk, when their
+    recordings were last written.
     """
 
     def last_written(call: str) -> float | None:
@@ -40,7 +40,7 @@ def read(
             return (recordings / f"{call}.raw").stat().st_mtime
         return None
 
-    told, all_over = told_of(_lines(path), arrival, known, started, last_written)
+    told, all_over = told_of(_lines(path), arrival, known, gone, last_written)
     if all_over:
         _set_aside(path)
     return told
@@ -50,7 +50,7 @@ def told_of(
     lines: Iterable[list[str]],
     arrival: Arrival,
     known: Container[CallId],
-    started: float,
+    gone: Container[str],
     last_written: Callable[[str], float | None],
 ) -> tuple[DialplanServed, bool]:
     """What these lines say that is new, and whether none of their calls goes on.
@@ -75,22 +75,33 @@ def told_of(
                         claimed.add(call)
                 case _:
                     pass
-    new = [
-        served
+    new = {
+        name: served
         for name, served in calls.items()
         if name not in claimed and served.call not in known
-    ]
+    }
     over = [
         each if each.ended is not None else _lost(each, last_written)
-        for each in new
-        if each.ended is not None or each.arrival.invited_at < started
+        for name, each in new.items()
+        if each.ended is not None or name in gone
     ]
     talking = [
         each
-        for each in new
-        if each.ended is None and each.agent is not None and each.arrival.invited_at >= started
+        for name, each in new.items()
+        if each.ended is None and each.agent is not None and name not in gone
     ]
     return DialplanServed(over, talking), not talking and len(over) == len(new)
+
+
+def not_ended(path: Path) -> list[str]:
+    """The channels of those callers whose end is not written. Blocks on disk."""
+    ended = written(path, "ended")
+    return [each for each in written(path) if each not in ended]
+
+
+def written(path: Path, step: str = "arrived") -> dict[str, None]:
+    """The channels of the callers of whom a step is written. Blocks on disk."""
+    return dict.fromkeys(line[1] for line in _lines(path) if line[0] == step and len(line) > 1)
 
 
 def causes(path: Path, calls: Iterable[CallId]) -> dict[CallId, int]:

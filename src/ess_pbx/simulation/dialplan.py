@@ -220,7 +220,7 @@ class Dialplan:
 
     # what is known of it
 
-    def told(self, known: Container[CallId], started: float) -> DialplanServed | None:
+    def told(self, known: Container[CallId]) -> DialplanServed | None:
         """What the engine reads; None when nothing was ever written."""
         if not self._lines:
             return None
@@ -231,7 +231,9 @@ class Dialplan:
         def last_written(_: str) -> float | None:
             return None
 
-        return told_of(self._lines, arrival, known, started, last_written)[0]
+        there = self._line.asterisk.channels
+        gone = {line[1] for line in self._lines if self._line.is_up and line[1] not in there}
+        return told_of(self._lines, arrival, known, gone, last_written)[0]
 
     def talks_since(self, agent: str) -> float | None:
         """Since when an operator is in such a call; None when they are in none."""

@@ -89,11 +89,6 @@ class Line:
         """Counts what was ever connected."""
         return self._connection
 
-    @property
-    def asterisk_started(self) -> float:
-        """Epoch seconds; 0 for one that was there before the story."""
-        return self._restarted
-
     # requests
 
     def send(self, effect: AsteriskEffect) -> None:
@@ -311,7 +306,6 @@ class Line:
         reachable = {each: each not in asterisk.unreachable for each in world.core.acd.seats}
         world.watch.found_its_calls()
         take_stock(world, asterisk, reachable, self._restarted)
-        world.read_unclaimed()
 
     def closes(self) -> None:
         """No fault begins any more."""

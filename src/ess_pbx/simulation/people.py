@@ -195,6 +195,8 @@ class People:
         world = self._world
         if not world.line.is_up or agent in world.line.asterisk.unreachable:
             return None
+        if world.line.dialplan.talks_since(agent) is not None:
+            return None
         self.made += 1
         call = CallId(f"d-{self.made}")
         world.line.asterisk.calls(call, agent)

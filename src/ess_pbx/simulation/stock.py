@@ -19,4 +19,4 @@ def take_stock(
     core = world.core
     desks = [leg for leg in asterisk.channels if leg.startswith("d-") and is_caller(leg)]
     found = asterisk.found(world.wall, core.legs(), core.sounds(), desks)
-    world.hear(replace(found, phones=reachable, started=started))
+    world.hear(replace(found, phones=reachable, started=started, served=world.unclaimed()))

@@ -137,7 +137,9 @@ class VirtualAsterisk:
     def carry_out(self) -> None:
         """Do the request that has waited longest."""
         match self.requests.popleft():
-            case Answer(leg) | ToDialplan(leg) | StartMusic(leg) | StopMusic(leg) if self._served(leg):
+            case Answer(leg) | ToDialplan(leg) | StartMusic(leg) | StopMusic(leg) if self._served(
+                leg
+            ):
                 pass  # Asterisk says 409
             case Answer(leg) if leg in self.channels:
                 self.channels[leg].up = True

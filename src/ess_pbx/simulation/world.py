@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ess_pbx.domain.absence import DialplanServed
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.commands import Asker, CloseCallBack, Via
 from ess_pbx.domain.config import Centre
@@ -246,11 +247,13 @@ class World:
         """The engine reads what the dialplan wrote of calls that nobody claimed."""
         if not self.alive or self.is_frozen:
             return
-        line = self.line
-        told = line.dialplan.told(self.core.kept.imported, line.asterisk_started)
-        self.read_unclaimed_at = self.now
-        if told is not None:
+        if (told := self.unclaimed()) is not None:
             self.hear(told)
+
+    def unclaimed(self) -> DialplanServed | None:
+        """What the engine reads of them; None when nothing is written."""
+        self.read_unclaimed_at = self.now
+        return self.line.dialplan.told(self.core.kept.imported)
 
     def start_anew(self) -> None:
         """Another engine: what it knows is what is in the journal."""
