@@ -1,4 +1,4 @@
-"""Calls that no engine claimed in time: which of them the dialplan served, and who just came and went.
+"""Calls that no engine claimed in time: which the dialplan served, and who just came and went.
 
 What the dialplan wrote is read with each connect, before anything is offered to an operator who may
 be talking in such a call, and every few seconds. Whether one that it never told the end of is gone
@@ -47,7 +47,7 @@ class Unclaimed:
         recordings: Path,
         over: Callable[[CallId], None],
     ) -> None:
-        """``path`` is what the dialplan writes; ``over`` is told of calls whose recording is done."""
+        """``path`` is what the dialplan writes; ``over`` is told whose recordings are done."""
         self._asterisk = asterisk
         self._translator = translator
         self._centres = centres

@@ -1,8 +1,8 @@
-"""The dialplan of the virtual Asterisk: it offers each caller to the engine, and rings phones itself.
+"""The dialplan of the virtual Asterisk: offers callers to the engine, and rings phones by itself.
 
 As ``dialplan/extensions.conf.j2`` has it: a caller whom no engine claims in time is answered, rings
-the phones of the list that the engine wrote last, hears music in between, and is offered again. What
-it writes of them ``engine.absence`` reads, here as there.
+the phones of the list that the engine wrote last, hears music in between, and is offered again.
+What it writes of them ``engine.absence`` reads, here as there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ess_pbx.domain.effects import Role
 from ess_pbx.domain.events import Arrived
 from ess_pbx.domain.ids import BridgeId, CallId, LegId, call_of
 from ess_pbx.engine.absence import CLAIMED, told_of
-from ess_pbx.simulation.virtual_asterisk import BUSY, NORMAL, Channel
+from ess_pbx.simulation.virtual_asterisk import NORMAL, Channel
 
 if TYPE_CHECKING:
     from ess_pbx.simulation.line import Line
@@ -126,7 +126,6 @@ class Dialplan:
         caller.offered, caller.status = None, "TIMEOUT"
         if not caller.written:
             caller.written = True
-            world.watch.served(call_of(caller.leg))
             arrival = world.people.arrival(call_of(caller.leg))
             self._write("arrived", caller.leg, f"{arrival.invited_at:.3f}", "", "112", "", "c")
         world.tell("the dialplan rings for", caller.leg, self.phones)

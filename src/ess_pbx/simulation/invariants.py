@@ -20,7 +20,6 @@ from ess_pbx.domain.effects import (
     Defect,
     EngineEffect,
     Illegal,
-    Originate,
     Refused,
     Role,
 )
@@ -32,6 +31,7 @@ from ess_pbx.simulation.calling_out import CallingOut
 from ess_pbx.simulation.overhearing import Overhearing
 from ess_pbx.simulation.rung import CLOCK_SECONDS, Rung
 from ess_pbx.simulation.sample_centre import NEIGHBOUR
+from ess_pbx.simulation.unserved import Unserved
 from ess_pbx.simulation.virtual_asterisk import Channel
 
 if TYPE_CHECKING:
@@ -42,8 +42,6 @@ AT_REST = 1.0
 """Seconds without anything that happens, after which nothing is on its way any more."""
 LONGEST_DOUBLED = 1.5
 """Seconds in which whoever takes over and who had the call may both be with the caller."""
-LONGEST_UNSERVED = 1.0
-"""Seconds that a caller may be without an engine until phones ring."""
 LONGEST_LEFT = 5.5
 """Seconds after the end of a call until its legs are gone, lines of some tenths included."""
 
@@ -58,8 +56,6 @@ class Watch:
     def __init__(self, world: World) -> None:
         self._world = world
         self._comes: set[CallId] = set()
-        self._served: set[CallId] = set()
-        self._on_duty: frozenset[str] = frozenset()
         self._desk: set[CallId] = set()
         self._ended: dict[CallId, float] = {}
         self._left: dict[CallId, float] = {}
@@ -73,6 +69,7 @@ class Watch:
         self._rung = Rung(world)
         self._overhearing = Overhearing(world)
         self._calling_out = CallingOut(world)
+        self.unserved = Unserved(world)
 
     # what the world says
 
@@ -85,24 +82,10 @@ class Watch:
         self._desk.add(call)
         self._overhearing.desk_call_comes(call, agent)
 
-    def served(self, call: CallId) -> None:
-        """The dialplan has a caller whom no engine claimed."""
-        self._served.add(call)
-
     def rung_without_engine(self, leg: LegId, offered: float, phones: int) -> None:
-        """The dialplan has rung so many phones for a caller whom it offered in vain."""
-        world, core = self._world, self._world.core
-        late = world.now - offered
-        if late > LONGEST_UNSERVED:
-            raise Broken(f"{leg} rang nobody for {late:.1f} s, and no engine was there")
-        if phones:
-            return
-        asterisk = world.line.asterisk
-        if (on_duty := core.roster.on_duty(world.local)) != self._on_duty:
-            return  # whose shift it is the engine has not told
-        for agent in sorted(on_duty):
-            if agent not in asterisk.unreachable and not asterisk.is_busy(agent):
-                raise Broken(f"{leg} rings nobody, and {agent} is on duty")
+        """The dialplan rings so many phones for a caller whom it offered in vain."""
+        self.unserved.calls.add(call_of(leg))
+        _none_of(self.unserved.rings(leg, offered, phones))
 
     def troubled(self, seconds: float) -> None:
         """For so long belief and Asterisk may differ."""
@@ -149,7 +132,7 @@ class Watch:
         if isinstance(event, Arrived):
             self._comes.add(event.call)
         elif isinstance(event, ClockRead):
-            self._on_duty = self._world.core.roster.on_duty(event.local)
+            self.unserved.clock_read(event)
         self._rung.before(event)
         self._overhearing.before(event)
 
@@ -157,15 +140,7 @@ class Watch:
         """Something is asked of Asterisk."""
         _none_of(self._rung.asked(effect))
         _none_of(self._calling_out.asked(effect))
-        if isinstance(effect, Originate):
-            self._is_not_served(effect.address)
-
-    def _is_not_served(self, agent: str) -> None:
-        line = self._world.line
-        since = line.dialplan.talks_since(agent)
-        told = max(line.returned, self._world.read_unclaimed_at)
-        if since is not None and since < told:
-            raise Broken(f"{agent} is rung, and talks in a call that the dialplan gave them")
+        _none_of(self.unserved.asked(effect))
 
     def recorded(self, fact: Fact) -> None:
         """A fact is in the journal."""
@@ -228,19 +203,10 @@ class Watch:
                 raise Broken(f"{agent} has called somebody, and has {seats[agent].call}")
         for seat in seats.values():
             if seat.call is not None and seat.extension not in busy:
-                if self._is_served(seat.call, seat.extension):
+                if self.unserved.keeps(seat.call, seat.extension):
                     continue
                 raise Broken(f"{seat.extension} is kept for {seat.call}, which does not know it")
         _none_of(self._rung.everybody_is_served(core.calls.values()))
-
-    def _is_served(self, call: CallId, agent: str) -> bool:
-        """Whether the dialplan gave it to them, as far as the engine can know."""
-        line = self._world.line
-        talk = line.dialplan.talks.get(call)
-        if talk is None or talk.agent != agent:
-            return False
-        told = max(line.returned, self._world.read_unclaimed_at)
-        return talk.ended is None or talk.ended >= told or self.is_troubled
 
     # what Asterisk does
 
@@ -342,7 +308,7 @@ class Watch:
         for what, which in left.items():
             if which:
                 raise Broken(f"{what} left: {which}")
-        lost = sorted(call for call in self._comes | self._served if call not in self._ended)
+        lost = sorted(call for call in self._comes | self.unserved.calls if call not in self._ended)
         if lost:
             raise Broken(f"no end on record: {lost}")
         _none_of(self._calling_out.is_over())
