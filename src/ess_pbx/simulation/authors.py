@@ -5,6 +5,8 @@ from __future__ import annotations
 from random import Random
 from typing import cast
 
+from msgspec.structs import replace
+
 from ess_pbx.domain.config import Strategy
 from ess_pbx.simulation.sample_centre import AGENTS, OTHER_SUPERVISOR, SUPERVISOR
 from ess_pbx.simulation.story import (
@@ -80,6 +82,8 @@ FAULTS: tuple[Fault, ...] = (
 )
 NO_ENGINE = ("line-cut", "engine-killed", "engine-frozen", "claims-late")
 """Faults in which the dialplan has who calls."""
+WITH_DATABASE = 0.01
+"""Which share of the stories has one."""
 LENGTHS = (60.0, 60.0, 120.0, 120.0, 300.0, 600.0)
 CUT_OFF = (0, 38, 127)
 MOST_CALLS = 12
@@ -131,7 +135,14 @@ def story_of(seed: int) -> Story:
             if trouble.fault in NO_ENGINE and chance.random() < 0.5:
                 at = trouble.at + chance.uniform(-1.0, trouble.much)
                 steps.append(_call(chance, max(0.0, at)))
-    return Story(seed, seconds, _setting(chance), tuple(sorted(steps, key=lambda step: step.at)))
+    setting = _setting(chance)
+    if chance.random() < WITH_DATABASE:
+        setting = replace(setting, database=True)
+        for _ in range(1 + _few(chance, 3.0)):
+            at = chance.choice((chance.choice(began), 0.0)) + chance.expovariate(0.1)
+            much, count = chance.choice((0.5, 10.0, 60.0)), chance.randrange(42)
+            steps.append(Trouble(at=at, fault="database-stops", much=much, count=count))
+    return Story(seed, seconds, setting, tuple(sorted(steps, key=lambda step: step.at)))
 
 
 def _supervisors_and_others(chance: Random, began: list[float]) -> list[AnyStep]:

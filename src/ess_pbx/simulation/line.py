@@ -221,6 +221,9 @@ class Line:
             case "engine-frozen":
                 self._world.freeze(step.much)
                 world.watch.troubled(step.much + SETTLED_SECONDS)
+            case "database-stops":
+                if world.database is not None:
+                    world.database.stops(step.much, step.count)
             case "clock-jumps":
                 world.wall_jump += step.much
                 world.watch.clock_jumped()

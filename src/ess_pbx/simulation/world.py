@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ess_pbx.domain.absence import DialplanServed
 from ess_pbx.domain.call_centre import CallCentre
@@ -45,6 +45,9 @@ from ess_pbx.simulation.people import People
 from ess_pbx.simulation.settings import centre_of
 from ess_pbx.simulation.story import Reaction, Story
 from ess_pbx.simulation.virtual_asterisk import NORMAL, ImpossibleRequest
+
+if TYPE_CHECKING:
+    from ess_pbx.simulation.database import Database
 
 CLOCK_SECONDS = 5.0
 """How often the engine reads the wall clock."""
@@ -104,6 +107,7 @@ class World:
         self.watch = Watch(self)
         self.line = Line(self)
         self.people = People(self)
+        self.database: Database | None = None
 
     def run(self) -> Outcome:
         """Until the story is over and nothing is left, or something does not hold."""
@@ -113,6 +117,9 @@ class World:
             while self._agenda:
                 self._step()
             self.watch.is_over()
+            if self.database is not None:
+                for otherwise in self.database.is_over():
+                    raise Broken(otherwise)
         except (Broken, ImpossibleRequest) as broken:
             outcome.broken = str(broken)
         except Exception as error:
@@ -122,6 +129,9 @@ class World:
                 last = last.tb_next
             where = "" if last is None else f" ({last.tb_frame.f_code.co_name}:{last.tb_lineno})"
             outcome.broken = f"{type(error).__name__}: {error}{where}"
+        finally:
+            if self.database is not None:
+                self.database.close()
         outcome.at = self.now
         return outcome
 
@@ -137,6 +147,11 @@ class World:
             if there and not seat.logged_in:
                 self.people.logs_in(agent)
         self.later(CLOCK_SECONDS, self.read_clock)
+        if setting.database:
+            # Loaded for these alone: it takes longer than a hundred stories.
+            from ess_pbx.simulation.database import Database
+
+            self.database = Database(self)
         for step in self.story.steps:
             self.later(step.at, self.people.begins, step)
         self.later(self.story.seconds, self._close)
@@ -269,7 +284,7 @@ class World:
         if not self.is_frozen:
             self._read_clock()
             self.read_unclaimed()
-        if self.now < self.story.seconds + CLOSING_SECONDS:
+        if not self.is_past:
             self.later(CLOCK_SECONDS, self.read_clock)
 
     def _read_clock(self) -> None:
@@ -341,7 +356,19 @@ class World:
         """Those that are armed."""
         return list(self._timers)
 
+    def durable_facts(self) -> list[Fact]:
+        """Those that no crash tears off any more; all when the story is over."""
+        count = len(self.facts)
+        while count and not self.is_past and self._written[count - 1] > self.now - TORN_SECONDS:
+            count -= 1
+        return self.facts[:count]
+
     # the end
+
+    @property
+    def is_past(self) -> bool:
+        """Whether nothing is begun any more."""
+        return self.now >= self.story.seconds + CLOSING_SECONDS
 
     def _close(self) -> None:
         """Everybody hangs up, nobody is called back, and time goes by: nothing may be left."""
@@ -355,5 +382,5 @@ class World:
                     self.line.act(self.line.asterisk.hangs_up, leg, NORMAL)
             for task in list(self.core.call_backs.open):
                 self.hear(CloseCallBack(SUPERVISOR, task, "tutup"))
-        if self.now < self.story.seconds + CLOSING_SECONDS:
+        if not self.is_past:
             self.later(CLOSING_SECONDS / 5, self._close)
