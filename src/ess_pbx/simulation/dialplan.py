@@ -69,6 +69,10 @@ class Dialplan:
         """After how many seconds the engine hears of the next offers."""
         line.asterisk.offers, line.asterisk.gone = self.offers, self._gone
 
+    def listed(self, dial: str) -> None:
+        """The engine has written what ``Dial()`` is to ring."""
+        self.phones = tuple(each.removeprefix("PJSIP/") for each in dial.split("&") if each)
+
     # offers and claims
 
     def offers(self, leg: LegId) -> None:

@@ -38,6 +38,7 @@ from ess_pbx.domain.events import (
 )
 from ess_pbx.domain.facts import Fact, fields_differ
 from ess_pbx.domain.ids import CallId
+from ess_pbx.engine import fallback
 from ess_pbx.simulation.authors import RIGHT_PIN
 from ess_pbx.simulation.invariants import Broken, Watch
 from ess_pbx.simulation.line import Line
@@ -291,7 +292,7 @@ class World:
         if self.alive:
             on_duty = self.core.on_duty(self.local)
             everyone = (each.extension for each in self.core.config.operators)
-            self.line.dialplan.phones = tuple(sorted(on_duty or everyone))
+            self.line.dialplan.listed(fallback.dial_string(on_duty, everyone))
         self.hear(ClockRead(self.local, phones_known=True, wall=self.wall))
 
     def _carry_out(self, effect: EngineEffect, facts: list[Record]) -> None:
