@@ -54,7 +54,8 @@ class TakingOver:
         self._centre = centre
         self._recalled_seats = False
         self._taken_over = False
-        self._served_calls: frozenset[CallId] = frozenset()
+        self._served_calls: dict[CallId, str] = {}
+        """Those in which an operator talks whom the dialplan rang."""
 
     def found(self, found: AsteriskFound, now: float, effects: list[EngineEffect]) -> None:
         """Go on with the calls that Asterisk holds, whoever began them (``domain.adoption``).
@@ -211,10 +212,10 @@ class TakingOver:
             centre.remember(effects, now)
         talking = {each.call: each.agent for each in told.talking if each.agent is not None}
         for seat in list(centre.acd.seats.values()):
-            if seat.call in self._served_calls - talking.keys() and seat.call is not None:
+            if seat.call is not None and seat.call in self._served_calls.keys() - talking.keys():
                 over = ReleaseAgent(seat.call, seat.extension)
                 centre.follow(centre.acd.apply(over, now), now, effects)
-        self._served_calls = frozenset(talking)
+        self._served_calls = talking
         for call, agent in talking.items():
             effects += centre.acd.adopt_talking(agent, call)
 
@@ -258,12 +259,13 @@ class TakingOver:
                 if call in centre.calls and supervision.is_told(centre.calls[call], seat.extension):
                     continue
                 if call in self._served_calls or found.is_served(call):
-                    self._served_calls |= {call}
+                    self._served_calls[call] = seat.extension
                     continue
                 # What comes next is offered when all calls are taken over.
                 over = ReleaseAgent(call, seat.extension)
                 centre.follow(centre.acd.apply(over, now), now, effects)
-        for name, agent in sorted(talks):
+        # Who has left a call since they are on record with it may have answered the dialplan's.
+        for name, agent in sorted(talks | set(self._served_calls.items())):
             effects += centre.acd.adopt_talking(agent, name)
         for each in centre.calls.values():
             if each.supervision is not None:

@@ -109,6 +109,7 @@ class Dialplan:
             world.later(line.event_seconds, world.does, self._is_refused, caller)
             return
         caller.offered, caller.status = None, CLAIMED
+        world.watch.unserved.calls.discard(call_of(caller.leg))
         channel = line.asterisk.channels[caller.leg]
         channel.served = channel.music = False
         line.tell(world.people.arrival(call_of(caller.leg)))
@@ -164,6 +165,11 @@ class Dialplan:
             return False
         world, asterisk = self._world, self._line.asterisk
         phone = asterisk.channels[leg]
+        if any(
+            each is not phone and each.address == phone.address
+            for each in asterisk.channels.values()
+        ):
+            return False  # they speak with somebody by now
         world.tell("picks up", leg, phone.address, "for", caller.leg)
         caller.ringing.remove(leg)
         self._hang_up(caller.ringing)

@@ -21,7 +21,7 @@ class Unserved:
 
     def __init__(self, world: World) -> None:
         self.calls: set[CallId] = set()
-        """Those that it ever had: each has an end on record."""
+        """Those that no engine had after it: each has an end on record."""
         self._world = world
         self._on_duty: frozenset[str] = frozenset()
 

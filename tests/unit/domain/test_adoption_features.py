@@ -378,6 +378,17 @@ def test_who_talks_in_a_call_of_the_dialplans_is_offered_none_that_is_taken_over
     assert (seat.state, seat.call) == (AgentState.TALKING, OTHER)
 
 
+def test_who_left_a_call_and_talks_in_one_of_the_dialplans_is_rung_for_neither() -> None:
+    before = given.talking()
+    told = DialplanServed([], [ServedCall(arrival(OTHER), agent="2001", answered=WALL)])
+
+    new = Takeover(before).finds(CALLER, phones={"2001": True}, served=told)
+
+    assert of(new.effects, Originate) == []
+    seat = new.core.acd.seats["2001"]
+    assert (seat.state, seat.call) == (AgentState.TALKING, OTHER)
+
+
 def test_a_call_that_an_engine_had_in_the_end_has_its_end_from_there_alone() -> None:
     story = given.waiting(phones=())
     lost = served(lost=True)
