@@ -121,6 +121,9 @@ class TakingOver:
             alarmed = synthetic.ALARM in centre.alarms.standing
             lost = LegGone(call_of(leg), leg, UNKNOWN_CAUSE)
             effects += centre.synthetic.decide(lost, now, alarmed=alarmed)
+        # Who left one of these calls unheard may have answered the dialplan's since.
+        for name, agent in self._served_calls.items():
+            effects += centre.acd.adopt_talking(agent, name)
 
     def _restored_calls(
         self,
@@ -264,8 +267,7 @@ class TakingOver:
                 # What comes next is offered when all calls are taken over.
                 over = ReleaseAgent(call, seat.extension)
                 centre.follow(centre.acd.apply(over, now), now, effects)
-        # Who has left a call since they are on record with it may have answered the dialplan's.
-        for name, agent in sorted(talks | set(self._served_calls.items())):
+        for name, agent in sorted(talks):
             effects += centre.acd.adopt_talking(agent, name)
         for each in centre.calls.values():
             if each.supervision is not None:
