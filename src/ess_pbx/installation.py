@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 import structlog
 
 from ess_pbx.ari.backoff import Backoff
+from ess_pbx.asterisk import transfers
 from ess_pbx.asterisk.console import Console
 from ess_pbx.asterisk.render import AsteriskFolders, prompts_folder, render
 from ess_pbx.asterisk.server import AsteriskServer, require_free_ports
@@ -26,6 +27,7 @@ from ess_pbx.domain import (
     supervising,
     surge_centre,
     synthetic,
+    transfer_button,
     transfer_codes,
     waiting,
 )
@@ -102,8 +104,8 @@ class Installation:
         settings = self.settings
         if self._lock is None:
             self._lock = lock_state(settings.folders.state)
-        version = ".".join(map(str, self.runtime.require_asterisk()))
-        self.progress(f"Asterisk {version}")
+        version = self.runtime.require_asterisk()
+        self.progress(f"Asterisk {'.'.join(map(str, version))}")
         of_centre = {
             centre.id: [operator.extension for operator in centre.operators]
             for centre in settings.centres
@@ -118,7 +120,10 @@ class Installation:
             for language, names in borrowed_prompts(centre, target):
                 lacks = f"prompts: {language} lacks {', '.join(names)}"
                 self.progress(f"{lacks}; spoken in {centre.language}")
-        render(settings, self.credentials, self.folders)
+        opened = settings.asterisk.phone_transfers and transfers.are_safe(version)
+        if settings.asterisk.phone_transfers and not opened:
+            self.progress(f"phone_transfers stays off: {transfers.NEEDED}")
+        render(settings, self.credentials, self.folders, transfers=opened)
         for name, phones in of_centre.items():
             # The one of an engine before this knows who is on duty.
             if not (self.folders.fallback / name).exists():
@@ -274,7 +279,7 @@ def spoken_prompts(centre: Centre) -> Iterator[str]:
     yield from (waiting.WAIT_PROMPT, waiting.NO_OPERATOR_PROMPT)
     yield from comfort.spoken(centre)
     yield from (rung.prompt for rung in centre.policy.ladder if rung.prompt is not None)
-    yield from (*transfer_codes.PROMPTS, FALLBACK_PROMPT)
+    yield from (*transfer_codes.PROMPTS, *transfer_button.PROMPTS, FALLBACK_PROMPT)
     yield from introduction.spoken(centre)
     yield from (*desks.PROMPTS, desks.APOLOGY_PROMPT)
     yield from supervising.PROMPTS

@@ -80,6 +80,7 @@ def centre_settings(
     policy: Policy = QUICK,
     menu: Menu | None = None,
     sealed: bool = False,
+    phone_transfers: bool = False,
     **centre: Any,
 ) -> Settings:
     """The sample centre for a test at any time of the day; ``centre`` replaces fields of it.
@@ -105,6 +106,7 @@ def centre_settings(
             sip_port=next(ports),
             ari_port=next(ports),
             synthetic_port=next(ports),
+            phone_transfers=phone_transfers,
         ),
         web=replace(settings.web, port=next(ports)),
         recordings=Recordings(keys=state.with_name("keys.json") if sealed else None),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 from msgspec.structs import replace
 
@@ -154,26 +152,6 @@ async def test_the_phones_hold_button_gives_the_caller_music(given_centre: Given
     await story.assert_they_talk(caller, operator)
     await caller.call.hang_up()
     await story.assert_one_ending(caller)
-
-
-async def test_the_phones_transfer_button_transfers_nothing_and_the_call_goes_on(
-    given_centre: GivenCentre,
-) -> None:
-    story = await given_centre()
-    caller, operator = await story.given_talking()
-    await story.given_operators("1002")
-
-    await operator.transfer(f"sip:1002@{story.sip_address[0]}:{story.sip_address[1]}")
-
-    await asyncio.sleep(2.0)
-    assert operator.ended_by is None
-    assert [call.account for call in story.phones.calls] == ["1001"]
-    assert operator.transfer_status // 100 != 2
-    await story.assert_they_talk(caller, operator)
-    await operator.press("*0#")
-    await story.assert_fact(FactKind.HELD, how="code")
-    await caller.call.hang_up()
-    await story.assert_fact(FactKind.CALL_ENDED)
 
 
 async def test_a_phone_is_asked_to_answer_itself_and_shows_who_calls_and_why(

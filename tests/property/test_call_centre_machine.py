@@ -48,6 +48,8 @@ from ess_pbx.domain.events import (
     PinChecked,
     StreamRestarted,
     TimerId,
+    TransferAsked,
+    TransferBlocked,
 )
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId, call_of, caller_leg, is_caller
@@ -64,6 +66,7 @@ CODES = (
     *("*119#", "*110#", "*2#", "*3#", "*4#", "*71#", "*73#", "*0#", "*5#", "*6#"),
     *("*8119#", "*8110#", f"*9{AGENTS[0]}#", f"*9{AGENTS[1]}#"),
 )
+TRANSFERS = ("119", "110", *AGENTS, "081234567890")
 REFUSALS = (17, 19, 20, 21)
 CUT_OFF = (0, 38, 127)
 MOST_CALLS = 5
@@ -189,6 +192,17 @@ class CallCentreMachine(CentreInvariants):
         if legs:
             leg = legs[pick % len(legs)]
             self._hear((LegHeld if holds else LegUnheld)(call_of(leg), leg))
+
+    @rule(pick=picks, to=st.sampled_from(TRANSFERS), attended=st.booleans())
+    def somebody_presses_the_transfer_button(self, pick: int, to: str, attended: bool) -> None:
+        legs = sorted(self.asterisk.channels)
+        if legs:
+            leg = legs[pick % len(legs)]
+            self._hear(TransferAsked(call_of(leg), leg, to, attended))
+
+    @rule(pick=picks)
+    def asterisk_refuses_a_transfer(self, pick: int) -> None:
+        self._hear(TransferBlocked(PHONES[pick % len(PHONES)]))
 
     @rule(pick=picks)
     def a_prompt_comes_to_its_end(self, pick: int) -> None:

@@ -28,6 +28,7 @@ from ess_pbx.domain.events import (
     SpeechBegan,
     SpeechEnded,
     SyntheticCallArrived,
+    TransferAsked,
 )
 from ess_pbx.domain.ids import (
     CallId,
@@ -54,6 +55,7 @@ EVENTS = (
     "StasisEnd",
     "ChannelHold",
     "ChannelUnhold",
+    "ChannelTransfer",
     "ChannelDtmfReceived",
     "ChannelTalkingStarted",
     "ChannelTalkingFinished",
@@ -160,6 +162,8 @@ class Translator:
                 return [LegHeld(call_of(channel.id), LegId(channel.id))]
             case models.ChannelUnhold(channel=channel):
                 return [LegUnheld(call_of(channel.id), LegId(channel.id))]
+            case models.ChannelTransfer(state=None):
+                return [_transfer_asked(event)]
             case models.StasisEnd(channel=channel) if is_snoop(channel.id):
                 return [LegGone(call_of(channel.id), LegId(channel.id), NORMAL_CLEARING)]
             case models.ChannelDtmfReceived(channel=channel, digit=digit):
@@ -270,6 +274,14 @@ class Translator:
             centre=rung,
             priority=None if trunk is None else trunk.priority,
         )
+
+
+def _transfer_asked(event: models.ChannelTransfer) -> TransferAsked:
+    """Asterisk tells of it again with each progress that we give; those have a state."""
+    asked = event.refer_to.requested_destination
+    leg = event.referred_by.source_channel.id
+    attended = asked.protocol_id is not None
+    return TransferAsked(call_of(leg), LegId(leg), asked.destination or "", attended)
 
 
 def to_be_recorded(event: models.Event) -> str | None:

@@ -43,7 +43,7 @@ MODULES = (
     "res_pjsip_header_funcs",
     *("res_pjsip_endpoint_identifier_ip", "res_pjsip_endpoint_identifier_user"),
     *("res_pjsip_registrar", "res_pjsip_rfc3326", "res_pjsip_dtmf_info", "res_pjsip_nat"),
-    *("res_pjsip_pubsub", "chan_pjsip", "chan_bridge_media"),
+    *("res_pjsip_pubsub", "chan_pjsip", "res_pjsip_refer", "chan_bridge_media"),
     # No bridge_simple: two parties are mixed as three are, so that what is written to the caller is
     # always linear and the recording complete (docs/decisions/0006).
     *("bridge_softmix", "bridge_holding", "bridge_builtin_features"),
@@ -123,9 +123,16 @@ def prompts_folder(settings: Settings) -> Path:
     return settings.folders.state / "prompts"
 
 
-def render(settings: Settings, credentials: Credentials, folders: AsteriskFolders) -> list[Path]:
+def render(
+    settings: Settings,
+    credentials: Credentials,
+    folders: AsteriskFolders,
+    *,
+    transfers: bool = False,
+) -> list[Path]:
     """Write the whole configuration; returns the files. Passwords are in files of mode 0600.
 
+    ``transfers``: a phone's REFER goes to the engine, where that is safe (``asterisk.transfers``).
     Raises SettingsError when a template is missing or asks for what is not there.
     """
     for folder in (folders.etc, folders.varlib, folders.spool, folders.run, folders.log):
@@ -155,6 +162,7 @@ def render(settings: Settings, credentials: Credentials, folders: AsteriskFolder
         "folders": folders,
         "modules": MODULES,
         "tests": TESTS,
+        "transfers": transfers,
         "claim_ms": CLAIM_MS,
     }
     written = []

@@ -146,6 +146,15 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True)
+class Referral:
+    """A transfer that an operator's phone asked for."""
+
+    to: str
+    at: float
+    """When it did (monotonic seconds)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """What the centre remembered of a caller's number when the call came; see ``callers``."""
 
@@ -257,6 +266,14 @@ class Call(Struct, frozen=True):
     """What is being said to the operator's leg alone, in whatever bridge it is."""
     dialled: str = ""
     """Keys of a feature code that the operator has begun."""
+    referred: Referral | None = None
+    """The transfer that goes on, and that the operator's phone asked for and leaves by."""
+    button_refused: float | None = None
+    """When the transfer button of the operator's phone was last refused."""
+    phone_holds: LegId | None = None
+    """The operator's leg while their phone has put us on hold: nothing is heard there."""
+    owed: str = ""
+    """Prompt that the operator is to hear once their phone is off hold."""
     greeted: bool = False
     made_legs: int = 0
     made_playbacks: int = 0

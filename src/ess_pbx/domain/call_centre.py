@@ -16,6 +16,7 @@ from ess_pbx.domain import (
     pranks,
     restoring,
     synthetic,
+    transfer_button,
 )
 from ess_pbx.domain.absence import DialplanServed
 from ess_pbx.domain.acd import Acd
@@ -71,6 +72,8 @@ from ess_pbx.domain.events import (
     PinChecked,
     RosterRead,
     SyntheticCallArrived,
+    TransferAsked,
+    TransferBlocked,
 )
 from ess_pbx.domain.facts import JSON, Fact, FactKind
 from ess_pbx.domain.found import AsteriskFound
@@ -151,6 +154,12 @@ class CallCentre:
             case CallEvent(call) if call in self.desks.lent:
                 for each in self.desks.passed_on(event):
                     self.call(each, now, effects)
+            case TransferAsked(call) if call not in self.calls:
+                effects += transfer_button.of_no_call(event)
+            case TransferBlocked(agent):
+                asked = transfer_button.in_which_call(agent, self.calls.values())
+                if asked is not None:
+                    self.call(asked, now, effects)
             case CallEvent(call) | PinChecked(call) if call in self.desks.calls:
                 effects += self.desks.decide(event, partial(self.command, now), self.wall(now))
             case CallEvent(call) if call in self.synthetic.calls:

@@ -84,6 +84,24 @@ class Originate:
     """What a neighbouring centre is told of the call."""
 
 
+class TransferOutcome(StrEnum):
+    """What a phone is told of the transfer that it asked for."""
+
+    DONE = "done"
+    """Somebody has answered; the phone may leave."""
+    FAILED = "failed"
+    """Nobody was reached."""
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerTransfer:
+    """Tell the phone at a leg how the transfer goes that it asked for (NOTIFY, RFC 3515 §2.4.4)."""
+
+    leg: LegId
+    outcome: TransferOutcome
+
+
 @dataclass(frozen=True, slots=True)
 class ToDialplan:
     """Let the dialplan offer a caller to the engines once more; all that they hear stops."""
@@ -349,6 +367,7 @@ AsteriskEffect: TypeAlias = (
     | HangUp
     | Refuse
     | Originate
+    | AnswerTransfer
     | ToDialplan
     | CreateBridge
     | Join

@@ -124,6 +124,19 @@ class LegUnheld(CallEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class TransferAsked(CallEvent):
+    """The transfer button of the phone at the far end of a leg (REFER, RFC 3515)."""
+
+    leg: LegId
+    to: str
+    """User part of the Refer-To."""
+    attended: bool = False
+    """It is to take the place of another call of that phone (Replaces, RFC 3891)."""
+    refused: bool = False
+    """Asterisk itself has refused it, and told the phone so."""
+
+
+@dataclass(frozen=True, slots=True)
 class KeyPressed(CallEvent):
     """A key (RFC 4733 or INFO): one of ``0123456789*#ABCD``."""
 
@@ -272,6 +285,13 @@ class PhoneLost(CentreEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class TransferBlocked(CentreEvent):
+    """Asterisk refused a REFER of an operator's phone; which call it was in is not told."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
 class ClockRead(CentreEvent):
     """The wall clock in the centre's own time zone: who is on duty is decided by it."""
 
@@ -367,6 +387,7 @@ CALL_EVENTS: tuple[type[CallEvent], ...] = (
     LegGone,
     LegHeld,
     LegUnheld,
+    TransferAsked,
     KeyPressed,
     SpeechBegan,
     SpeechEnded,

@@ -68,6 +68,8 @@ class FactKind(StrEnum):
     UNHELD = "unheld"
     CODE_REFUSED = "code_refused"
     """What an operator asked for on the keys cannot be done now."""
+    TRANSFER_BUTTON = "transfer_button"
+    """The transfer button of the operator's phone: whereto, and why it was refused, if it was."""
     BACK_TO_CALLER = "back_to_caller"
     LEG_ENDED = "leg_ended"
     RECORDING_STARTED = "recording_started"
@@ -207,6 +209,7 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.HELD: ("agent", "how"),
         FactKind.UNHELD: ("agent", "how"),
         FactKind.CODE_REFUSED: ("agent", "reason"),
+        FactKind.TRANSFER_BUTTON: ("agent", "to", "attended", "refusal"),
         FactKind.AGENCY_RUNG: ("agency", "leg"),
         FactKind.AGENCY_ANSWERED: ("agency", "leg"),
         FactKind.CONFERENCE: (),

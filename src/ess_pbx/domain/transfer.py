@@ -6,7 +6,16 @@ in the queue. ``transfer_codes`` has what the operator asks for.
 
 from __future__ import annotations
 
-from ess_pbx.domain import contacts, hearing, introduction, parties, ringing, silence, waiting
+from ess_pbx.domain import (
+    contacts,
+    hearing,
+    holding,
+    introduction,
+    parties,
+    ringing,
+    silence,
+    waiting,
+)
 from ess_pbx.domain.call import (
     ON_THE_LINE,
     OperatorSide,
@@ -18,11 +27,13 @@ from ess_pbx.domain.call import (
 )
 from ess_pbx.domain.config import Agency
 from ess_pbx.domain.effects import (
+    AnswerTransfer,
     ArmTimer,
     CancelTimer,
     PlayPrompt,
     ReleaseAgent,
     Role,
+    TransferOutcome,
 )
 from ess_pbx.domain.ending import end, hang_up_stranger, stop_operator_sound, timer
 from ess_pbx.domain.events import LegAnswered, LegGone, LegRang, PlaybackEnded, TimerFired
@@ -36,6 +47,11 @@ CUT_OFF_PROMPT = "instansi-terputus"
 NO_SUPERVISOR_PROMPT = "penyelia-tidak-ada"
 LONGEST_EXPLANATION = 15.0
 """Seconds after which the caller comes back even if the prompt's end was never heard of."""
+BELIEVED_DONE = 5.0
+"""Seconds after a refused transfer in which who hangs up may think that it was done."""
+TOLD_AFTER = 0.2
+"""Seconds after a REFER before which Asterisk is told nothing of how it goes: one that is answered
+within microseconds has ended it (docs/decisions/0022)."""
 NORMAL_CLEARING = 16
 """Q.850 cause of a party that hung up on purpose."""
 
@@ -156,12 +172,28 @@ def playback_ended(turn: Turn, event: PlaybackEnded) -> None:
 
 
 def back_to_caller(turn: Turn) -> None:
-    """Operator and caller talk again."""
+    """Operator and caller talk again; one whose phone is on hold has music go on for them."""
     turn.do(CancelTimer(timer(turn.call.id, "agency")))
     stop_operator_sound(turn)
+    tell_phone(turn, TransferOutcome.FAILED)
     turn.set(dialled="")
+    if holding.is_deaf(turn):
+        turn.record(FactKind.BACK_TO_CALLER)
+        holding.hold(turn, holding.PHONE)
+        return
     parties.talk(turn)
     turn.record(FactKind.BACK_TO_CALLER)
+
+
+def tell_phone(turn: Turn, outcome: TransferOutcome) -> None:
+    """What became of the transfer that the operator's phone asked for, if it did."""
+    operator, asked = turn.call.operator, turn.call.referred
+    done = outcome is TransferOutcome.DONE
+    # Its leg is hung up with that, which has to do where Asterisk cannot be told yet.
+    too_early = done and asked is not None and turn.now - asked.at < TOLD_AFTER
+    if asked is not None and operator is not None and not too_early:
+        turn.do(AnswerTransfer(operator.leg, outcome))
+    turn.set(referred=None)
 
 
 def leave(turn: Turn) -> None:
@@ -210,8 +242,11 @@ def _meet(turn: Turn, party: Party) -> None:
     if turn.call.phase is Phase.BLIND_RINGING:
         parties.stand(turn, party, Standing.JOINED)
         parties.go(turn, Phase.HANDED_OVER)
+        return
+    parties.stand(turn, party, Standing.CONSULTED)
+    if turn.call.referred is not None:
+        leave(turn)
     else:
-        parties.stand(turn, party, Standing.CONSULTED)
         parties.go(turn, Phase.CONSULT)
 
 
@@ -225,18 +260,28 @@ def _settle(turn: Turn) -> None:
 
 def _let_operator_go(turn: Turn, operator: OperatorSide) -> None:
     if operator.leg in turn.call.legs:
+        tell_phone(turn, TransferOutcome.DONE)
         turn.hang_up(operator.leg)
     # On record before the operator is in wrap-up, lest a crash leave a call that has them still.
     turn.record(FactKind.OPERATOR_LEFT, agent=operator.agent)
     turn.do(ReleaseAgent(turn.call.id, operator.agent))
-    turn.set(operator=None, dialled="", telling=())
+    turn.set(operator=None, dialled="", telling=(), referred=None, owed="")
 
 
 def _operator_gone(turn: Turn, cause: int) -> None:
     call = turn.call
+    refused = call.button_refused
+    believed = refused is not None and turn.now - refused < BELIEVED_DONE
+    rung = call.standing(Standing.RINGING, Standing.INTRODUCED)
     if call.standing(*ON_THE_LINE):
         leave(turn)
-    elif call.phase is Phase.TALKING and cause == NORMAL_CLEARING:
+    elif call.referred is not None and call.operator and rung and rung[0].agency is not None:
+        # Many phones leave as soon as we have said that we take the caller.
+        stop_operator_sound(turn)
+        turn.record(FactKind.BLIND_TRANSFER, agency=rung[0].name, agent=call.operator.agent)
+        _let_operator_go(turn, call.operator)
+        parties.go(turn, Phase.BLIND_RINGING)
+    elif call.phase is Phase.TALKING and cause == NORMAL_CLEARING and not believed:
         end(turn, Result.SUCCESS, "completed", Role.OPERATOR, cause)
     else:
         requeue(turn)
@@ -294,6 +339,11 @@ def _not_reached(turn: Turn, prompt: str) -> None:
     stop_operator_sound(turn)
     if turn.call.operator is None:
         requeue(turn)
+        return
+    tell_phone(turn, TransferOutcome.FAILED)
+    if holding.is_deaf(turn):
+        turn.set(owed=prompt)
+        back_to_caller(turn)
         return
     playback = turn.new_playback(prompt, Role.OPERATOR)
     turn.set(operator_hears=playback)

@@ -21,6 +21,7 @@ from ess_pbx.domain import (
     supervising,
     talking,
     transfer,
+    transfer_button,
     transfer_codes,
     waiting,
 )
@@ -51,6 +52,7 @@ from ess_pbx.domain.events import (
     SupervisionAsked,
     SupervisionStopped,
     TimerFired,
+    TransferAsked,
 )
 
 Handler: TypeAlias = Callable[[Turn, Any], None]
@@ -89,6 +91,7 @@ _HUMANS = rules(
     on(LegGone, transfer.gone),
     on(LegHeld, ignored),
     on(LegUnheld, ignored),
+    on(TransferAsked, transfer_button.declined),
     on(KeyPressed, ignored),
     on(SpeechBegan, silence.began),
     on(SpeechEnded, silence.ended),
@@ -121,6 +124,7 @@ _TRANSFER = _HUMANS | rules(
     on(LegAnswered, transfer.answered),
     on(LegHeld, holding.phone_holds),
     on(LegUnheld, holding.phone_takes_back),
+    on(TransferAsked, transfer_button.pressed),
     on(KeyPressed, transfer_codes.key),
     on(PlaybackEnded, transfer.playback_ended),
     on(TimerFired, transfer.timer_fired),
@@ -141,6 +145,7 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
         on(LegGone, waiting.gone),
         on(LegHeld, ignored),
         on(LegUnheld, ignored),
+        on(TransferAsked, transfer_button.declined),
         on(KeyPressed, ivr.key),
         on(SpeechBegan, silence.began),
         on(SpeechEnded, silence.ended),
@@ -165,6 +170,7 @@ TABLE: Mapping[Phase, Mapping[type[CallEvent], Handler]] = {
         on(LegGone, waiting.gone),
         on(LegHeld, ignored),
         on(LegUnheld, ignored),
+        on(TransferAsked, transfer_button.declined),
         on(KeyPressed, waiting.key),
         on(SpeechBegan, silence.began),
         on(SpeechEnded, silence.ended),

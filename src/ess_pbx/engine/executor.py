@@ -17,6 +17,7 @@ import structlog
 from ess_pbx.ari.protocol import Answer as AriAnswer
 from ess_pbx.domain.effects import (
     Answer,
+    AnswerTransfer,
     AsteriskEffect,
     CreateBridge,
     DestroyBridge,
@@ -34,9 +35,11 @@ from ess_pbx.domain.effects import (
     StopMusic,
     StopPlayback,
     ToDialplan,
+    TransferOutcome,
 )
 from ess_pbx.domain.events import CallEvent, LegGone, PlaybackEnded
 from ess_pbx.domain.ids import CallId, PlaybackId, call_of, is_call_back
+from ess_pbx.domain.transfer import TOLD_AFTER
 from ess_pbx.errors import AriRefusedError, AriTimeoutError, PromptError, RuntimeMissingError
 from ess_pbx.sip.call_info import call_info
 
@@ -50,6 +53,12 @@ OFFERED_AGAIN: dict[str, str | int] = {
     "label": "offer",
 }
 """Where in the dialplan calls are offered to the engines."""
+TRANSFER_STATES = {
+    TransferOutcome.DONE: "channel_answered",
+    TransferOutcome.FAILED: "channel_unavailable",
+    TransferOutcome.REFUSED: "channel_declined",
+}
+"""They become NOTIFY with 200, 503 and 603 (RFC 3515 §2.4.5), after 100 by Asterisk itself."""
 NOT_FOUND = 404
 NO_NUMBER = "anonymous"
 """RFC 3323 §4.1: the user part of a caller who has no number."""
@@ -138,6 +147,12 @@ class Executor:
             speaking = asyncio.ensure_future(self._speak(effect))
             self._speaking[effect.playback] = speaking
             return
+        if isinstance(effect, AnswerTransfer) and effect.outcome is not TransferOutcome.DONE:
+            asyncio.get_running_loop().call_later(TOLD_AFTER, self._ask, effect)
+        else:
+            self._ask(effect)
+
+    def _ask(self, effect: AsteriskEffect) -> None:
         method, uri, query = self.request(effect)
         self.requests += 1
         body: object = None
@@ -185,6 +200,9 @@ class Executor:
                 return "DELETE", f"channels/{leg}", {"reason": "unallocated"}
             case Originate():
                 return "POST", f"channels/{effect.leg}", self._originate(effect)
+            case AnswerTransfer(leg, outcome):
+                states = TRANSFER_STATES[outcome]
+                return "POST", f"channels/{leg}/transfer_progress", {"states": states}
             case ToDialplan(leg):
                 return "POST", f"channels/{leg}/continue", OFFERED_AGAIN
             case CreateBridge(bridge):
@@ -273,7 +291,7 @@ class Executor:
                 self._feed(LegGone(call_of(leg), leg, DEAD_LEG_CAUSE))
             case PlayPrompt() | PlaySpeech() | PlayTone():
                 self._feed(PlaybackEnded(call_of(effect.playback), effect.playback))
-            case StopPlayback() | StopMusic() if refused:
+            case StopPlayback() | StopMusic() | AnswerTransfer() if refused:
                 return  # it ended by itself in the same moment
             case _:
                 pass

@@ -31,6 +31,7 @@ from ess_pbx.domain.events import (
 )
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId, LegId, call_of
+from ess_pbx.engine.blocked_transfers import BlockedTransfers
 from ess_pbx.engine.clock import Clock, SystemClock
 from ess_pbx.engine.disk_watch import watch_disks
 from ess_pbx.engine.dispatcher import Dispatcher
@@ -44,6 +45,7 @@ from ess_pbx.engine.phone_watch import PhoneWatch
 from ess_pbx.engine.pin_check import PinCheck
 from ess_pbx.engine.recall import recall
 from ess_pbx.engine.recorder import Recorder
+from ess_pbx.engine.replaced_legs import ReplacedLegs
 from ess_pbx.engine.storing import Storing
 from ess_pbx.engine.stream_watch import StreamWatch
 from ess_pbx.engine.taking_stock import take_stock
@@ -116,6 +118,7 @@ class Engine:
             on_replaced=self._on_replaced,
             allowed_events=EVENTS,
         )
+        self._replaced_legs = ReplacedLegs(self.ari, lambda: self.centres.calls)
 
     async def start(self, timeout: float = 15.0) -> None:  # noqa: ASYNC109 - for Asterisk only
         """Start all; returns when calls are taken.
@@ -179,9 +182,11 @@ class Engine:
             self.ari, lambda: list(self.centres.calls.values()), self.dispatcher.feed
         )
         self.phones = PhoneWatch(self.ari, self.centres, self.dispatcher.feed)
+        blocked = BlockedTransfers(self._folders.log / "asterisk.log", self.dispatcher.feed)
         self._watches = [
             asyncio.create_task(self.streams.run(), name="streams"),
             asyncio.create_task(self.phones.run(), name="phones"),
+            asyncio.create_task(blocked.run(), name="blocked-transfers"),
             asyncio.create_task(self.recorder.run(), name="recorder"),
             asyncio.create_task(self._watch_unclaimed(), name="unclaimed"),
             asyncio.create_task(watch_disks(settings, self.dispatcher.feed), name="disks"),
@@ -318,6 +323,8 @@ class Engine:
             query = {"channelId": event.channel.id, "application": APP}
             claim = self.ari.send("POST", "events/claim", query=query)
             claim.add_done_callback(lambda done: self._offered(event.channel, done))
+            return
+        if self._replaced_legs.undone(event):
             return
         if (called_back := to_be_recorded(event)) is not None:
             self._record_called_back(LegId(called_back))

@@ -48,6 +48,7 @@ class PhoneCall(pj.Call):  # type: ignore[misc]
         self.player: Any = None
         self.recorder: Any = None
         self.we_hung_up = False
+        self.stays = False
         self.over = False
 
     def onCallState(self, prm: Any) -> None:  # noqa: ARG002, N802 - pjsua2's name
@@ -91,7 +92,7 @@ class PhoneCall(pj.Call):  # type: ignore[misc]
 
     def onCallTransferStatus(self, prm: Any) -> None:  # noqa: N802
         self.phone.tell("transfer", call=self.name, status=int(prm.statusCode))
-        if prm.finalNotify and prm.statusCode // 100 == 2:
+        if prm.finalNotify and prm.statusCode // 100 == 2 and not self.stays:
             self.phone.do_hang_up(self.name, 0)  # it is for the one who sent REFER to leave
 
     def play(self, sound: str | None) -> None:
@@ -283,8 +284,18 @@ class Phone:
         prm.opt.audioCount, prm.opt.videoCount = 1, 0
         self.calls[call].reinvite(prm)
 
-    def do_transfer(self, call: str, uri: str) -> None:
-        self.calls[call].xfer(uri, pj.CallOpParam(True))
+    def do_transfer(self, call: str, uri: str, headers: dict[str, str], stays: bool) -> None:
+        self.calls[call].stays = stays
+        prm = pj.CallOpParam(True)
+        for name, value in headers.items():
+            header = pj.SipHeader()
+            header.hName, header.hValue = name, value
+            prm.txOption.headers.append(header)
+        self.calls[call].xfer(uri, prm)
+
+    def do_transfer_to_call(self, call: str, other: str) -> None:
+        self.calls[call].stays = True
+        self.calls[call].xferReplaces(self.calls[other], pj.CallOpParam(True))
 
     def do_play(self, call: str, sound: str | None) -> None:
         self.calls[call].play(sound)

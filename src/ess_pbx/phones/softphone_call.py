@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class SoftCall(Listener):
         self.end_status = 0
         """The SIP status it ended with: 200 after a normal BYE."""
         self.transfer_status = 0
+        self.transfer_told: list[int] = []
         self._ask = ask
         self._recorded_since = 0.0
         self._changed = asyncio.Event()
@@ -70,12 +71,20 @@ class SoftCall(Listener):
         await self._ask("unhold", call=self.name)
         await self._until(lambda: self.has_media, "taken back", within)
 
-    async def transfer(self, uri: str) -> None:
-        """Blind transfer (REFER) to a SIP URI; once it is done, this phone leaves the call.
+    async def transfer(
+        self, uri: str, headers: Mapping[str, str] | None = None, *, stays: bool = False
+    ) -> None:
+        """Ask by REFER for a transfer to a SIP URI, which may name a call to be replaced.
 
-        ``transfer_status`` gets the outcome. Raises PhoneError when it cannot be asked for.
+        Once it is done this phone leaves, unless it ``stays``. ``transfer_status`` gets what it
+        was told last, ``transfer_told`` all of it. Raises PhoneError when it cannot be asked for.
         """
-        await self._ask("transfer", call=self.name, uri=uri)
+        named = dict(headers or {})
+        await self._ask("transfer", call=self.name, uri=uri, headers=named, stays=stays)
+
+    async def transfer_to(self, other: SoftCall) -> None:
+        """Attended transfer: REFER whose Refer-To replaces another call of this phone."""
+        await self._ask("transfer_to_call", call=self.name, other=other.name)
 
     async def play(self, sound: Path | None) -> None:
         """Send this WAV file without end; None sends silence."""
@@ -132,6 +141,7 @@ class SoftCall(Listener):
             self.keys_heard.append(KeyHeard(event["key"], at))
         elif name == "transfer":
             self.transfer_status = event["status"]
+            self.transfer_told.append(event["status"])
         elif name == "ended":
             self.has_media = False
             self.ended_by, self.end_status = event["by"], event["status"]

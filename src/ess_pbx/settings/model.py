@@ -72,6 +72,8 @@ class Asterisk(Shape, frozen=True, kw_only=True):
     """Even: RTP takes even ports, RTCP the odd one above (RFC 3550 §11)."""
     rtp_last: Port = 10999
     """The last port of the range, itself included."""
+    phone_transfers: bool = False
+    """Whether the transfer button of phones does something (``asterisk.transfers``)."""
     log_level: LogLevel = "info"
     """For the engine's log and for Asterisk's own. Numbers are masked unless it is ``debug``."""
 

@@ -7,8 +7,15 @@ import pytest
 from ess_pbx.ari import models
 from ess_pbx.ari.translate import Translator
 from ess_pbx.demo.stage import sample
-from ess_pbx.domain.events import Arrived, DeskCallArrived, LegAnswered, LegGone, OutboundDialled
-from ess_pbx.domain.ids import CallId, snoop
+from ess_pbx.domain.events import (
+    Arrived,
+    DeskCallArrived,
+    LegAnswered,
+    LegGone,
+    OutboundDialled,
+    TransferAsked,
+)
+from ess_pbx.domain.ids import CallId, LegId, snoop
 
 NOW = "2026-01-01T09:00:00.000+0700"
 
@@ -79,3 +86,30 @@ def test_a_number_is_read_as_one_of_the_phones_own_area(
 ) -> None:
     (event,) = Translator(sample()).translate(entered(["outbound", *dialled]))
     assert event == OutboundDialled(CallId("ess1-1.1"), "1001", number, short)
+
+
+def asked_to_transfer(
+    destination: str | None, replaced: str | None = None, state: str | None = None
+) -> models.ChannelTransfer:
+    wanted = models.RequiredDestination(destination=destination, protocol_id=replaced)
+    source = a_channel("PJSIP/1001-00000003", "ess1-1.1~op2")
+    return models.ChannelTransfer(
+        application="ess-pbx",
+        timestamp=NOW,
+        state=state,
+        refer_to=models.ReferTo(requested_destination=wanted),
+        referred_by=models.ReferredBy(source_channel=source),
+    )
+
+
+def test_a_refer_is_told_with_whereto_and_whether_it_replaces_another_call() -> None:
+    translator = Translator(sample())
+    call, leg = CallId("ess1-1.1"), LegId("ess1-1.1~op2")
+    blind, attended = asked_to_transfer("119"), asked_to_transfer(None, "a-call-id")
+    assert translator.translate(blind) == [TransferAsked(call, leg, "119")]
+    assert translator.translate(attended) == [TransferAsked(call, leg, "", attended=True)]
+
+
+@pytest.mark.parametrize("state", ["channel_progress", "channel_answered", "channel_declined"])
+def test_what_asterisk_repeats_of_our_own_answer_is_no_second_refer(state: str) -> None:
+    assert Translator(sample()).translate(asked_to_transfer("119", state=state)) == []

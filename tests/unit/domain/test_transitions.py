@@ -39,6 +39,7 @@ from ess_pbx.domain.events import (
     SupervisionStopped,
     TimerFired,
     TimerId,
+    TransferAsked,
 )
 from ess_pbx.domain.facts import Fact, FactKind, fields_differ
 from ess_pbx.domain.ids import LegId, PlaybackId, agency_leg, operator_leg, playback
@@ -153,6 +154,10 @@ def plausible(story: Story) -> Iterator[CallEvent]:
         yield from (TimerFired(CALL, TimerId(CALL, kind, leg)) for kind in KEYED_TIMERS)
         yield LegHeld(CALL, leg)
         yield LegUnheld(CALL, leg)
+        for to in ("119", "2002", "08123"):
+            yield TransferAsked(CALL, leg, to)
+        yield TransferAsked(CALL, leg, "", attended=True)
+        yield TransferAsked(CALL, leg, "", refused=True)
     yield Hurried(CALL)
     yield OfferMade(CALL, "2002")
     yield OfferWithdrawn(CALL, "2002", "break")

@@ -12,6 +12,7 @@ import pytest
 from ess_pbx.ari.protocol import Answer as AriAnswer
 from ess_pbx.domain.effects import (
     Answer,
+    AnswerTransfer,
     AsteriskEffect,
     HangUp,
     Join,
@@ -23,9 +24,11 @@ from ess_pbx.domain.effects import (
     Snoop,
     StopMusic,
     StopPlayback,
+    TransferOutcome,
 )
 from ess_pbx.domain.events import CallEvent, LegGone, PlaybackEnded, Reference
 from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId, caller_leg
+from ess_pbx.domain.transfer import TOLD_AFTER
 from ess_pbx.engine.executor import Executor
 from ess_pbx.errors import AriError, AriRefusedError, AriTimeoutError, PromptError
 
@@ -332,3 +335,33 @@ async def test_a_supervisors_phone_shows_whom_they_are_to_listen_to() -> None:
     query = asterisk.asked[0][2]
     assert (query["endpoint"], query["appArgs"]) == ("PJSIP/1007", f"supervisor,{CALL},1007")
     assert query["callerId"] == '"Dengar 1001" <1001>'
+
+
+async def test_a_phone_is_told_at_once_that_its_transfer_is_done() -> None:
+    asterisk, _, _ = await carry_out(AnswerTransfer(LEG, TransferOutcome.DONE))
+
+    states = {"states": "channel_answered"}
+    assert asterisk.asked == [("POST", f"channels/{LEG}/transfer_progress", states)]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        (TransferOutcome.FAILED, "channel_unavailable"),
+        (TransferOutcome.REFUSED, "channel_declined"),
+    ],
+)
+async def test_a_phone_is_told_of_a_failure_when_asterisk_can_bear_it(
+    outcome: TransferOutcome, state: str
+) -> None:
+    began = asyncio.get_running_loop().time()
+    asterisk, told, executor = await carry_out(AnswerTransfer(LEG, outcome), refused(404))
+    assert asterisk.asked == []
+
+    async with asyncio.timeout(5):
+        while not asterisk.asked:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+    assert asyncio.get_running_loop().time() - began >= TOLD_AFTER - 0.01
+    assert asterisk.asked == [("POST", f"channels/{LEG}/transfer_progress", {"states": state})]
+    await asyncio.sleep(0)
+    assert (told, executor.failures) == ([], 0), "the leg may be gone by then"

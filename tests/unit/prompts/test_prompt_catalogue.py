@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from ess_pbx.domain import comfort, desks, introduction, supervising, transfer_codes
+from ess_pbx.domain import (
+    comfort,
+    desks,
+    introduction,
+    supervising,
+    transfer_button,
+    transfer_codes,
+)
 from ess_pbx.domain.config import BREAK_REASONS
 from ess_pbx.errors import PromptError, SettingsError
 from ess_pbx.prompts.catalogue import load_catalogue, read_recording
@@ -17,6 +24,7 @@ SHIPPED = Path(__file__).parents[3] / "ivr_prompts"
 NAMES_THE_ENGINE_PLAYS = {
     "panggilan-uji",
     *transfer_codes.PROMPTS,
+    *transfer_button.PROMPTS,
     *(introduction.OPENING_PROMPT, introduction.OPERATOR_PROMPT),
     *(f"kategori-{each}" for each in ("medis", "kebakaran", "bencana", "keamanan", "jalan")),
     *(f"kategori-{each}" for each in ("kekerasan", "pohon-tumbang", "lainnya")),
