@@ -82,7 +82,7 @@ FAULTS: tuple[Fault, ...] = (
 )
 NO_ENGINE = ("line-cut", "engine-killed", "engine-frozen", "claims-late")
 """Faults in which the dialplan has who calls."""
-WITH_DATABASE = 0.01
+WITH_DATABASE = 0.005
 """Which share of the stories has one."""
 LENGTHS = (60.0, 60.0, 120.0, 120.0, 300.0, 600.0)
 CUT_OFF = (0, 38, 127)
