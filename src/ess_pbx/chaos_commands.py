@@ -57,7 +57,7 @@ def chaos_faults(
     if json:
         sys.stdout.write(msgspec.json.encode(verdicts).decode() + "\n")
     else:
-        sys.stdout.write(render(verdicts))
+        sys.stdout.write(render(verdicts, {each.id: each.title for each in wanted}))
         err.print(f"Logs of each fault: {folder}")
     return int(any(verdict.passed is False for verdict in verdicts))
 

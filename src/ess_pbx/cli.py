@@ -35,6 +35,7 @@ from ess_pbx.errors import EssPbxError, SettingsError
 from ess_pbx.ivr_commands import ivr
 from ess_pbx.journal_commands import journal
 from ess_pbx.recordings_commands import evidence, recordings
+from ess_pbx.report_commands import reports
 from ess_pbx.roster_commands import roster
 from ess_pbx.settings.entry import trunks_of
 from ess_pbx.settings.load import load_settings
@@ -58,7 +59,7 @@ for command in (
 ):
     calls.command(command)
 app.command(audit)
-for group in (config, render, prompts, roster, ivr, recordings, journal, calls, *GROUPS):
+for group in (config, render, prompts, roster, ivr, recordings, journal, calls, reports, *GROUPS):
     app.command(group)
 for group in (bench, chaos):
     app.command(group)

@@ -7,17 +7,15 @@ record like anyone's: the audit log names the system's user.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from cyclopts import App, Parameter
 
-from ess_pbx.domain.commands import Mark, Mode
+from ess_pbx.asking import AsJson, Kind, SettingsFile, ask, do, local, of_centre, part, show
+from ess_pbx.domain.commands import Mode
 from ess_pbx.neighbours.secret_file import make_secret
-from ess_pbx.settings.load import load_settings
-from ess_pbx.terminal import Named, err, out, print_json, print_rows, run
+from ess_pbx.terminal import Named, err, out, print_json, print_rows
 
 agents = App(name="agents", help="Operators of the running service.")
 pranks = App(name="pranks", help="Numbers whose calls wait behind others.")
@@ -27,8 +25,6 @@ alarms = App(name="alarms", help="Alarms that stand.")
 neighbours = App(name="neighbours", help="Neighbouring centres, and the reports they get.")
 GROUPS = (agents, pranks, call_backs, surge, alarms, neighbours)
 
-SettingsFile = Annotated[Path, Parameter(help="The centre's TOML file.")]
-AsJson = Annotated[bool, Parameter(name="--json", help="JSON on stdout.", negative="")]
 Extensions = Annotated[str, Parameter(help="Extensions of operators.")]
 Why = Annotated[str, Parameter(name="--reason", help="Why; it is on record.")]
 
@@ -37,7 +33,7 @@ Why = Annotated[str, Parameter(name="--reason", help="Why; it is on record.")]
 def list_agents(settings: SettingsFile, *, as_json: AsJson = False, centre: Named = None) -> int:
     """Show all operators and what they do."""
     columns = ("extension", "name", "status", "state", "on_break", "call", "missed")
-    return _show(settings, _of("/operators", centre), columns, as_json=as_json)
+    return show(settings, of_centre("/operators", centre), columns, as_json=as_json)
 
 
 @agents.command(name="log-in")
@@ -79,47 +75,47 @@ def end_wrap_up(settings: SettingsFile, *extensions: Extensions) -> int:
 def live(settings: SettingsFile, *, as_json: AsJson = False, centre: Named = None) -> int:
     """Show the calls that go on now."""
     columns = ("id", "phase", "number", "category", "queue", "seconds", "operator", "agency")
-    return _show(settings, _of("/calls", centre), columns, as_json=as_json)
+    return show(settings, of_centre("/calls", centre), columns, as_json=as_json)
 
 
-def mark(settings: SettingsFile, call: str, what: Mark, *, note: str = "") -> int:
+def mark(settings: SettingsFile, call: str, what: Kind, *, note: str = "") -> int:
     """Say what a call was."""
-    body = {"mark": what.value, "note": note}
-    return _do(settings, f"/calls/{_part(call)}/mark", body, f"{call}: {what.value}")
+    body = {"mark": what, "note": note}
+    return do(settings, f"/calls/{part(call)}/mark", body, f"{call}: {what}")
 
 
 def supervise(settings: SettingsFile, call: str, supervisor: str, mode: Mode) -> int:
     """Ring a supervisor, who listens to a call, whispers, barges in or takes it over."""
     body = {"supervisor": supervisor, "mode": mode.value}
-    return _do(settings, f"/calls/{_part(call)}/supervise", body, f"{call}: {mode.value}")
+    return do(settings, f"/calls/{part(call)}/supervise", body, f"{call}: {mode.value}")
 
 
 def stop_supervising(settings: SettingsFile, call: str) -> int:
     """The supervisor leaves a call, which goes on."""
-    return _do(settings, f"/calls/{_part(call)}/stop-supervising", None, f"{call}: left alone")
+    return do(settings, f"/calls/{part(call)}/stop-supervising", None, f"{call}: left alone")
 
 
 def pull(settings: SettingsFile, call: str, agent: str) -> int:
     """Offer a waiting call to an operator or supervisor at once."""
-    return _do(settings, f"/calls/{_part(call)}/pull", {"agent": agent}, f"{call}: {agent} is rung")
+    return do(settings, f"/calls/{part(call)}/pull", {"agent": agent}, f"{call}: {agent} is rung")
 
 
 def pause_recording(settings: SettingsFile, call: str, *, reason: str) -> int:
     """Stop recording a call for a while, where the centre allows it."""
     body = {"reason": reason}
-    return _do(settings, f"/calls/{_part(call)}/pause-recording", body, f"{call}: not recorded")
+    return do(settings, f"/calls/{part(call)}/pause-recording", body, f"{call}: not recorded")
 
 
 def resume_recording(settings: SettingsFile, call: str) -> int:
     """Record a call again."""
-    path = f"/calls/{_part(call)}/resume-recording"
-    return _do(settings, path, None, f"{call}: recorded")
+    path = f"/calls/{part(call)}/resume-recording"
+    return do(settings, path, None, f"{call}: recorded")
 
 
 @pranks.command(name="list")
 def list_pranks(settings: SettingsFile, *, as_json: AsJson = False, centre: Named = None) -> int:
     """Show the numbers with pranks."""
-    found = _ask(settings, "GET", _of("/pranks", centre))
+    found = ask(settings, "GET", of_centre("/pranks", centre))
     if as_json:
         print_json(found)
         return 0
@@ -127,7 +123,7 @@ def list_pranks(settings: SettingsFile, *, as_json: AsJson = False, centre: Name
         {
             "number": each["number"],
             "marked": len(each["marked"]),
-            "until": _local(each["confirmed"] and each["confirmed"]["until"]),
+            "until": local(each["confirmed"] and each["confirmed"]["until"]),
             "by": each["confirmed"] and each["confirmed"]["by"],
             "reason": each["confirmed"] and each["confirmed"]["reason"],
         }
@@ -141,14 +137,14 @@ def list_pranks(settings: SettingsFile, *, as_json: AsJson = False, centre: Name
 def confirm(settings: SettingsFile, number: str, *, reason: Why, centre: Named = None) -> int:
     """A number's calls (E.164) wait behind others for a while."""
     body = {"number": number, "reason": reason}
-    return _do(settings, _of("/pranks/confirm", centre), body, "confirmed")
+    return do(settings, of_centre("/pranks/confirm", centre), body, "confirmed")
 
 
 @pranks.command
 def lift(settings: SettingsFile, number: str, *, reason: Why, centre: Named = None) -> int:
     """A number (E.164) waits like any other again."""
     body = {"number": number, "reason": reason}
-    return _do(settings, _of("/pranks/lift", centre), body, "lifted")
+    return do(settings, of_centre("/pranks/lift", centre), body, "lifted")
 
 
 @call_backs.command(name="list")
@@ -157,33 +153,33 @@ def list_call_backs(
 ) -> int:
     """Show who is to be called back."""
     columns = ("id", "caller_display", "category", "why", "due", "created", "agent")
-    return _show(settings, _of("/call-backs", centre), columns, as_json=as_json)
+    return show(settings, of_centre("/call-backs", centre), columns, as_json=as_json)
 
 
 @call_backs.command
 def now(settings: SettingsFile, task: str, *, agent: str | None = None) -> int:
     """Call back at once, by an operator or whoever is free."""
-    path = f"/call-backs/{_part(task)}/now"
-    return _do(settings, path, {"agent": agent}, f"{task}: now")
+    path = f"/call-backs/{part(task)}/now"
+    return do(settings, path, {"agent": agent}, f"{task}: now")
 
 
 @call_backs.command
 def close(settings: SettingsFile, task: str, *, reason: Why) -> int:
     """No call back is needed any more."""
-    path = f"/call-backs/{_part(task)}/close"
-    return _do(settings, path, {"reason": reason}, f"{task}: closed")
+    path = f"/call-backs/{part(task)}/close"
+    return do(settings, path, {"reason": reason}, f"{task}: closed")
 
 
 @surge.command
 def status(settings: SettingsFile, *, as_json: AsJson = False, centre: Named = None) -> int:
     """Show whether surge mode is on, and why."""
-    found = _ask(settings, "GET", _of("/surge", centre))
+    found = ask(settings, "GET", of_centre("/surge", centre))
     if as_json:
         print_json(found)
     elif found["state"] is None:
         out.print("off")
     else:
-        state = {name: _local(value, name) for name, value in found["state"].items()}
+        state = {name: local(value, name) for name, value in found["state"].items()}
         print_rows(({"": name, "surge": value} for name, value in state.items()), ("", "surge"))
     return 0
 
@@ -194,33 +190,33 @@ def on(
 ) -> int:
     """Surge mode begins; callers hear the prompt, or the setting's own."""
     body = {"reason": reason, "prompt": prompt}
-    return _do(settings, _of("/surge/declare", centre), body, "surge mode is on")
+    return do(settings, of_centre("/surge/declare", centre), body, "surge mode is on")
 
 
 @surge.command
 def off(settings: SettingsFile, *, reason: Why, centre: Named = None) -> int:
     """Surge mode ends."""
-    return _do(settings, _of("/surge/end", centre), {"reason": reason}, "surge mode is off")
+    return do(settings, of_centre("/surge/end", centre), {"reason": reason}, "surge mode is off")
 
 
 @alarms.command(name="list")
 def list_alarms(settings: SettingsFile, *, as_json: AsJson = False, centre: Named = None) -> int:
     """Show the alarms that stand."""
     columns = ("alarm", "detail", "since", "acknowledged_by")
-    return _show(settings, _of("/alarms", centre), columns, as_json=as_json)
+    return show(settings, of_centre("/alarms", centre), columns, as_json=as_json)
 
 
 @alarms.command
 def ack(settings: SettingsFile, alarm: str, *, centre: Named = None) -> int:
     """An alarm was seen; it stands on, silently."""
-    path = _of(f"/alarms/{_part(alarm)}/acknowledge", centre)
-    return _do(settings, path, None, f"{alarm}: acknowledged")
+    path = of_centre(f"/alarms/{part(alarm)}/acknowledge", centre)
+    return do(settings, path, None, f"{alarm}: acknowledged")
 
 
 def outbound(settings: SettingsFile, *, as_json: AsJson = False, centre: Named = None) -> int:
     """Show today's calls that operators placed by themselves, and attempts that were refused."""
     columns = ("centre", "day", "operator", "supervisor", "going_on", "refused")
-    return _show(settings, _of("/outbound", centre), columns, as_json=as_json)
+    return show(settings, of_centre("/outbound", centre), columns, as_json=as_json)
 
 
 @neighbours.command(name="list")
@@ -229,14 +225,14 @@ def list_hand_overs(
 ) -> int:
     """Show the reports that neighbours get, and which version of each they have."""
     columns = ("report", "neighbour", "since", "version", "acknowledged", "theirs", "failed")
-    return _show(settings, _of("/hand-overs", centre), columns, as_json=as_json)
+    return show(settings, of_centre("/hand-overs", centre), columns, as_json=as_json)
 
 
 @neighbours.command(name="hand-over")
 def hand_over(settings: SettingsFile, report: str, neighbour: str) -> int:
     """Let a neighbour (by its id as an agency) have a report, and what changes in it."""
-    path = f"/reports/{_part(report)}/hand-over/{_part(neighbour)}"
-    return _do(settings, path, None, f"{report}: handed over to {neighbour}")
+    path = f"/reports/{part(report)}/hand-over/{part(neighbour)}"
+    return do(settings, path, None, f"{report}: handed over to {neighbour}")
 
 
 @neighbours.command
@@ -247,43 +243,6 @@ def secret(file: Annotated[Path, Parameter(help="Where it goes; must not be ther
     return 0
 
 
-def _of(path: str, centre: str | None) -> str:
-    """A path, of a centre where one is named."""
-    return path if centre is None else f"{path}?centre={_part(centre)}"
-
-
-def _ask(settings: Path, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    from ess_pbx.web.control import Control, control_socket
-
-    return run(Control(control_socket(load_settings(settings))).ask(method, path, body))
-
-
-def _show(settings: Path, path: str, columns: Sequence[str], *, as_json: bool) -> int:
-    found = _ask(settings, "GET", path)
-    if as_json:
-        print_json(found)
-    else:
-        rows = [{name: _local(row.get(name), name) for name in columns} for row in found]
-        print_rows(rows, columns)
-    return 0
-
-
-TIMES = frozenset({"since", "until", "due", "created", "acknowledged_at", "at"})
-
-
-def _local(value: Any, name: str = "until") -> Any:
-    """Epoch seconds as this machine's time of day; other fields as they are."""
-    if name not in TIMES or not isinstance(value, int | float):
-        return value
-    return f"{datetime.fromtimestamp(value).astimezone():%Y-%m-%d %H:%M:%S}"
-
-
-def _do(settings: Path, path: str, body: dict[str, Any] | None, done: str) -> int:
-    _ask(settings, "POST", path, body)
-    err.print(done, markup=False)
-    return 0
-
-
 def _each(
     settings: Path, extensions: Sequence[str], what: str, body: dict[str, Any] | None = None
 ) -> int:
@@ -291,9 +250,5 @@ def _each(
         err.print(f"{what}: no operator was named; expected one extension or more")
         return 2
     for extension in extensions:
-        _do(settings, f"/operators/{_part(extension)}/{what}", body, f"{extension}: {what}")
+        do(settings, f"/operators/{part(extension)}/{what}", body, f"{extension}: {what}")
     return 0
-
-
-def _part(value: str) -> str:
-    return quote(value, safe="")

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable
 from typing import Any
 
 from ess_pbx.domain.facts import Fact
+from ess_pbx.engine.watchdog import Watchdog
 from ess_pbx.errors import RuntimeMissingError
 from ess_pbx.installation import Installation
+
+STANDS_BY_AFTER = 1.0
+"""Seconds after which who waits for the lock is one that stands by."""
 
 
 async def serve(
@@ -22,7 +27,8 @@ async def serve(
     """Run an installation until SIGINT or SIGTERM; SIGHUP leaves Asterisk to the next engine.
 
     ``stand_by``: wait first, as long as another engine leads. ``on_lead`` is called when calls are
-    taken. Raises as ``Installation.start`` and ``until_stopped``.
+    taken. Raises as ``Installation.start`` and ``until_stopped``. A service manager that watches it
+    (``engine.watchdog``) is told that it lives from then on, or once it stands by.
     """
     stopped, restart = stop_signals(), asyncio.Event()
 
@@ -31,21 +37,33 @@ async def serve(
         stopped.set()
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, leave)
-    if stand_by and not await _leads(installation, stopped):
+    watchdog = Watchdog.of(os.environ)
+    if stand_by and not await _leads(installation, stopped, watchdog):
         return
     try:
         await installation.start(on_fact)
+        if watchdog is not None:
+            watchdog.ready()
         if on_lead is not None:
             on_lead()
         await until_stopped(installation, stopped)
     finally:
         await installation.stop(keep_asterisk=restart.is_set())
+        if watchdog is not None:
+            await watchdog.stop()
 
 
-async def _leads(installation: Installation, stopped: asyncio.Event) -> bool:
+async def _leads(
+    installation: Installation, stopped: asyncio.Event, watchdog: Watchdog | None
+) -> bool:
     """Stand by; False when it was told to stop before it came to lead."""
     leads, told = asyncio.create_task(installation.stand_by()), asyncio.create_task(stopped.wait())
-    await asyncio.wait([leads, told], return_when=asyncio.FIRST_COMPLETED)
+    first = asyncio.FIRST_COMPLETED
+    _, pending = await asyncio.wait([leads, told], timeout=STANDS_BY_AFTER, return_when=first)
+    if len(pending) == 2 and watchdog is not None:
+        # Not before: who leads at once may have to make all prompts first, which takes minutes.
+        watchdog.ready()
+    await asyncio.wait([leads, told], return_when=first)
     told.cancel()
     if not leads.done():
         leads.cancel()

@@ -57,9 +57,15 @@ def run_folder(kind: str) -> Path:
     return CHECKOUT / "var" / kind / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
 
 
+COPIED = frozenset({"id", "call", "recording", "report", "task", "extension"})
+
+
 def print_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
     """A table on stdout; what is not known stays empty."""
-    table = Table(*columns)
+    table = Table()
+    for name in columns:
+        # What is copied into the next command must be there whole.
+        table.add_column(name, no_wrap=name in COPIED)
     for row in rows:
         values = (row.get(name) for name in columns)
         table.add_row(*("" if value is None else escape(str(value)) for value in values))

@@ -52,6 +52,24 @@ async def parts_written(story: Story, call: CallId, count: int) -> None:
     )
 
 
+async def nothing(*_: object) -> None:
+    """What a recorder did that was killed before it could."""
+
+
+async def assert_stands_still(file: Path) -> None:
+    """Asterisk writes about each second, while it records."""
+    sizes = [-1, 0]
+
+    def stands_still() -> bool:
+        sizes.append(file.stat().st_size)
+        return sizes[-1] == sizes[-2]
+
+    deadline = asyncio.get_running_loop().time() + SOON
+    while not stands_still():
+        assert asyncio.get_running_loop().time() < deadline, f"{file} grows"
+        await asyncio.sleep(2 * STRETCH)
+
+
 async def test_a_recording_that_stops_is_an_alarm_and_begun_again(
     given_centre: GivenCentre,
 ) -> None:
@@ -159,6 +177,81 @@ async def test_a_consult_that_begins_in_a_pause_is_recorded_from_its_end_on(
     _, of_consult = record.recordings
     from_agency, _ = sides(of_consult["path"])
     assert has(from_agency, AGENCY_TONE)
+
+
+async def test_a_pause_that_its_engine_did_not_carry_out_the_next_one_does(
+    given_centre: GivenCentre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = await given_centre(on_duty=("1001",), policy=replace(QUICK, recording_pause=60.0))
+    caller, operator = await story.given_talking()
+    call = the_call(story)
+    # As when it is killed between the fact and what follows from it.
+    monkeypatch.setattr(story.engine.recorder, "_pause", nothing)
+    command = PauseRecording(OPERATOR, call, "nomor rekening")
+    assert story.engine.dispatcher.command(command) is None
+    await story.when_the_engine_stops()
+    await story.when_the_engine_is_back()
+    await assert_stands_still(story.settings.folders.recordings / f"{call}.raw")
+
+    caller.rtp.play(tone(SECRET_TONE))
+    await operator.heard_tone(SECRET_TONE, SOON)
+    await asyncio.sleep(STRETCH)
+    await caller.call.hang_up()
+    record = await story.assert_one_ending(caller)
+
+    (recording,) = record.recordings
+    left, _ = sides(recording["path"])
+    assert has(left, CALLER_TONE)
+    assert not has(left, SECRET_TONE)
+
+
+async def test_a_consult_that_its_engine_did_not_record_the_next_one_does(
+    given_centre: GivenCentre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = await given_centre(on_duty=("1001",))
+    agency = await story.given_agency()
+    caller, operator = await story.given_talking()
+    monkeypatch.setattr(story.engine.recorder, "_begin", nothing)
+    await operator.press("*119#")
+    await (await agency.invited(SOON)).answered(SOON)
+    await operator.heard_tone(AGENCY_TONE, SOON)
+    await story.when_the_engine_stops()
+    await story.when_the_engine_is_back()
+
+    await parts_written(story, the_call(story), 2)
+    await asyncio.sleep(STRETCH)
+    await caller.call.hang_up()
+    record = await story.assert_one_ending(caller)
+
+    _, of_consult = record.recordings
+    from_agency, to_agency = sides(of_consult["path"])
+    assert has(from_agency, AGENCY_TONE)
+    assert has(to_agency, OPERATOR_TONE)
+    assert not story.told_of(FactKind.RECORDING_FAILED)
+
+
+async def test_the_recording_of_a_consult_that_stops_is_an_alarm_and_begun_again(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_centre(on_duty=("1001",))
+    agency = await story.given_agency()
+    caller, operator = await story.given_talking()
+    await operator.press("*119#")
+    await (await agency.invited(SOON)).answered(SOON)
+    await operator.heard_tone(AGENCY_TONE, SOON)
+    await parts_written(story, the_call(story), 2)
+    leg = (await story.assert_fact(FactKind.AGENCY_ANSWERED)).data["leg"]
+    await asyncio.sleep(STRETCH)
+
+    await story.installation.console.ask(f"mixmonitor stop {leg}")
+
+    within = recorder.STALLED_SECONDS + SOON
+    await story.assert_fact(FactKind.RECORDING_FAILED, within, recording=leg)
+    await story.assert_fact(FactKind.ALARM_RAISED, alarm=recorder.ALARM)
+    await parts_written(story, the_call(story), 3)
+    await story.assert_fact(FactKind.ALARM_CLEARED, alarm=recorder.ALARM)
+    await caller.call.hang_up()
+    await story.assert_one_ending(caller)
 
 
 async def test_a_talk_too_short_to_be_begun_again_is_an_alarm_when_nothing_of_it_was_recorded(

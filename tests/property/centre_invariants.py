@@ -200,7 +200,7 @@ class CentreInvariants(VirtualCentre):
             channel = self.asterisk.channels[call.caller]
             assert channel.up
             playing = self.asterisk.playing.get(call.caller, [])
-            heard = len(playing) + channel.music
+            heard = len(playing) or channel.music
             humans = self.asterisk.humans_heard_by(call.caller)
             assert heard == (0 if humans else 1), f"{call.phase}: {playing}, {channel}"
             assert playing == ([call.playing] if call.playing else [])

@@ -33,6 +33,8 @@ CALL = CallId("ess1-1700000000.1")
 NUMBER = "+6281234567890"
 OPERATOR, COLLEAGUE, SUPERVISOR = "1001", "1002", "1003"
 PINS = {OPERATOR: "135790", COLLEAGUE: "246801", SUPERVISOR: "975310"}
+FIRE = {"category": "kebakaran", "place": "Pasar Kranggot, Jalan Ahmad Yani"}
+"""What is known of an incident."""
 QUICK = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 """For PINs of tests; what verifies them reads the cost out of the hash (PHC string)."""
 
@@ -239,3 +241,10 @@ async def until(is_true: Callable[[], bool], wanted: str) -> None:
     while not is_true():
         assert time.monotonic() < deadline, f"not within {SOON} s: {wanted}"
         await asyncio.sleep(0.01)
+
+
+async def given_a_report(person: Person, fields: Any = FIRE, call: str | None = None) -> str:
+    status, content = await person.ask("POST", "/reports", {"fields": fields, "call": call})
+    assert status == 200, content
+    number: str = content["report"]["number"]
+    return number

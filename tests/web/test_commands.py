@@ -17,6 +17,7 @@ from ess_pbx.domain.events import AlarmChanged
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId
 from ess_pbx.errors import ControlError
+from ess_pbx.report_commands import reports
 
 from .story import CALL, COLLEAGUE, NUMBER, OPERATOR, SUPERVISOR, Person, Service, centre_settings
 
@@ -226,12 +227,12 @@ def _run(app: App, words: list[str]) -> object:
 @pytest.fixture
 def command_line(service: Service, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """The command line of this service: its own threads, the real control socket."""
-    monkeypatch.setattr("ess_pbx.control_commands.load_settings", lambda _: service.settings)
-    monkeypatch.setattr("ess_pbx.control_commands.run", asyncio.run)
+    monkeypatch.setattr("ess_pbx.asking.load_settings", lambda _: service.settings)
+    monkeypatch.setattr("ess_pbx.asking.run", asyncio.run)
 
     async def ask(*words: str) -> None:
         group, command, *rest = words
-        (app,) = [each for each in (*GROUPS, calls) if group in each.name]
+        (app,) = [each for each in (*GROUPS, calls, reports) if group in each.name]
         assert await asyncio.to_thread(_run, app, [command, "centre.toml", *rest]) == 0
 
     return ask
@@ -307,3 +308,24 @@ async def test_an_alarm_that_the_engine_raises_by_itself_stands_until_it_clears_
         data = {"alarm": "recording-not-sealed", "detail": "disk"}
         service.engine.dispatcher.record(None, kind, data)
         assert len(await service.control.ask("GET", "/alarms")) == standing
+
+
+async def test_a_report_is_written_from_the_command_line(
+    service: Service, command_line: CommandLine
+) -> None:
+    service.when_a_call_arrives()
+    place = ("--category", "medis", "--place", "Pasar Sumur", "--answer", "sadar=tidak")
+    await command_line("reports", "open", "--call", CALL, *place)
+    (report,) = service.core.incidents.open.values()
+    assert report.calls == (CALL,)
+    await command_line("reports", "save", report.number, "--victims", "1")
+    await command_line("reports", "step", report.number, "psc-119", "berangkat")
+    await command_line("reports", "close", report.number, "--outcome", "dibawa ke RSUD")
+    await service.engine.stored(10)
+    service.core.incidents.open.clear()
+    await command_line("reports", "list", "--caller", NUMBER)
+    await command_line("reports", "show", report.number)
+    await command_line("reports", "reopen", report.number, "--reason", "pasien kedua")
+    (report,) = service.core.incidents.open.values()
+    assert (report.fields.victims, report.closed_at) == (1, None)
+    assert list(report.agencies) == ["psc-119"]

@@ -10,22 +10,23 @@ from ess_pbx.db.connect import create_engine
 from ess_pbx.db.queries import audit_log
 from ess_pbx.domain.ids import CallId
 
-from .story import CALL, NUMBER, OPERATOR, PINS, Person, Service
+from .story import (
+    CALL,
+    FIRE,
+    NUMBER,
+    OPERATOR,
+    PINS,
+    Person,
+    Service,
+    given_a_report,
+)
 
-FIRE = {"category": "kebakaran", "place": "Pasar Kranggot, Jalan Ahmad Yani"}
 LATER, ANOTHER = CallId("ess1-1700000001.2"), CallId("ess1-1700000002.3")
 
 
 @pytest.fixture
 async def colleague(anyone: Person) -> Person:
     return await anyone.signs_in("1002", PINS["1002"])
-
-
-async def given_a_report(person: Person, fields: Any = FIRE, call: str | None = None) -> str:
-    status, content = await person.ask("POST", "/reports", {"fields": fields, "call": call})
-    assert status == 200, content
-    number: str = content["report"]["number"]
-    return number
 
 
 async def test_a_report_is_opened_listed_shown_and_in_the_audit_log(
@@ -125,13 +126,42 @@ async def test_a_report_goes_to_an_agency_is_closed_and_goes_on(operator: Person
     assert (status, content["report"]["closed_at"]) == (200, None)
 
 
-async def test_what_the_centres_lists_do_not_know_is_not_written(operator: Person) -> None:
-    body = {"fields": {"category": "gempa-mars"}}
+async def test_what_the_centres_lists_do_not_know_is_not_written_but_kept(
+    operator: Person,
+) -> None:
+    body: dict[str, Any] = {"fields": {"category": "gempa-mars", "place": "Pasar"}}
     status, content = await operator.ask("POST", "/reports", body)
     assert (status, content["code"]) == (422, "unknown-category")
+    assert content["expected"].startswith("one of ")
+    number = content["report"]
+    report = (await operator.ask("GET", f"/reports/{number}"))[1]["report"]
+    assert report["fields"] == {"place": "Pasar"}
+    assert report["drafts"][OPERATOR]["fields"] == {"category": "gempa-mars"}
+
+    body = {"base": 1, "fields": {**FIRE, "answers": {"terjebak": "mungkin"}}}
+    status, content = await operator.ask("POST", f"/reports/{number}/save", body)
+    assert (status, content["code"], content["report"]) == (422, "invalid-answer", number)
+    assert content["expected"].startswith("one of ya, tidak")
+    report = (await operator.ask("GET", f"/reports/{number}"))[1]["report"]
+    assert report["drafts"][OPERATOR]["fields"] == body["fields"]
+    assert report["version"] == 1
+
     status, content = await operator.ask("POST", "/reports", {"fields": {"victims": -1}})
     assert (status, content["code"]) == (422, "invalid-content")
-    assert await operator.ask("GET", "/reports") == (200, [])
+
+
+async def test_the_form_says_all_that_a_report_is_made_of(operator: Person) -> None:
+    status, form = await operator.ask("GET", "/form")
+    assert (status, form["centre"]) == (200, "contoh")
+    (fire,) = [each for each in form["categories"] if each["id"] == "kebakaran"]
+    assert "damkar" in fire["agencies"]
+    assert {"id": "bangunan", "name": "Bangunan"} in fire["subcategories"]
+    (trapped,) = [each for each in fire["questions"] if each["id"] == "terjebak"]
+    assert (trapped["answer"], trapped["choices"]) == ("ya-tidak", ["ya", "tidak"])
+    assert all(each["villages"] for each in form["districts"])
+    known = {each["id"] for each in form["agencies"]}
+    assert {each for category in form["categories"] for each in category["agencies"]} <= known
+    assert form["steps"][0] == "diserahkan"
 
 
 async def test_who_has_a_call_sees_what_the_number_called_about_before(

@@ -9,7 +9,7 @@ import pytest
 
 from ess_pbx.web.table import TABLE, Row
 
-from .story import NUMBER, Person
+from .story import NUMBER, Person, Service
 
 LONG = "x" * 5000
 STRANGE = [
@@ -55,7 +55,8 @@ async def test_strange_values_in_a_path(row: Row, admin: Person) -> None:
 
 
 @pytest.mark.parametrize("row", BODIED, ids=lambda row: row.name)
-async def test_wrong_values_in_a_body(row: Row, admin: Person) -> None:
+async def test_wrong_values_in_a_body(row: Row, admin: Person, service: Service) -> None:
+    await service.engine.stored(10)  # the database's tables are there
     path = path_of(row, good(row))
     whole: dict[str, Any] = {
         "account": "1001",
@@ -75,6 +76,9 @@ async def test_wrong_values_in_a_body(row: Row, admin: Person) -> None:
         "supervisor": "1007",
         "mode": "listen",
         "queues": ["umum"],
+        "ticket": "0001",
+        "caller": "Sari",
+        "day": "2026-11-22",
     }
     body = {name: whole[name] for name in row.body.__struct_fields__}
     for wrong in WRONG_VALUES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +23,10 @@ CALLER_TONE = 1250
 FIRST_NUMBER = 8127_000_000
 PATIENCE = 45.0
 """Seconds that a caller waits for an operator before the run counts it as never served."""
-LONGEST_SILENCE = 3.0
+LONGEST_SILENCE, WIDEST_SILENCE = 3.0, 5.0
+"""On a busy machine the latter: as long as a caller was in silence whom nobody cared for."""
+MENU_KEY, LISTENS_EVERY = "1", 3
+"""What callers press who do not want to hear the menu; every so many hear it to its end."""
 _LOOK = 0.05
 
 
@@ -35,6 +39,8 @@ class Caller:
     rtp: RtpParty
     left_at: float | None = None
     served: bool = False
+    key: str = ""
+    """What they press as soon as somebody answers."""
 
     @property
     def invited(self) -> float | None:
@@ -88,8 +94,12 @@ class Callers:
         *,
         trunk: Trunk | None = None,
         first: int = 0,
+        menu: bool = False,
     ) -> None:
-        """``first`` numbers the callers, so that two loads have none in common."""
+        """``first`` numbers the callers, so that two loads have none in common.
+
+        With a ``menu`` most press a key in it at once.
+        """
         from_trunk = trunk or settings.trunks[0]
         self._operators, self.load = operators, load
         invites = [
@@ -105,8 +115,8 @@ class Callers:
             time_limit=round(load.seconds + load.talk + 2 * PATIENCE) + 60,
         )
         self.all = [
-            Caller(invite.caller, call, invite.rtp)
-            for invite, call in zip(invites, self._sipp.calls, strict=True)
+            Caller(invite.caller, call, invite.rtp, key=self._key(number) if menu else "")
+            for number, (invite, call) in enumerate(zip(invites, self._sipp.calls, strict=True))
             if invite.rtp is not None
         ]
         self._tasks: list[asyncio.Task[None]] = []
@@ -132,15 +142,42 @@ class Callers:
         """Calls that stand now."""
         return sum(caller.standing(time.monotonic()) for caller in self.all)
 
+    async def one_leaves(self) -> None:
+        """One who talks to an operator hangs up before the time; nobody where nobody talks."""
+        for caller in self.all:
+            ring = self._operators.taken(caller.number)
+            talks = ring is not None and ring.call.ended_by is None
+            if talks and caller.standing(time.monotonic()):
+                caller.left_at = caller.rtp.heard_until()
+                with contextlib.suppress(PhoneError):
+                    await caller.call.hang_up()
+                return
+
+    def join(self, others: Callers) -> None:
+        """From now on those of another load count, and are waited for, with these."""
+        self.all += others.all
+        self._tasks += others._tasks
+
     async def over(self) -> None:
         """Wait until everyone has hung up, or was cut off."""
         await asyncio.gather(*self._tasks)
 
-    def ring_seconds(self, since: float = 0.0, until: float = float("inf")) -> list[float]:
-        """INVITE to the first phone, of those who called in that time; inf for never."""
+    def ring_seconds(
+        self,
+        since: float = 0.0,
+        until: float = float("inf"),
+        *,
+        without: Container[str] = (),
+    ) -> list[float]:
+        """INVITE to the first phone, of those who called in that time; inf for never.
+
+        ``without`` those whose numbers these are.
+        """
         found = []
         for caller in self.all:
             if caller.invited is None or not since <= caller.invited < until:
+                continue
+            if caller.number in without:
                 continue
             rings = self._operators.rings(caller.number)
             found.append(rings[0].at - caller.invited if rings else float("inf"))
@@ -154,13 +191,25 @@ class Callers:
             Check("dropped", sum(caller.dropped for caller in self.all), at_most=0),
             Check("failed", sum(caller.failed for caller in self.all), at_most=0),
             Check("never served", sum(not caller.served for caller in self.all), at_most=0),
-            Check("longest silence", max(heard), at_most=LONGEST_SILENCE, unit="s"),
+            Check(
+                "longest silence",
+                max(heard),
+                at_most=LONGEST_SILENCE,
+                unit="s",
+                widest=WIDEST_SILENCE,
+            ),
         ]
+
+    @staticmethod
+    def _key(number: int) -> str:
+        return "" if number % LISTENS_EVERY == LISTENS_EVERY - 1 else MENU_KEY
 
     async def _behave(self, caller: Caller) -> None:
         """Wait for a human, talk, hang up."""
         with contextlib.suppress(PhoneError):
             await caller.call.answered(self.load.seconds + PATIENCE)
+            if caller.key:
+                await caller.rtp.press(caller.key)
             await self._talk(caller)
             if caller.call.end is None and caller.call.failure is None:
                 caller.left_at = caller.rtp.heard_until()

@@ -12,7 +12,9 @@ from ess_pbx.chaos.faults import (
     database,
     disk,
     engine,
+    network,
     phones,
+    soak,
     standby,
     strangers,
     surge,
@@ -30,6 +32,8 @@ class Fault:
     why_not: Callable[[], str | None] = lambda: None
     short: bool = False
     """Whether its short form belongs to the tests."""
+    times: int = 1
+    """How much longer than the load it lasts."""
 
 
 def _because(reason: str) -> Callable[[], str]:
@@ -39,6 +43,7 @@ def _because(reason: str) -> Callable[[], str]:
 FAULTS = (
     Fault("engine-crash", "engine crash (kill -9)", engine.crash, short=True),
     Fault("engine-frozen", "engine frozen (SIGSTOP)", engine.frozen, short=True),
+    Fault("engine-watched", "engine frozen, a service manager watches", engine.watched),
     Fault("standby-crash", "engine crash, a standby there", standby.crash),
     Fault("standby-frozen", "engine frozen, a standby there", standby.frozen),
     Fault("asterisk-restart", "Asterisk restart (kill -9)", asterisk.restart, short=True),
@@ -56,13 +61,13 @@ FAULTS = (
     Fault("disk-full", "disk full for recordings", disk.full, disk.why_not),
     Fault(
         "packet-loss",
-        "packet loss 5 %, delay 80 ms",
-        why_not=_because("needs the kernel's netem and root in a network namespace"),
+        "SIP packet loss 5 %, delay 80 ms, each way",
+        network.packet_loss,
     ),
     Fault(
         "two-engines",
         "two engines, one partitioned",
         why_not=_because("needs a second machine, and a lease"),
     ),
-    Fault("soak", "soak (hours)", why_not=_because("takes hours; run the load for as long")),
+    Fault("soak", "soak (nine times as long)", soak.soak, times=soak.ROUNDS),
 )

@@ -9,9 +9,10 @@ import pickle
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 import aiohttp
@@ -20,6 +21,7 @@ import msgspec
 from ess_pbx.asterisk.server import find_process, is_alive
 from ess_pbx.chaos import ChaosError
 from ess_pbx.chaos.engine_process import CLOCK, FACTS, ORDER, STARTED, Order
+from ess_pbx.chaos.verdict import Check
 from ess_pbx.demo.pair import DIES_WITH_ITS_PARENT
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import call_of, is_call_back
@@ -28,15 +30,24 @@ from ess_pbx.settings.credentials import Credentials, load_credentials
 
 STARTS_WITHIN = 40.0
 STOPS_WITHIN = 30.0
+JUMPS_WITHIN = 5.0
 POLL = 0.02
 
 
 class CentreProcess:
-    """One centre. ``wrapper`` goes before the command that starts its engine."""
+    """One centre. ``wrapper`` goes before the command that starts its engine, which has more in
+    its ``environment`` than we.
+    """
 
-    def __init__(self, folder: Path, order: Order, wrapper: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        order: Order,
+        wrapper: tuple[str, ...] = (),
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.folder, self.settings = folder, order.settings
-        self._order, self._wrapper = order, wrapper
+        self._order, self._wrapper, self._environment = order, wrapper, environment
         self._process: asyncio.subprocess.Process | None = None
         self._standby: asyncio.subprocess.Process | None = None
         self._read = 0
@@ -138,6 +149,7 @@ class CentreProcess:
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
+                env={**os.environ, **self._environment},
             )
 
     async def kill_engine(self) -> float:
@@ -166,19 +178,57 @@ class CentreProcess:
         os.kill(pid, signal.SIGKILL)
         return time.monotonic()
 
-    def jump_clock(self, seconds: float) -> None:
-        """Set the engine's wall clock so far off the machine's."""
+    async def jump_clock(self, seconds: float) -> tuple[float, float]:
+        """Set the engine's wall clock so far off the machine's; it jumps between these moments."""
         (self.folder / CLOCK).write_text(str(seconds))
+        before = time.monotonic()
         os.kill(self.engine_pid, signal.SIGUSR1)
+        after = await self.until(
+            lambda: not (self.folder / CLOCK).exists(), "the clock has jumped", JUMPS_WITHIN
+        )
+        return before, after
+
+    def journal(self) -> list[Fact]:
+        """The facts so far, in their order."""
+        return [fact for _, fact in self.facts]
 
     def told(self, kind: FactKind) -> list[tuple[float, Fact]]:
         """The facts of one kind so far."""
         return [(at, fact) for at, fact in self.facts if fact.kind == kind]
 
+    def came_before(self, wall: float) -> set[str]:
+        """The numbers of those whose INVITE Asterisk had before that moment (epoch seconds)."""
+        return {
+            str(fact.data["caller_e164"])
+            for _, fact in self.told(FactKind.CALL_ARRIVED)
+            if float(str(fact.data["invited_at"])) < wall
+        }
+
+    def alarm_raised(self, kind: str, since: float = 0.0) -> float | None:
+        """When an alarm of that kind (what stands before the colon) was first seen to be raised."""
+        return self._alarm(FactKind.ALARM_RAISED, kind, since)
+
+    def alarm_cleared(self, kind: str, since: float = 0.0) -> float | None:
+        """When one was first seen to be cleared."""
+        return self._alarm(FactKind.ALARM_CLEARED, kind, since)
+
+    def _alarm(self, what: FactKind, kind: str, since: float) -> float | None:
+        found = (
+            at
+            for at, fact in self.told(what)
+            if at >= since and str(fact.data["alarm"]).partition(":")[0] == kind
+        )
+        return next(found, None)
+
     def open_calls(self) -> set[str]:
         """The calls that arrived and did not end, as the engine has it."""
         arrived = {fact.call for _, fact in self.told(FactKind.CALL_ARRIVED) if fact.call}
         return arrived - {fact.call for _, fact in self.told(FactKind.CALL_ENDED) if fact.call}
+
+    def ended_twice(self) -> Check:
+        """Calls with more than one end in the journal; the database keeps the last one."""
+        ends = Counter(fact.call for _, fact in self.told(FactKind.CALL_ENDED))
+        return Check("ended twice", sum(count > 1 for count in ends.values()), at_most=0)
 
     async def ari(self, what: str) -> list[dict[str, Any]]:
         """A list of Asterisk's own, whoever controls it. Raises aiohttp.ClientError."""

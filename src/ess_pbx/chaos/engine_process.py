@@ -2,7 +2,7 @@
 
 FOLDER holds ``order.pickle``. Every fact is appended to ``facts.jsonl``; ``started`` holds the
 process that takes calls. SIGTERM ends engine and Asterisk. SIGUSR1 reads the seconds that the wall
-clock has jumped from ``clock``.
+clock is off from ``clock``, and takes that file away.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ async def run(folder: Path) -> None:
 
     def jump() -> None:
         clock.jumped = float((folder / CLOCK).read_text())
+        (folder / CLOCK).unlink()
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, jump)
     installation = TroubledInstallation(order, clock)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import signal
 import time
 from collections.abc import Sequence
@@ -10,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from ess_pbx.chaos import ChaosError
 from ess_pbx.demo.stage import register_operators
 from ess_pbx.phones.softphone import Answer, Behaviour, SoftPhone
 from ess_pbx.phones.softphone_call import SoftCall
@@ -19,6 +22,9 @@ from ess_pbx.settings.model import Settings
 PHONES_A_PROCESS = 4
 """pjsua has four calls at once."""
 PICK_UP = Answer(0.3)
+_NUMBER = re.compile(r"8127[0-9]{6}")
+"""A caller's (``callers.FIRST_NUMBER``). Phones show it as it came, or as it is dialled here: its
+end is the same."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +54,21 @@ class Operators:
         """``behaviours`` are those of the first processes; all others pick up."""
         extensions = [each.extension for each in settings.centre_named().operators]
         self._settings, self._credentials = settings, credentials
-        self._groups = [
+        self.groups = [
             extensions[first : first + PHONES_A_PROCESS]
             for first in range(0, len(extensions), PHONES_A_PROCESS)
         ]
-        self._behaviours = [*behaviours, *[PICK_UP] * len(self._groups)]
-        self.phones = [SoftPhone(folder / f"phones-{n}") for n in range(len(self._groups))]
+        self._behaviours = [*behaviours, *[PICK_UP] * len(self.groups)]
+        self.phones = [SoftPhone(folder / f"phones-{n}") for n in range(len(self.groups))]
         self.killed: set[int] = set()
+        self._read = [0] * len(self.phones)
+        """How many calls of each are in ``_rings``."""
+        self._rings: dict[str, list[Ring]] = {}
 
     async def __aenter__(self) -> Operators:
         try:
             for phone, some, behaviour in zip(
-                self.phones, self._groups, self._behaviours, strict=False
+                self.phones, self.groups, self._behaviours, strict=False
             ):
                 await phone.start()
                 await register_operators(phone, self._settings, self._credentials, some, behaviour)
@@ -83,14 +92,12 @@ class Operators:
 
     def rings(self, number: str) -> list[Ring]:
         """The calls of this caller at any phone, the first first."""
-        # Phones show the number as it came or as it is dialled here: its end is the same.
-        end = number.removeprefix("+62")
-        found = [
-            Ring(phone, call)
-            for phone in self.phones
-            for call in phone.calls
-            if end in call.caller_id and "incoming" in call.at
-        ]
+        for place, phone in enumerate(self.phones):
+            for call in phone.calls[self._read[place] :]:
+                if (caller := _NUMBER.search(call.caller_id)) is not None:
+                    self._rings.setdefault(caller[0], []).append(Ring(phone, call))
+            self._read[place] = len(phone.calls)
+        found = self._rings.get(number.removeprefix("+62"), [])
         return sorted(found, key=lambda ring: ring.at)
 
     def taken(self, number: str) -> Ring | None:
@@ -101,6 +108,28 @@ class Operators:
             if "answered" in ring.call.at and ring.phone.pid not in self.killed
         ]
         return max(found, key=lambda ring: ring.call.at["answered"], default=None)
+
+    def picked_up(self, number: str) -> bool:
+        """Whether any operator ever spoke with this caller."""
+        return any("answered" in ring.call.at for ring in self.rings(number))
+
+    async def hang_up_what_is_dead(self, since: float, after: float) -> None:
+        """Hang up, ``after`` so many seconds, the calls that were picked up before ``since``.
+
+        A person does that who hears nothing more. A phone has no other way to learn that the other
+        end is gone without a BYE, and one that is in four dead calls answers the next with 486.
+        """
+        await asyncio.sleep(max(since + after - time.monotonic(), 0))
+        dead = [
+            call
+            for phone in self.phones
+            for call in phone.calls
+            if call.ended_by is None and call.at.get("answered", since) < since
+        ]
+        done = await asyncio.gather(*(call.hang_up(40.0) for call in dead), return_exceptions=True)
+        failed = [each for each in done if isinstance(each, BaseException)]
+        if failed:
+            raise ChaosError(f"operators cannot hang up: {failed[0]}")
 
     def kill(self, phone: SoftPhone) -> float:
         """``kill -9`` a phone process: all its phones are gone without a word; returns when."""

@@ -32,7 +32,7 @@ async def run_faults(
         for number, fault in enumerate(faults, start=1):
             why = fault.why_not()
             if fault.inject is None or why is not None:
-                verdicts.append(left_out(fault.title, why or "nothing injects it"))
+                verdicts.append(left_out(fault.id, why or "nothing injects it"))
                 continue
             # Even after a row that stopped it and was broken off.
             await asyncio.to_thread(postgres.start, folder / "postgres")
@@ -50,10 +50,10 @@ async def _one(fault: Fault, scene: Scene, slack: float) -> Verdict:
     try:
         async with (
             contextlib.AsyncExitStack() as stack,
-            asyncio.timeout(scene.load.seconds + LONGEST_RUN),
+            asyncio.timeout(fault.times * scene.load.seconds + LONGEST_RUN),
         ):
             await stack.enter_async_context(scene.closing)
             checks: list[Check] = await fault.inject(scene)
     except (EssPbxError, OSError, TimeoutError, RuntimeError) as error:
-        return failed(fault.title, f"{type(error).__name__}: {error}")
-    return judge(fault.title, checks, slack)
+        return failed(fault.id, f"{type(error).__name__}: {error}")
+    return judge(fault.id, checks, slack)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import msgspec
 from rich.console import Console
@@ -24,6 +25,8 @@ class Check:
     at_most: float | None = None
     at_least: float | None = None
     unit: str = ""
+    widest: float = float("inf")
+    """No slack widens ``at_most`` beyond: as long as the fault itself lasts, all would pass."""
 
     @property
     def passed(self) -> bool:
@@ -40,7 +43,7 @@ class Check:
         """The same with more room, where it is a time."""
         if self.unit != "s" or self.at_most is None:
             return self
-        return replace(self, at_most=self.at_most * slack)
+        return replace(self, at_most=max(self.at_most, min(self.at_most * slack, self.widest)))
 
     @property
     def bound(self) -> str:
@@ -63,6 +66,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the table. ``passed`` None: it was left out, and ``measured`` says why."""
 
     fault: str
+    """Its id, as the command takes it."""
     bound: str
     measured: str
     passed: bool | None
@@ -93,8 +97,8 @@ def failed(fault: str, why: str) -> Verdict:
     return Verdict(fault=fault, bound="", measured=f"broke off: {why}", passed=False)
 
 
-def render(verdicts: Sequence[Verdict]) -> str:
-    """The table as people read it."""
+def render(verdicts: Sequence[Verdict], titles: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The table as people read it; ``titles`` says what each fault is, by its id."""
     table = Table(title="Faults and what they cost", show_lines=True)
     for column in ("fault", "bound", "measured", ""):
         table.add_column(column)
@@ -102,7 +106,8 @@ def render(verdicts: Sequence[Verdict]) -> str:
     for each in verdicts:
         # A line of a cell each: the figures beside their bounds.
         bound, measured = (text.replace("; ", "\n") for text in (each.bound, each.measured))
-        table.add_row(each.fault, bound, measured, words[each.passed])
+        name = "\n".join(filter(None, (titles.get(each.fault), each.fault)))
+        table.add_row(name, bound, measured, words[each.passed])
     console = Console(width=WIDTH, no_color=True)
     with console.capture() as captured:
         console.print(table, markup=False)

@@ -323,6 +323,7 @@ PROJECTIONS: Mapping[str, Callable[[Fact], Iterator[Change]]] = MappingProxyType
         FactKind.OUTBOUND_ENDED: _outbound_ended,
         FactKind.REPORT_OPENED: of_reports.report_opened,
         FactKind.REPORT_SAVED: of_reports.report_saved,
+        FactKind.REPORT_DRAFTED: of_reports.report_drafted,
         FactKind.REPORT_LINKED: of_reports.report_linked,
         FactKind.REPORT_STEP: of_reports.report_step,
         FactKind.REPORT_JOINED: of_reports.report_joined,

@@ -6,10 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ess_pbx.db.changes import Change, Upsert, Values, clean, moment, text, whole
-from ess_pbx.db.tables import report_calls, report_steps, reports
+from ess_pbx.db.tables import report_calls, report_drafts, report_steps, reports
 from ess_pbx.domain.facts import Fact
 
-_REPORT_TEXTS = ("kind", "category", "subcategory", "place", "district", "village", "caller_name")
+_REPORT_TEXTS = (
+    *("kind", "category", "subcategory", "place", "district", "village"),
+    *("caller_name", "contact_number"),
+)
 
 
 def _report(fact: Fact, **latest: Any) -> Iterator[Change]:
@@ -28,6 +31,14 @@ def report_opened(fact: Fact) -> Iterator[Change]:
 def report_saved(fact: Fact) -> Iterator[Change]:
     """Somebody wrote into a report; the fact holds the whole of each field."""
     yield from _report(fact, **_written(fact))
+
+
+def report_drafted(fact: Fact) -> Iterator[Change]:
+    """What somebody has typed and not saved; the fact holds the whole of it."""
+    key = {"report": text(fact.data.get("report")), "by": text(fact.data.get("by"))}
+    if None not in key.values():
+        typed = {"base": whole(fact.data.get("base")), "fields": clean(fact.data.get("fields"))}
+        yield Upsert(report_drafts, key, latest={**typed, "at": moment(fact.at)})
 
 
 def _written(fact: Fact) -> Values:
@@ -71,4 +82,4 @@ def report_joined(fact: Fact) -> Iterator[Change]:
 
 def report_reopened(fact: Fact) -> Iterator[Change]:
     """A closed report goes on."""
-    yield from _report(fact, closed_at=None, closed_by=None, outcome=None)
+    yield from _report(fact, closed_at=None, closed_by=None, outcome=None, joined_to=None)

@@ -310,6 +310,8 @@ reports = Table(
     # latitude, longitude, accuracy_m and source
     Column("point", Document),
     Column("caller_name", String()),
+    # A second number to reach the caller, as they said it.
+    Column("contact_number", String()),
     Column("victims", Integer()),
     Column("narrative", Text()),
     Column("priority", Integer()),
@@ -342,6 +344,17 @@ report_steps = Table(
     Column("step", String(), primary_key=True),
     Column("at", Moment()),
     Column("by", String()),
+)
+
+report_drafts = Table(
+    "report_drafts",
+    metadata,
+    Column("report", String(), primary_key=True),
+    Column("by", String(), primary_key=True),
+    Column("base", Integer()),
+    # What somebody has typed and not saved; empty once they have.
+    Column("fields", Document),
+    Column("at", Moment()),
 )
 
 projection = Table(

@@ -10,7 +10,7 @@ the last two for its own calls. docs/decisions/0011 has the reasons.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from ess_pbx.domain import (
     calling_back,
@@ -111,7 +111,6 @@ def resume(
         return  # who has left wants no operator: ``missed`` ends it
     match call.phase:
         case Phase.IVR:
-            turn.do(StopMusic(call.caller))
             _menu_again(turn, kept)
             silence.watch(turn)
         case Phase.WAITING:
@@ -252,11 +251,10 @@ def _going_on(call: Call, kept: KeptCall, found: AsteriskFound) -> frozenset[Pla
 
 
 def _go_on_hearing(turn: Turn, kept: KeptCall, going_on: frozenset[PlaybackId]) -> None:
-    """A prompt that goes on is heard to its end; else there is to be music (see ``repairs``)."""
+    """A prompt that goes on is heard to its end, and then music (see ``repairs``)."""
+    turn.set(music=True)
     if kept.playing in going_on:
         turn.set(playing=kept.playing, heard=True)
-    else:
-        turn.set(music=True)
 
 
 def missed(call: Call, kept: KeptCall | None, found: AsteriskFound) -> Iterator[CallEvent]:
@@ -283,8 +281,8 @@ def missed(call: Call, kept: KeptCall | None, found: AsteriskFound) -> Iterator[
         return
     # One asked for in this very turn cannot have been looked for.
     looked_for = {kept.playing, kept.operator_hears, *kept.recent}
-    for playback in _sounds(call):
-        if playback in looked_for and playback not in found.playbacks:
+    for playback in sounds(call):
+        if playback in looked_for and found.has_ended(playback):
             yield PlaybackEnded(call.id, playback)
 
 
@@ -292,13 +290,16 @@ def answers(calls: Iterable[Call], found: AsteriskFound) -> Iterator[AsteriskEff
     """Those whom an engine before this one claimed and had no time to answer.
 
     To be asked for before anything is played to them: Asterisk would answer when that has ended,
-    and would take no other request until then.
+    and would take no other request until then. And what they hear at first is asked for with it,
+    lest this engine ends too before it has come to their call.
     """
     for call in calls:
         leg = found.legs.get(call.caller)
         waiting = call.phase is not Phase.ENDED and call.phase not in calling_back.PHASES
         if waiting and leg is not None and not leg.up:
             yield Answer(call.caller)
+            if call.phase in (Phase.IVR, Phase.WAITING):
+                yield StartMusic(call.caller)
 
 
 def repairs(call: Call, found: AsteriskFound) -> Iterator[AsteriskEffect]:
@@ -307,7 +308,7 @@ def repairs(call: Call, found: AsteriskFound) -> Iterator[AsteriskEffect]:
     if call.caller not in found.legs and not calling:
         return
     for playback in found.heard_in(call.id):
-        if playback not in (*_sounds(call), call.asking):
+        if playback not in (*sounds(call), call.asking):
             yield StopPlayback(playback)
     if call.phase is Phase.ENDED:
         return
@@ -318,8 +319,6 @@ def repairs(call: Call, found: AsteriskFound) -> Iterator[AsteriskEffect]:
         yield Part(are_in[leg], leg)
     if call.music:
         yield StartMusic(call.caller)
-    elif call.playing is not None:
-        yield StopMusic(call.caller)
     for leg in sorted(call.on_music & found.legs.keys()):
         yield StartMusic(leg)
     for bridge in bridges:
@@ -349,7 +348,7 @@ def kept_busy(call: Call) -> frozenset[str]:
     return frozenset(seats if call.operator is None else {call.operator.agent, *seats})
 
 
-def _sounds(call: Call) -> list[PlaybackId]:
+def sounds(call: Call) -> list[PlaybackId]:
     """What is being said or played, as far as somebody waits for its end."""
     told = (each.told for each in call.relieved)
     heard = (call.playing, call.operator_hears, *call.telling, *call.introducing, *told)
@@ -362,7 +361,7 @@ def _has_answered(caller: LegId, found: AsteriskFound) -> bool:
 
 
 def strangers(
-    calls: Mapping[CallId, Call], beside: Container[LegId], found: AsteriskFound
+    calls: Mapping[CallId, Call], beside: Collection[LegId], found: AsteriskFound
 ) -> Iterator[AsteriskEffect]:
     """What no call wants: phones are hung up, unknown callers offered again, bridges deleted.
 
@@ -379,6 +378,7 @@ def strangers(
             yield HangUp(leg)
         elif there.arrival is not None:
             yield ToDialplan(leg)
+    going_on = {*calls, *map(ids.call_of, beside)}
     for bridge, members in sorted(found.bridges.items()):
-        if ids.is_bridge(bridge) and not members and ids.call_of(bridge) not in calls:
+        if ids.is_bridge(bridge) and not members and ids.call_of(bridge) not in going_on:
             yield DestroyBridge(bridge)

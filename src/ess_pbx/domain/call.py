@@ -258,6 +258,7 @@ class Call(Struct, frozen=True):
     told_place: int | None = None
     """The place in the queue that the announcement which plays tells."""
     music: bool = False
+    """Whether the caller hears waiting music, or will when what plays to them has ended."""
     unended: frozenset[PlaybackId] = frozenset()
     """Prompts and tones that were asked for and whose end was not told yet."""
     operator_hears: PlaybackId | None = None

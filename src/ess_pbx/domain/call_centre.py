@@ -10,16 +10,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
-from ess_pbx.domain import (
-    clock_watch,
-    moves,
-    pranks,
-    restoring,
-    synthetic,
-    transfer_button,
-)
+from ess_pbx.domain import clock_watch, moves, pranks, restoring, synthetic, transfer_button
 from ess_pbx.domain.absence import DialplanServed
 from ess_pbx.domain.acd import Acd
+from ess_pbx.domain.agency_answers import AgencyAnswers
 from ess_pbx.domain.alarms import Alarms
 from ess_pbx.domain.call import Call, Turn
 from ess_pbx.domain.call_back_desk import CallBackDesk, Outcome
@@ -29,9 +23,7 @@ from ess_pbx.domain.call_memory import CallMemory
 from ess_pbx.domain.callers import Callers
 from ess_pbx.domain.clock_watch import ClockWatch
 from ess_pbx.domain.command_desk import decide_command
-from ess_pbx.domain.commands import (
-    Command,
-)
+from ess_pbx.domain.commands import Command
 from ess_pbx.domain.config import Centre
 from ess_pbx.domain.desks import Desks
 from ess_pbx.domain.effects import (
@@ -72,6 +64,7 @@ from ess_pbx.domain.events import (
     PinChecked,
     RosterRead,
     SyntheticCallArrived,
+    TicketsRead,
     TransferAsked,
     TransferBlocked,
 )
@@ -80,7 +73,7 @@ from ess_pbx.domain.found import AsteriskFound
 from ess_pbx.domain.hand_overs import HandOvers
 from ess_pbx.domain.handed_over import HandedOver
 from ess_pbx.domain.ids import CallId, LegId, PlaybackId, caller_leg
-from ess_pbx.domain.incidents import Incidents
+from ess_pbx.domain.incidents import Incidents, TakeBack
 from ess_pbx.domain.memory import Memory
 from ess_pbx.domain.offers import Decision
 from ess_pbx.domain.outbound import OutboundCalls
@@ -110,6 +103,7 @@ class CallCentre:
         self.call_backs = CallBacks()
         self._hurry = 1.0
         self.incidents = Incidents(config)
+        self.agency_answers = AgencyAnswers(self.incidents)
         self.hand_overs = HandOvers(config, self.incidents)
         self.handed_over = HandedOver(self.incidents)
         self.desks = Desks(config, self.acd)
@@ -136,6 +130,7 @@ class CallCentre:
             self.moves,
             self.desks.wrong_pins,
             self.incidents,
+            self.agency_answers,
             self.hand_overs,
             self.handed_over,
             self.outbound,
@@ -189,6 +184,7 @@ class CallCentre:
                 self.follow(self.acd.set_on_duty(self.on_duty(local), now), now, effects)
                 if first:
                     self.follow(self._restored(local, now), now, effects)
+                    effects += self.agency_answers.left_over()
                     effects += self.hand_overs.left_over()
                 effects += self.desks.clock(self.wall(now))
                 if phones_known:
@@ -209,6 +205,10 @@ class CallCentre:
                 self._taking_over.served(event, now, effects)
             case RosterRead(entries):
                 self.roster = Roster.of(self.config, entries)
+            case TicketsRead(numbers):
+                self.incidents.given(numbers)
+            case TakeBack(incident):
+                effects += self.incidents.take_back(incident)
             case AlarmChanged():
                 effects += self.alarms.changed(event)
             case AgentTimerFired(timer):
@@ -219,6 +219,8 @@ class CallCentre:
                 effects += self.surge.feed_read(trouble)
             case Command():
                 effects += self.command(now, event)
+        self.remember(effects, now)
+        effects += self.agency_answers.follow(effects)
         self.remember(effects, now)
         effects += self.hand_overs.follow(effects)
         self.remember(effects, now)

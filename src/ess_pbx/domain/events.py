@@ -6,6 +6,7 @@ armed, and from the queue (``OfferMade``). Nothing here says what is to be done 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -308,6 +309,16 @@ class RosterRead(CentreEvent):
     """The centre's roster as it is from now on; the next ``ClockRead`` goes by it."""
 
     entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TicketsRead(CentreEvent):
+    """The last numbers of reports that the database has, by local day (20261122): none comes again.
+
+    For a journal that is younger than the database, or was lost.
+    """
+
+    numbers: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)

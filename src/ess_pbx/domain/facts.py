@@ -125,6 +125,8 @@ class FactKind(StrEnum):
     REPORT_STEP = "report_step"
     REPORT_CLOSED = "report_closed"
     REPORT_REOPENED = "report_reopened"
+    REPORT_TAKEN_BACK = "report_taken_back"
+    """A report that was closed long ago is at hand again, as the database has it."""
     REPORT_HANDED_OVER = "report_handed_over"
     """A neighbouring centre is to have a report as it stands, and each later version of it."""
     REPORT_DELIVERED = "report_delivered"
@@ -271,6 +273,7 @@ FIELDS: Mapping[FactKind, tuple[str, ...]] = MappingProxyType(
         FactKind.REPORT_STEP: ("report", "agency", "step", "by", "via"),
         FactKind.REPORT_CLOSED: ("report", "outcome", "by", "via"),
         FactKind.REPORT_REOPENED: ("report", "reason", "by", "via"),
+        FactKind.REPORT_TAKEN_BACK: ("report", "incident"),
         FactKind.REPORT_HANDED_OVER: ("report", "agency", "by", "via"),
         FactKind.REPORT_DELIVERED: (
             *("report", "agency", "version", "held", "theirs", "by", "via"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ess_pbx.domain import ids
 from ess_pbx.domain.absence import DialplanServed
@@ -50,6 +50,35 @@ class AsteriskFound(CentreEvent):
     None means every leg."""
     served: DialplanServed | None = None
     """What the dialplan has told of the calls that it served; None when it could not be read."""
+    sounds: frozenset[PlaybackId] | None = None
+    """The playbacks that Asterisk was asked for; others may be newer. None means every one."""
+    concerns: frozenset[CallId] | None = None
+    """The calls that this is about, when it was asked while the line was up; None means all."""
+
+    def is_about(self, call: CallId) -> bool:
+        """Whether this says anything of a call."""
+        return self.concerns is None or call in self.concerns
+
+    def only(self, calls: frozenset[CallId]) -> AsteriskFound:
+        """The same of some calls alone, and of no phone."""
+
+        def belongs(identifier: str) -> bool:
+            return ids.call_of(identifier) in calls
+
+        return replace(
+            self,
+            legs={leg: it for leg, it in self.legs.items() if belongs(leg)},
+            bridges={bridge: them for bridge, them in self.bridges.items() if belongs(bridge)},
+            playbacks=frozenset(filter(belongs, self.playbacks)),
+            phones={},
+            asked=None if self.asked is None else frozenset(filter(belongs, self.asked)),
+            concerns=calls,
+        )
+
+    def has_ended(self, playback: PlaybackId) -> bool:
+        """Whether Asterisk was asked for a playback and does not have it any more."""
+        asked = self.sounds is None or playback in self.sounds
+        return asked and playback not in self.playbacks
 
     def is_gone(self, leg: LegId) -> bool:
         """Whether a leg was there before and is not."""

@@ -175,7 +175,7 @@ class HandedOver:
         if theirs:
             command = SaveReport(by, incident.number, incident.version, Fields(**theirs))
             done += self._incidents.decide(command, local)
-        if ours:
+        if ours or by.name in incident.drafts:
             plain: JSON = msgspec.to_builtins(Fields(**ours))
             data: dict[str, JSON] = {"report": incident.number, "fields": plain}
             base: dict[str, JSON] = {"base": incident.version, **by.fields}

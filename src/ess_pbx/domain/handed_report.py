@@ -69,6 +69,7 @@ class What(Struct, frozen=True, kw_only=True, omit_defaults=True):
     village: ShortText | None = None
     point: Point | None = None
     caller_name: ShortText | None = None
+    contact_number: ShortText | None = None
     victims: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
     narrative: Text | None = None
     priority: Annotated[int, Meta(ge=0, le=9)] | None = None
@@ -171,7 +172,7 @@ def fitted(
     given = fields.given()
     if answers:
         given["answers"] = answers
-    for name in ("kind", "place", "point", "caller_name", "victims", "priority"):
+    for name in ("kind", "place", "point", "caller_name", "contact_number", "victims", "priority"):
         value = getattr(what, name)
         if value is not None:
             given[name] = value

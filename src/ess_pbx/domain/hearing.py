@@ -1,4 +1,9 @@
-"""What a caller hears while no human talks to them: announcements, then music, never silence."""
+"""What a caller hears while no human talks to them: announcements, then music, never silence.
+
+Music is asked for with each announcement, not after it: Asterisk begins it when the announcement
+has ended, whatever has become of this engine by then. An announcement ends the music that plays,
+so that no moment is left in which neither was asked for. docs/decisions/0011 has the reasons.
+"""
 
 from __future__ import annotations
 
@@ -32,13 +37,14 @@ def play_next(turn: Turn) -> bool:
     """
     call = turn.call
     if call.announcements:
-        if call.music:
-            turn.do(StopMusic(call.caller))
         prompt, *later = call.announcements
         playback = turn.new_playback(prompt, position=call.told_place)
         turn.set(announcements=tuple(later), playing=playback, prompt=prompt)
-        turn.set(heard=False, music=False)
-        turn.do(PlayPrompt(call.caller, False, playback, prompt, call.language))
+        turn.set(heard=False, music=True)
+        turn.do(
+            PlayPrompt(call.caller, False, playback, prompt, call.language),
+            StartMusic(call.caller),
+        )
         return True
     turn.set(playing=None, prompt="", told_place=None)
     if not call.music:

@@ -53,6 +53,8 @@ class Fields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     """Kelurahan or desa, of its district."""
     point: Point | UnsetType | None = UNSET
     caller_name: ShortText | UnsetType = UNSET
+    contact_number: ShortText | UnsetType = UNSET
+    """A second number to reach the caller, as they say it; empty once it is not theirs."""
     victims: Annotated[int, Meta(ge=0, le=1000000)] | UnsetType | None = UNSET
     narrative: Text | UnsetType = UNSET
     priority: Annotated[int, Meta(ge=0, le=9)] | UnsetType = UNSET
@@ -152,6 +154,8 @@ class Incident(Struct, frozen=True, kw_only=True):
     outcome: str = ""
     joined_to: str | None = None
     """The report of the same event that this one was joined to."""
+    otherwise: dict[str, Fields] = {}
+    """By the reports that were joined to this one: what they say otherwise."""
     origin: Origin | None = None
     """Where it came from, when that was not a call of this centre."""
 
@@ -179,18 +183,53 @@ def conflicts(incident: Incident, base: int, change: Fields) -> list[Conflict]:
 
 
 def written_over(incident: Incident, change: Fields, by: str, at: float) -> Incident:
-    """The next version of a report, with a change in it."""
-    given = change.given()
-    if "answers" in given and incident.fields.answers is not UNSET:
-        given["answers"] = {**incident.fields.answers, **given["answers"]}
+    """The next version of a report, with a change in it; the writer's draft of it is done with."""
     version = incident.version + 1
     return replace(
         incident,
         version=version,
-        fields=replace(incident.fields, **given),
-        written={**incident.written, **dict.fromkeys(given, Written(version, by, at))},
-        drafts={person: draft for person, draft in incident.drafts.items() if person != by},
+        fields=merged(incident.fields, change),
+        written={**incident.written, **dict.fromkeys(change.given(), Written(version, by, at))},
+        drafts=with_draft(incident.drafts, by, undone(incident.drafts.get(by), change)),
     )
+
+
+def merged(before: Fields, change: Fields) -> Fields:
+    """Fields with a change in them; answers that are not named stay."""
+    given = change.given()
+    if "answers" in given and before.answers is not UNSET:
+        given["answers"] = {**before.answers, **given["answers"]}
+    return replace(before, **given)
+
+
+def drafted(before: Draft | None, base: int, fields: Fields, at: float = 0.0) -> Draft:
+    """A draft with more typed into it: what was typed before and is not typed anew stays.
+
+    It counts as written from the older version: whoever saves it hears of all that others wrote.
+    """
+    if before is None:
+        return Draft(base, fields, at)
+    return Draft(min(base, before.base), merged(before.fields, fields), at)
+
+
+def undone(draft: Draft | None, change: Fields) -> Draft | None:
+    """What is left of a draft when a change was saved; None when nothing is."""
+    if draft is None:
+        return None
+    saved, left = change.given(), draft.fields.given()
+    asked = left.get("answers", {}).keys() - saved.get("answers", {}).keys()
+    answers = {each: answer for each, answer in left.get("answers", {}).items() if each in asked}
+    for name in saved:
+        left.pop(name, None)
+    if answers:
+        left["answers"] = answers
+    return replace(draft, fields=Fields(**left)) if left else None
+
+
+def with_draft(drafts: Mapping[str, Draft], by: str, draft: Draft | None) -> dict[str, Draft]:
+    """Everybody's drafts, of which one person's is now another, or is none."""
+    others = {person: each for person, each in drafts.items() if person != by}
+    return others if draft is None else {**others, by: draft}
 
 
 def likely_same(

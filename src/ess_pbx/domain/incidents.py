@@ -6,7 +6,7 @@ the same event may come, then the database alone has them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from ess_pbx.domain.commands import Asker, Command
 from ess_pbx.domain.config import Centre
 from ess_pbx.domain.effects import Record, Refused
+from ess_pbx.domain.events import CentreEvent
 from ess_pbx.domain.facts import JSON, FactKind
 from ess_pbx.domain.incident import (
     Draft,
@@ -26,11 +27,18 @@ from ess_pbx.domain.incident import (
     Origin,
     Step,
     conflicts,
+    drafted,
+    merged,
+    with_draft,
     written_over,
 )
+from ess_pbx.domain.incident_form import faults, parted, told
+from ess_pbx.domain.incident_join import carried_over, in_one
 
 KEPT_SECONDS = 86400.0
 """How long a closed report stays at hand."""
+MOST_DAYS = 4000
+"""Days of which the last number is remembered; those that were numbered longest ago go first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,8 @@ class SaveReport(Command):
 
 @dataclass(frozen=True, slots=True)
 class DraftReport(Command):
-    """Keep what somebody has typed so far; it replaces their earlier draft."""
+    """Keep what somebody has typed so far, beside what else is in their draft; with no field at
+    all, their draft is thrown away."""
 
     report: str
     base: int
@@ -100,6 +109,13 @@ class ReopenReport(Command):
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class TakeBack(CentreEvent):
+    """Somebody asks something of a report that is not at hand any more: the database has it."""
+
+    incident: Incident
+
+
 ReportCommand = (
     OpenReport
     | SaveReport
@@ -124,11 +140,18 @@ class Incidents:
         self.wanted: Set[str] = frozenset()
         """Those that are still to be delivered somewhere: they stay, closed or not."""
         self._last: tuple[str, int] = ("", 0)
+        self._numbers: dict[str, int] = {}
+        """By local day, the last number given: a day may come again, when the clock is set."""
 
     @property
     def latest(self) -> str:
         """The number of the report that was opened last; empty before the first."""
         return self._number(*self._last) if self._last[0] else ""
+
+    def given(self, numbers: Mapping[str, int]) -> None:
+        """The last numbers, by day, of reports that are on record elsewhere: they are taken."""
+        for day, number in numbers.items():
+            self._numbers[day] = max(number, self._numbers.get(day, 0))
 
     def at_hand(self, number: str) -> Incident | None:
         """The report that goes on under this number, or for it when it was joined to another."""
@@ -146,6 +169,14 @@ class Incidents:
         about = (each for each in self.open.values() if call in each.calls)
         return [each for each in about if each.joined_to is None]
 
+    def take_back(self, incident: Incident) -> list[Record]:
+        """A report out of the database is at hand, unless it is already, and newer."""
+        if incident.number in self.open:
+            return []
+        plain: JSON = msgspec.to_builtins(incident)
+        data: dict[str, JSON] = {"report": incident.number, "incident": plain}
+        return [Record(None, FactKind.REPORT_TAKEN_BACK, data)]
+
     def decide(self, command: ReportCommand, local: datetime) -> list[Record | Refused]:
         """What becomes of a command; ``local`` is the centre's time, for the number."""
         if isinstance(command, OpenReport):
@@ -154,18 +185,12 @@ class Incidents:
         if incident is None:
             return [Refused("unknown-report", f"no report {command.report!r} is at hand")]
         if incident.closed_at is not None and not isinstance(command, ReopenReport):
-            return [
-                Refused(
-                    "closed-report",
-                    f"{incident.number} was closed by {incident.closed_by}; reopen it first",
-                )
-            ]
+            return self._closed(incident, command)
         match command:
             case SaveReport():
                 return self._saved(incident, command)
-            case DraftReport(by, report, base, fields):
-                data: dict[str, JSON] = {"report": report, "base": base, "fields": _plain(fields)}
-                return [_record(FactKind.REPORT_DRAFTED, by, **data)]
+            case DraftReport(by, _, base, fields):
+                return self._draft(incident, by, base, fields)
             case LinkCall(by, report, call):
                 if call in incident.calls:
                     return []
@@ -192,6 +217,9 @@ class Incidents:
         if kind == FactKind.REPORT_OPENED:
             self._remember_opened(report, data, by, at)
             return
+        if kind == FactKind.REPORT_TAKEN_BACK:
+            self.open[report] = msgspec.convert(data["incident"], Incident)
+            return
         incident = self.open.get(report)
         if incident is None:
             return
@@ -199,8 +227,9 @@ class Incidents:
             case FactKind.REPORT_SAVED:
                 incident = written_over(incident, _fields(data["fields"]), by, at)
             case FactKind.REPORT_DRAFTED:
-                draft = Draft(_whole(data["base"]), _fields(data["fields"]), at)
-                incident = replace(incident, drafts={**incident.drafts, by: draft})
+                typed = _fields(data["fields"])
+                draft = Draft(_whole(data["base"]), typed, at) if typed.given() else None
+                incident = replace(incident, drafts=with_draft(incident.drafts, by, draft))
             case FactKind.REPORT_LINKED:
                 incident = replace(incident, calls=(*incident.calls, str(data["linked"])))
             case FactKind.REPORT_JOINED:
@@ -218,7 +247,9 @@ class Incidents:
                     incident, closed_at=at, closed_by=by, outcome=str(data["outcome"])
                 )
             case FactKind.REPORT_REOPENED:
-                incident = replace(incident, closed_at=None, closed_by="", outcome="")
+                incident = replace(
+                    incident, closed_at=None, closed_by="", outcome="", joined_to=None
+                )
             case FactKind.REPORT_RECEIVED:
                 incident = replace(incident, origin=_origin(data))
         self.open[report] = incident
@@ -231,7 +262,9 @@ class Incidents:
 
     def dump(self) -> JSON:
         """All of it, for a checkpoint."""
-        plain: JSON = msgspec.to_builtins({"last": self._last, "open": self.open})
+        plain: JSON = msgspec.to_builtins(
+            {"last": self._last, "numbers": self._numbers, "open": self.open}
+        )
         return plain
 
     def load(self, state: JSON) -> None:
@@ -239,46 +272,97 @@ class Incidents:
         if isinstance(state, dict):
             self.open = msgspec.convert(state["open"], dict[str, Incident])
             self._last = msgspec.convert(state["last"], tuple[str, int])
+            # A checkpoint of an older version knows of the last day alone.
+            self._numbers = msgspec.convert(
+                state.get("numbers", dict([self._last])), dict[str, int]
+            )
 
     def _opened(self, command: OpenReport, local: datetime) -> list[Record | Refused]:
-        wrong = self.wrong(command.fields, Fields())
-        if wrong is not None:
-            return [wrong]
-        day = f"{local:%Y%m%d}"
-        number = self._last[1] + 1 if self._last[0] == day else 1
+        wrong = faults(self._centre, command.fields, Fields())
+        right, rest = parted(command.fields, wrong)
+        report = self._next(f"{local:%Y%m%d}")
         data: dict[str, JSON] = {
-            "report": self._number(day, number),
+            "report": report,
             "linked": command.call,
-            "fields": _plain(command.fields),
+            "fields": _plain(right),
         }
-        return [_record(FactKind.REPORT_OPENED, command.by, **data)]
+        done: list[Record | Refused] = [_record(FactKind.REPORT_OPENED, command.by, **data)]
+        if wrong:
+            # Help may go out by what is right; what is not is there to be corrected.
+            done.append(_kept(report, command.by, Draft(1, rest, 0.0)))
+            done.append(
+                told(wrong, f"{report} was opened with all else; this is kept in it as a draft")
+            )
+        return done
+
+    def _next(self, day: str) -> str:
+        """A number that no report has."""
+        number = self._numbers.get(day, 0) + 1
+        while self._number(day, number) in self.open:
+            number += 1
+        return self._number(day, number)
 
     def _number(self, day: str, number: int) -> str:
         return f"{self._centre.id}-{day}-{number:04}"
 
     def _saved(self, incident: Incident, command: SaveReport) -> list[Record | Refused]:
-        wrong = self.wrong(command.fields, incident.fields)
-        if wrong is not None:
-            return [wrong]
-        found = conflicts(incident, command.base, command.fields)
-        data: dict[str, JSON] = {"report": command.report, "fields": _plain(command.fields)}
+        by, base, change = command.by, command.base, command.fields
+        # What is not saved is kept until the writer has looked.
+        draft = drafted(incident.drafts.get(by.name), base, change)
+        wrong = faults(self._centre, change, incident.fields)
+        if wrong:
+            end = f"Nothing was saved in {incident.number}; it is kept as a draft: correct it"
+            return [_kept(incident.number, by, draft), told(wrong, end)]
+        found = conflicts(incident, base, change)
         if not found:
-            # The fact is whole: who reads it needs no earlier one.
-            answers = written_over(incident, command.fields, "", 0.0).fields.answers
-            if command.fields.answers is not UNSET:
-                data["fields"] = _plain(replace(command.fields, answers=answers))
-            return [_record(FactKind.REPORT_SAVED, command.by, **data)]
+            return self._written(incident, by, change)
         detail = "; ".join(
             f"{each.field}: {each.written.by} wrote {each.now!r} in version {each.written.version}"
             for each in found
         )
         return [
-            # What was typed is kept until the writer has looked.
-            _record(FactKind.REPORT_DRAFTED, command.by, base=command.base, **data),
+            _kept(incident.number, by, draft),
             Refused(
                 "conflict",
                 f"{incident.number} is at version {incident.version}, this was written from "
-                f"{command.base}. {detail}. It is kept as a draft: look, and save again",
+                f"{base}. {detail}. It is kept as a draft: look, and save again",
+            ),
+        ]
+
+    def _written(self, incident: Incident, by: Asker, change: Fields) -> list[Record | Refused]:
+        """The facts of a change. Each is whole: who reads it needs no earlier one."""
+        whole = merged(incident.fields, change)
+        fields = replace(whole, **dict.fromkeys(set(whole.given()) - set(change.given()), UNSET))
+        number = incident.number
+        done: list[Record | Refused] = [
+            _record(FactKind.REPORT_SAVED, by, report=number, fields=_plain(fields))
+        ]
+        if by.name in incident.drafts:
+            left = written_over(incident, change, by.name, 0.0).drafts.get(by.name)
+            done.append(_kept(number, by, left or Draft(incident.version + 1, Fields(), 0.0)))
+        return done
+
+    def _draft(
+        self, incident: Incident, by: Asker, base: int, fields: Fields
+    ) -> list[Record | Refused]:
+        if not fields.given():
+            return [_kept(incident.number, by, Draft(base, fields, 0.0))]
+        return [_kept(incident.number, by, drafted(incident.drafts.get(by.name), base, fields))]
+
+    def _closed(self, incident: Incident, command: ReportCommand) -> list[Record | Refused]:
+        """Nothing changes in a closed report, but what somebody typed is kept."""
+        goes_on = self.at_hand(incident.number) or incident
+        detail = f"{incident.number} was closed by {incident.closed_by}; reopen it first"
+        if goes_on is not incident:
+            detail = f"{incident.number} goes on as {goes_on.number}"
+        if not isinstance(command, SaveReport | DraftReport) or not command.fields.given():
+            return [Refused("closed-report", detail)]
+        base = command.base if goes_on is incident else 0
+        return [
+            *self._draft(goes_on, command.by, base, command.fields),
+            Refused(
+                "closed-report",
+                f"{detail}. What was written is kept as a draft in {goes_on.number}",
             ),
         ]
 
@@ -286,7 +370,22 @@ class Incidents:
         other = self.open.get(command.to)
         if other is None or other.joined_to is not None or other.number == incident.number:
             return [Refused("unknown-report", f"no other report {command.to!r} to join")]
-        return [_record(FactKind.REPORT_JOINED, command.by, report=command.report, to=command.to)]
+        if other.closed_at is not None:
+            detail = f"{other.number} was closed by {other.closed_by}; reopen it first"
+            return [Refused("closed-report", detail)]
+        done: list[Record | Refused] = []
+        carried = carried_over(self._centre, other.fields, incident.fields)
+        if carried.given():
+            done += self._written(replace(other, drafts={}), command.by, carried)
+        for agency, steps in incident.agencies.items():
+            known = other.agencies.get(agency, {})
+            done += [
+                step_record(other.number, command.by, agency, step, at)
+                for step, at in steps.items()
+                if step not in known
+            ]
+        data: dict[str, JSON] = {"report": command.report, "to": command.to}
+        return [*done, _record(FactKind.REPORT_JOINED, command.by, **data)]
 
     def _stepped(self, incident: Incident, command: AgencyStep) -> list[Record | Refused]:
         known = [agency.id for agency in self._centre.agencies]
@@ -298,40 +397,11 @@ class Incidents:
             ]
         if command.step in incident.agencies.get(command.agency, {}):
             return []
-        return [
-            _record(
-                FactKind.REPORT_STEP,
-                command.by,
-                report=command.report,
-                agency=command.agency,
-                step=str(command.step),
-            )
-        ]
+        return [step_record(command.report, command.by, command.agency, command.step)]
 
     def wrong(self, change: Fields, before: Fields) -> Refused | None:
-        """What the centre's lists do not know; a list that is not there allows anything."""
-        form, after = self._centre.report_form, replace(before, **change.given())
-        categories = [category.id for category in self._centre.categories]
-        if isinstance(change.category, str) and change.category not in categories:
-            return _unknown("category", change.category, categories)
-        sop = form.categories.get(after.category) if isinstance(after.category, str) else None
-        if isinstance(change.subcategory, str):
-            known = list(sop.subcategories) if sop is not None else []
-            if change.subcategory not in known:
-                return _unknown("subcategory", change.subcategory, known)
-        district, districts = change.district, list(form.districts)
-        if isinstance(district, str) and districts and district not in districts:
-            return _unknown("district", district, districts)
-        if isinstance(change.village, str) and form.districts:
-            of_district = after.district if isinstance(after.district, str) else ""
-            villages = list(form.districts.get(of_district, ()))
-            if change.village not in villages:
-                return _unknown("village", change.village, villages)
-        for question in change.answers if isinstance(change.answers, dict) else ():
-            questions = [each.id for each in sop.questions] if sop is not None else []
-            if questions and question not in questions:
-                return _unknown("question", question, questions)
-        return None
+        """The first of what the centre's lists do not know."""
+        return next(iter(faults(self._centre, change, before).values()), None)
 
     def _remember_opened(self, report: str, data: Mapping[str, JSON], by: str, at: float) -> None:
         for number, incident in list(self.open.items()):
@@ -350,13 +420,15 @@ class Incidents:
         self.open[report] = written_over(fresh, fields, by, at)
         _, day, number = report.rsplit("-", 2)
         self._last = (day, int(number))
+        self._numbers[day] = max(int(number), self._numbers.pop(day, 0))
+        while len(self._numbers) > MOST_DAYS:
+            del self._numbers[next(iter(self._numbers))]
 
     def _remember_joined(self, incident: Incident, to: str, by: str, at: float) -> None:
         other = self.open.get(to)
         if other is None:
             return
-        calls = tuple(dict.fromkeys((*other.calls, *incident.calls)))
-        self.open[to] = replace(other, calls=calls)
+        self.open[to] = in_one(other, incident)
         self.open[incident.number] = replace(
             incident, joined_to=to, closed_at=at, closed_by=by, outcome=f"digabung ke {to}"
         )
@@ -366,9 +438,16 @@ def _record(kind: FactKind, by: Asker, **data: JSON) -> Record:
     return Record(None, kind, {**data, **by.fields})
 
 
-def _unknown(what: str, found: str, known: Sequence[str]) -> Refused:
-    listed = ", ".join(known) or "none here"
-    return Refused(f"unknown-{what}", f"no {what} {found!r}; there are {listed}")
+def step_record(report: str, by: Asker, agency: str, step: Step, at: float | None = None) -> Record:
+    """An agency's step, at epoch seconds ``at`` if not now."""
+    data: dict[str, JSON] = {"report": report, "agency": agency, "step": str(step), **by.fields}
+    return Record(None, FactKind.REPORT_STEP, data, at=at)
+
+
+def _kept(report: str, by: Asker, draft: Draft) -> Record:
+    """A draft as it is from now on; without fields there is none."""
+    data: dict[str, JSON] = {"base": draft.base, "fields": _plain(draft.fields)}
+    return _record(FactKind.REPORT_DRAFTED, by, report=report, **data)
 
 
 def _plain(fields: Fields) -> dict[str, Any]:

@@ -7,7 +7,7 @@ attempt outside of what the centre allows is refused, on record and counted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -221,6 +221,8 @@ class OutboundCalls:
         for name, left in list(self._kept.going_on.items()):
             call = CallId(name)
             operator, outside = ids.caller_leg(call), ids.outside_leg(call)
+            if not found.is_about(call):
+                continue
             if call in self.calls:
                 effects += self._seen(self.calls[call], found)
                 continue
@@ -268,6 +270,20 @@ class OutboundCalls:
             case Step.ENDING:
                 return [HangUp(leg) for leg in there]
         return []
+
+    def differ(self, found: AsteriskFound) -> Iterator[tuple[CallId, str]]:
+        """The calls of this engine of which ``found`` tells what it does not know, and what."""
+        for call in self.calls.values():
+            operator, outside = ids.caller_leg(call.id), ids.outside_leg(call.id)
+            for leg in filter(found.is_gone, sorted(call.legs)):
+                yield call.id, f"gone: {leg}"
+            answered = {Step.ARRIVING: operator, Step.RINGING: outside}.get(call.step)
+            if answered is not None and found.is_up(answered):
+                yield call.id, f"answered: {answered}"
+            joined = {Step.RINGING: (operator,), Step.TALKING: (operator, outside)}
+            for leg in joined.get(call.step, ()):
+                if leg in found.legs and leg not in found.members(call.id):
+                    yield call.id, f"not joined: {leg}"
 
     def _joined(
         self, call: OutboundCall, legs: tuple[LegId, ...], found: AsteriskFound

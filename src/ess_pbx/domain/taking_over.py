@@ -80,11 +80,16 @@ class TakingOver:
             # Whom the dialplan had is no call of ours that ended unheard, nor their operator free.
             self.served(found.served, now, effects)
         # As it was before: what is decided here is remembered too.
-        kept = {each.id: structs.replace(each) for each in centre.kept.calls.values()}
+        kept = {
+            each.id: structs.replace(each)
+            for each in centre.kept.calls.values()
+            if found.is_about(each.id)
+        }
         unknown = adoption.unknown_talkers({*kept, *centre.calls}, found)
         kept |= {call: restoring.kept_of(each, found.wall) for call, each in unknown.items()}
         for name, own in centre.calls.items():
-            centre.calls[name] = supervision_adoption.seen(own, found)
+            if found.is_about(name):
+                centre.calls[name] = supervision_adoption.seen(own, found)
         adopted = self._restored_calls(kept, found, now, effects)
         centre.calls |= {call.id: call for call in adopted}
         for call in adopted:
@@ -94,7 +99,8 @@ class TakingOver:
         strangers = adoption.strangers(centre.calls, centre.beside(), found)
         # What an operator's own call has asked for is not asked for twice.
         unwanted = [each for each in strangers if each not in effects]
-        self.offered_again = {CallId(each.leg) for each in unwanted if isinstance(each, ToDialplan)}
+        again = {CallId(each.leg) for each in unwanted if isinstance(each, ToDialplan)}
+        self.offered_again = again if found.concerns is None else self.offered_again | again
         effects += unwanted
         effects += adoption.answers(centre.calls.values(), found)
         self._take_seats(found, now, effects)
@@ -153,7 +159,7 @@ class TakingOver:
         # Of a call from before, whatever is not there is gone.
         whole = replace(found, asked=None)
         missed: dict[CallId, list[CallEvent]] = {}
-        for call in self._centre.calls.values():
+        for call in filter(lambda each: found.is_about(each.id), self._centre.calls.values()):
             there = whole if call.id in adopted else found
             try:
                 missed[call.id] = list(adoption.missed(call, kept.get(call.id), there))

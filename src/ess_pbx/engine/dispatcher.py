@@ -48,7 +48,7 @@ ALARMS = frozenset(
         FactKind.WALLBOARD_ALARM,
     }
 )
-PRIVATE = frozenset({"fields"})
+PRIVATE = frozenset({"fields", "incident"})
 """What people write in a report is nobody's who reads the log."""
 LONGEST_ORIGINS = 10_000
 OWN_FIELDS = {"call": "agent_call", "event": "earthquake", "ms": "fact_ms"}

@@ -7,6 +7,7 @@ gone, a prompt that could not be played has ended. The rest is logged.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -38,7 +39,7 @@ from ess_pbx.domain.effects import (
     TransferOutcome,
 )
 from ess_pbx.domain.events import CallEvent, LegGone, PlaybackEnded
-from ess_pbx.domain.ids import CallId, PlaybackId, call_of, is_call_back
+from ess_pbx.domain.ids import BridgeId, CallId, PlaybackId, call_of, is_call_back
 from ess_pbx.domain.transfer import TOLD_AFTER
 from ess_pbx.errors import AriRefusedError, AriTimeoutError, PromptError, RuntimeMissingError
 from ess_pbx.sip.call_info import call_info
@@ -50,7 +51,7 @@ AGENCY_ENDPOINT = "agencies"
 OFFERED_AGAIN: dict[str, str | int] = {
     "context": "emergency",
     "extension": "112",
-    "label": "offer",
+    "label": "again",
 }
 """Where in the dialplan calls are offered to the engines."""
 TRANSFER_STATES = {
@@ -120,14 +121,19 @@ class Executor:
         identities: Mapping[str, str] | None = None,
         own_address: str = "",
         spoken: Callable[[str, str], Path] | None = None,
+        doubt: Callable[[], None] = lambda: None,
     ) -> None:
         """``prompts`` is the built catalogue.
 
         ``language`` says, for a call, which language stands in for one that lacks a prompt;
         ``identities`` are the numbers that calls out through each trunk show, by its id;
         ``own_address`` is where Asterisk itself hears SIP, ``host:port``.
-        ``spoken`` gives the sound of a text in a language, without its ending, from any thread.
+        ``spoken`` gives the sound of a text in a language, without its ending, from any thread;
+        ``doubt`` is told of each failure: Asterisk may not hold what the core believes.
         """
+        self._doubt = doubt
+        self._deleting: deque[DestroyBridge] = deque()
+        """Bridges that are to be deleted; of the first it has been asked already."""
         self._sender = sender
         self._prompts = prompts
         self._language = language
@@ -147,12 +153,19 @@ class Executor:
             speaking = asyncio.ensure_future(self._speak(effect))
             self._speaking[effect.playback] = speaking
             return
-        if isinstance(effect, AnswerTransfer) and effect.outcome is not TransferOutcome.DONE:
+        if isinstance(effect, DestroyBridge):
+            # Asterisk has crashed when several were deleted at once (asterisk#1201).
+            self._deleting.append(effect)
+            if len(self._deleting) == 1:
+                self._delete_next()
+        elif isinstance(effect, AnswerTransfer) and effect.outcome is not TransferOutcome.DONE:
             asyncio.get_running_loop().call_later(TOLD_AFTER, self._ask, effect)
         else:
             self._ask(effect)
 
     def _ask(self, effect: AsteriskEffect) -> None:
+        if isinstance(effect, CreateBridge):
+            self._keep(effect.bridge)
         method, uri, query = self.request(effect)
         self.requests += 1
         body: object = None
@@ -170,6 +183,34 @@ class Executor:
             body = {"variables": {CALL_INFO: call_info(known.centre, known.call, known.report)}}
         future = self._sender.send(method, uri, query=query, body=body)
         future.add_done_callback(partial(self._done, effect))
+
+    @property
+    def deleting(self) -> int:
+        """How many bridges are still to be deleted."""
+        return len(self._deleting)
+
+    def _delete_next(self) -> None:
+        """Ask for one bridge to be deleted; for the one after it when this is answered."""
+        effect = self._deleting[0]
+        method, uri, query = self.request(effect)
+        self.requests += 1
+        future = self._sender.send(method, uri, query=query)
+        future.add_done_callback(partial(self._deleted, effect))
+
+    def _deleted(self, effect: DestroyBridge, future: asyncio.Future[AriAnswer]) -> None:
+        self._deleting.popleft()
+        if self._deleting:
+            self._delete_next()
+        self._done(effect, future)
+
+    def _keep(self, bridge: BridgeId) -> None:
+        """A bridge is wanted again; one of which it has been asked already is made anew after."""
+        kept = [
+            each
+            for number, each in enumerate(self._deleting)
+            if number == 0 or each.bridge != bridge
+        ]
+        self._deleting = deque(kept)
 
     async def _speak(self, effect: PlaySpeech) -> None:
         """Make the sound, which may take a moment, and play it; without it the call goes on."""
@@ -296,6 +337,7 @@ class Executor:
             case _:
                 pass
         self.failures += 1
+        self._doubt()
         self._log.warning(
             "effect.failed", effect=type(effect).__name__, error=str(error), gone=gone
         )

@@ -46,6 +46,15 @@ class Console(Protocol):
         """What Asterisk says."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be recorded."""
+
+    recording: str
+    call: CallId
+    leg: LegId
+
+
 @dataclass(slots=True)
 class Progress:
     """How far a recording has come."""
@@ -55,6 +64,8 @@ class Progress:
     since: float
     """Monotonic seconds at which it had grown to that."""
     failed: bool = False
+    """Until it has grown twice: on a full disk a file may have room for a moment's sound."""
+    grown: int = 0
 
 
 class Recorder:
@@ -77,7 +88,8 @@ class Recorder:
         self._dispatcher = dispatcher
         self._journal = journal
         self._clock = clock
-        self._progress: dict[CallId, Progress] = {}
+        self._progress: dict[str, Progress] = {}
+        """By recording: a call's own, or that of a leg."""
         self._consulted: set[LegId] = set()
         """Those with recordings of their own, also where a pause has not let them begin."""
         self._talked: set[CallId] = set()
@@ -85,7 +97,8 @@ class Recorder:
         self._finishing: set[CallId] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking = asyncio.Lock()
-        self._alarmed: set[str] = set()
+        self._alarmed: dict[str, str] = {}
+        """Centres that have the alarm, and what was said when it was raised."""
         self._log = structlog.get_logger(__name__)
 
     @property
@@ -106,7 +119,8 @@ class Recorder:
                     self._consulted.add(leg)
                     self._soon(self._begin(call, leg), "consult")
             case FactKind.RECORDING_PAUSED:
-                self._progress.pop(call, None)
+                of_others = {n: its for n, its in self._progress.items() if call_of(n) != call}
+                self._progress = of_others
                 self._soon(self._pause(call), "pause")
             case FactKind.RECORDING_RESUMED if call in self._centres.calls:
                 self._soon(self._resume(call), "resume")
@@ -123,28 +137,44 @@ class Recorder:
 
     async def look(self) -> None:
         """Look once; a recording that does not grow is an alarm, and begun again."""
-        wanted = {call.id: call for call in self._to_be_recorded()}
-        for each in wanted:
-            self._note_talking(each)
-        self._progress = {call: each for call, each in self._progress.items() if call in wanted}
+        wanted = {wish.recording: wish for wish in self._to_be_recorded()}
+        for wish in wanted.values():
+            self._note_talking(wish.call)
+        self._progress = {name: each for name, each in self._progress.items() if name in wanted}
         latest = await asyncio.to_thread(recordings.written, self._folder)
         now = self._clock.monotonic()
-        stalled: list[tuple[Call, Progress]] = []
-        for name, call in wanted.items():
+        stalled: list[tuple[Wish, Progress]] = []
+        for name, wish in wanted.items():
             file, size = latest.get(name, (recordings.raw_path(self._folder, name), 0))
             before = self._progress.get(name)
-            if before is None or (before.file, before.bytes) != (file, size):
-                failed = before is not None and before.failed and not size
-                self._progress[name] = Progress(file, size, now, failed)
-            elif now - before.since >= STALLED_SECONDS and name in self._centres.calls:
-                before.since = now
-                stalled.append((call, before))
+            if before is None:
+                self._progress[name] = Progress(file, size, now)
+            elif before.file != file:
+                self._progress[name] = Progress(file, size, now, before.failed)
+            elif before.bytes != size:
+                failed = before.failed and not before.grown
+                self._progress[name] = Progress(file, size, now, failed, before.grown + 1)
+            elif now - before.since >= STALLED_SECONDS and wish.call in self._centres.calls:
+                before.since, before.grown = now, 0
+                stalled.append((wish, before))
         # All are told of before any is begun again: Asterisk may not answer.
-        for call, progress in stalled:
-            self._has_stalled(call, progress)
+        for wish, progress in stalled:
+            self._has_stalled(wish, progress)
         self._tell_alarm()
-        for call, _ in stalled:
-            await self._begin_again(call)
+        for wish, _ in stalled:
+            await self._begin_again(wish)
+
+    async def took_stock(self) -> None:
+        """Ask again for what an engine before this one may have had no time to ask for."""
+        there = {*await asyncio.to_thread(recordings.left_behind, self._folder)}
+        for call in list(self._centres.calls.values()):
+            for leg in self._consults(call):
+                # What this engine has begun in vain is found by ``look``.
+                if leg not in there and leg not in self._consulted:
+                    self._soon(self._begin(call.id, leg), "consult")
+                self._consulted.add(leg)
+            if self._is_paused(call.id):
+                self._soon(self._pause(call.id), "pause")
 
     def call_over(self, call: CallId) -> None:
         """Nothing of a call is left in Asterisk: its recordings are finished and kept."""
@@ -170,7 +200,7 @@ class Recorder:
                 while self._tasks:
                     await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _to_be_recorded(self) -> Iterable[Call]:
+    def _to_be_recorded(self) -> Iterable[Wish]:
         for centre in self._centres:
             for call in centre.calls.values():
                 kept = centre.kept.calls.get(call.id)
@@ -178,7 +208,15 @@ class Recorder:
                 paused = self._is_paused(call.id)
                 over = call.phase is Phase.ENDED or call.caller not in call.legs
                 if answered and not paused and not over:
-                    yield call
+                    yield Wish(call.id, call.id, call.caller)
+                    for leg in self._consults(call):
+                        yield Wish(leg, call.id, leg)
+
+    def _consults(self, call: Call) -> Iterable[LegId]:
+        """Those with whom an operator speaks aside, now."""
+        for party in call.standing(Standing.INTRODUCED, Standing.CONSULTED):
+            if self._is_consulted(call.id, party.leg):
+                yield party.leg
 
     def _note_talking(self, call: CallId) -> None:
         if call not in self._talked and (there := self._centres.calls.get(call)) is not None:
@@ -193,18 +231,18 @@ class Recorder:
         aside = party is not None and party.standing is not Standing.JOINED
         return there is not None and there.operator is not None and aside
 
-    def _has_stalled(self, call: Call, progress: Progress) -> None:
+    def _has_stalled(self, wish: Wish, progress: Progress) -> None:
         if not progress.failed:
             progress.failed = True
             lacks = f"has {progress.bytes} bytes" if progress.bytes else "is not there"
             reason = f"{progress.file} {lacks} and has not grown for {STALLED_SECONDS:.0f} s"
-            self._failed(call.id, call.id, reason)
+            self._failed(wish.call, wish.recording, reason)
 
-    async def _begin_again(self, call: Call) -> None:
+    async def _begin_again(self, wish: Wish) -> None:
         with contextlib.suppress(ConsoleError):
             async with self._asking:
-                await self._console.ask(f"mixmonitor stop {call.caller}")
-        await self._begin(call.id, call.caller)
+                await self._console.ask(f"mixmonitor stop {wish.leg}")
+        await self._begin(wish.call, wish.leg)
 
     async def _pause(self, call: CallId) -> None:
         async with self._asking:
@@ -251,17 +289,24 @@ class Recorder:
         self._dispatcher.record(call, FactKind.RECORDING_FAILED, data)
 
     def _tell_alarm(self) -> None:
-        """One alarm for each centre, while a call of it is not recorded."""
+        """One alarm for each centre, while anything of it is not recorded.
+
+        It keeps saying what it said first: with another detail it would be raised anew, on a full
+        disk with each call. Each recording that fails is a fact of its own.
+        """
         failing: dict[str, list[str]] = {}
-        for call, progress in self._progress.items():
+        for recording, progress in self._progress.items():
             if progress.failed:
-                failing.setdefault(self._centres.home(call).config.id, []).append(call)
-        for centre in sorted(self._alarmed - failing.keys()):
+                home = self._centres.home(call_of(recording))
+                failing.setdefault(home.config.id, []).append(recording)
+        for centre in sorted(self._alarmed.keys() - failing.keys()):
             self._dispatcher.feed(AlarmChanged(ALARM, False, "", centre=centre))
-        for centre, calls in failing.items():
-            detail = f"not recorded: {', '.join(sorted(calls))}"
+        self._alarmed = {
+            centre: self._alarmed.get(centre, f"not recorded: {', '.join(sorted(which))}")
+            for centre, which in failing.items()
+        }
+        for centre, detail in self._alarmed.items():
             self._dispatcher.feed(AlarmChanged(ALARM, True, detail, centre=centre))
-        self._alarmed = {*failing}
 
     async def _finish_all(self, call: CallId) -> None:
         talked = call in self._talked

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,23 +18,24 @@ from ess_pbx.asterisk.console import Console
 from ess_pbx.asterisk.render import AsteriskFolders
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.centres import Centres
-from ess_pbx.domain.earthquake import Earthquake
 from ess_pbx.domain.events import (
     Arrived,
     CallEvent,
     CentreEvent,
-    EarthquakeFeedRead,
-    EarthquakeReported,
     LegAnswered,
+    PhoneLost,
+    PhoneReachable,
     Stopping,
 )
 from ess_pbx.domain.facts import Fact, FactKind
+from ess_pbx.domain.found import AsteriskFound
 from ess_pbx.domain.ids import CallId, LegId, call_of
 from ess_pbx.engine.blocked_transfers import BlockedTransfers
 from ess_pbx.engine.clock import Clock, SystemClock
 from ess_pbx.engine.disk_watch import watch_disks
 from ess_pbx.engine.dispatcher import Dispatcher
 from ess_pbx.engine.duty import Duty
+from ess_pbx.engine.earthquake_feeds import earthquake_feeds
 from ess_pbx.engine.executor import APP, Executor
 from ess_pbx.engine.journal import Journal
 from ess_pbx.engine.keeping import ALARM as NOT_SEALED
@@ -46,14 +46,14 @@ from ess_pbx.engine.pin_check import PinCheck
 from ess_pbx.engine.recall import recall
 from ess_pbx.engine.recorder import Recorder
 from ess_pbx.engine.replaced_legs import ReplacedLegs
+from ess_pbx.engine.stock_watch import StockWatch
 from ess_pbx.engine.storing import Storing
 from ess_pbx.engine.stream_watch import StreamWatch
-from ess_pbx.engine.taking_stock import take_stock
+from ess_pbx.engine.taking_stock import Stock
 from ess_pbx.engine.unclaimed import Unclaimed
 from ess_pbx.errors import AriError
 from ess_pbx.evidence import EvidenceError
 from ess_pbx.evidence.retention import keep_days
-from ess_pbx.feeds.bmkg import BmkgFeed
 from ess_pbx.prompts.spoken import SpokenTexts
 from ess_pbx.settings.credentials import Credentials
 from ess_pbx.settings.entry import own_sip_address
@@ -129,13 +129,17 @@ class Engine:
         settings = self.settings
         self.journal = Journal(
             settings.folders.state / "journal",
-            on_trouble=self._journal_trouble,
+            on_trouble=lambda reason: self._log.error("journal.trouble", reason=reason),
             on_recovered=lambda: self._log.info("journal.recovered"),
         )
-        self._storing = Storing(settings, self.journal)
         self.dispatcher = Dispatcher(
-            self.centres, self.journal, self._clock, self._call_over, self._tell
+            self.centres,
+            self.journal,
+            self._clock,
+            lambda call: self.recorder.call_over(call),
+            self._tell,
         )
+        self._storing = Storing(settings, self.journal, self.dispatcher.feed)
         self.recorder = Recorder(
             settings.folders.recordings,
             Console(self._folders.config_file),
@@ -157,6 +161,22 @@ class Engine:
         recalled = await asyncio.to_thread(recall, self.journal, self.centres)
         self._log.info("journal.recalled", facts=recalled)
         self.dispatcher.checkpoint()
+        self._stock = Stock(
+            self.ari,
+            self._translator,
+            self.centres,
+            settings.folders.recordings,
+            self._folders.ended,
+            self._clock,
+        )
+        self.stock = StockWatch(
+            self._stock,
+            self.centres,
+            self._clock,
+            lambda: self.ari.connected and self._phones_known,
+            self._take_over,
+            self._on_phone,
+        )
         self.dispatcher.executor = Executor(
             self.ari,
             self._folders.prompts,
@@ -165,6 +185,7 @@ class Engine:
             {trunk.id: trunk.identity for trunk in settings.trunks},
             own_address=own_sip_address(settings.asterisk),
             spoken=SpokenTexts(settings.folders.state / "spoken").file,
+            doubt=self.stock.doubt,
         )
         self.dispatcher.check_pin = PinCheck(settings.folders.state, self.dispatcher.feed).begin
         self._duties = [
@@ -179,13 +200,17 @@ class Engine:
         for duty in self._duties:
             await self._read_duty(duty)
         self.streams = StreamWatch(
-            self.ari, lambda: list(self.centres.calls.values()), self.dispatcher.feed
+            self.ari,
+            lambda: list(self.centres.calls.values()),
+            self.dispatcher.feed,
+            doubt=self.stock.doubt,
         )
         self.phones = PhoneWatch(self.ari, self.centres, self.dispatcher.feed)
         blocked = BlockedTransfers(self._folders.log / "asterisk.log", self.dispatcher.feed)
         self._watches = [
             asyncio.create_task(self.streams.run(), name="streams"),
             asyncio.create_task(self.phones.run(), name="phones"),
+            asyncio.create_task(self.stock.run(), name="stock"),
             asyncio.create_task(blocked.run(), name="blocked-transfers"),
             asyncio.create_task(self.recorder.run(), name="recorder"),
             asyncio.create_task(self._watch_unclaimed(), name="unclaimed"),
@@ -193,7 +218,8 @@ class Engine:
             # Each of its own: a roster on a disk that does not answer holds up one centre only.
             *(asyncio.create_task(self._watch_clock(duty), name="clock") for duty in self._duties),
         ]
-        self._watch_earthquakes()
+        feeds = earthquake_feeds(settings.centres, self.dispatcher.feed)
+        self._watches += [asyncio.create_task(each.run(), name="earthquakes") for each in feeds]
         outbox = Outbox(self.centres, self.dispatcher, self.journal)
         self.listeners.append(outbox.told)
         self._watches.append(asyncio.create_task(outbox.run(), name="outbox"))
@@ -286,7 +312,9 @@ class Engine:
     @property
     def tasks_left(self) -> int:
         """Timers and background work that belong to calls."""
-        return self.recorder.at_work + len(self.dispatcher.timers)
+        executor = self.dispatcher.executor
+        deleting = 0 if executor is None else executor.deleting
+        return self.recorder.at_work + len(self.dispatcher.timers) + deleting
 
     async def _keep_recordings(self) -> None:
         """Seal recordings from now on; without the keys they are kept as they are, and told of."""
@@ -329,12 +357,16 @@ class Engine:
         if (called_back := to_be_recorded(event)) is not None:
             self._record_called_back(LegId(called_back))
         for translated in self._translator.translate(event):
-            if not self.phones.passes(translated):
-                continue
-            if self._held is not None and self._is_of_call_to_adopt(translated):
+            if isinstance(translated, PhoneReachable | PhoneLost):
+                self._on_phone(translated)
+            elif self._held is not None and self._is_of_call_to_adopt(translated):
                 self._held.append(translated)
             else:
                 self.dispatcher.feed(translated)
+
+    def _on_phone(self, event: PhoneReachable | PhoneLost) -> None:
+        if self.phones.passes(event):
+            self.dispatcher.feed(event)
 
     def _is_of_call_to_adopt(self, event: CallEvent | CentreEvent) -> bool:
         """Whether it happened to a call that is about to be taken over: it is decided after."""
@@ -383,33 +415,30 @@ class Engine:
 
     async def _take_stock(self) -> None:
         """Go on with the calls that are in Asterisk, and close those that are not any more."""
-        recordings_folder = self.settings.folders.recordings
         self._held = []
         try:
             served = await self._unclaimed.read()
-            found = await take_stock(
-                self.ari,
-                self._translator,
-                self.centres,
-                recordings_folder,
-                self._folders.ended,
-                self._clock,
-            )
+            found = replace(await self._stock.take(), served=served)
         finally:
             held, self._held = self._held, None
         self._phones_known = True
-        for share in self.centres.shares(replace(found, served=served)):
-            self.dispatcher.feed(share)
-        for event in held:
-            self.dispatcher.feed(event)
-        for leg, there in found.legs.items():
-            if there.to_be_recorded and call_of(leg) in self.centres.calls:
-                self._record_called_back(leg)
+        self._take_over(found, held)
         self._took_stock.set()
         if served is not None:
             self._unclaimed.told(served)
         self._log.info("asterisk.found", channels=len(found.legs), calls=len(self.centres.calls))
+        await self.recorder.took_stock()
         await self.recorder.finish_left_behind(found.legs)
+
+    def _take_over(
+        self, found: AsteriskFound, held: Sequence[CallEvent | CentreEvent] = ()
+    ) -> None:
+        """Let the core decide what follows from what Asterisk holds, and then what came since."""
+        for event in (*self.centres.shares(found), *held):
+            self.dispatcher.feed(event)
+        for leg, there in found.legs.items():
+            if there.to_be_recorded and call_of(leg) in self.centres.calls:
+                self._record_called_back(leg)
 
     def _on_disconnected(self, reason: str) -> None:
         self._phones_known = False
@@ -419,29 +448,6 @@ class Engine:
         """Another engine took the application over: this one must not act any more."""
         self._log.error("engine.replaced")
         self.replaced.set()
-
-    def _journal_trouble(self, reason: str) -> None:
-        self._log.error("journal.trouble", reason=reason)
-
-    def _watch_earthquakes(self) -> None:
-        for centre in self.settings.centres:
-            feed, name = centre.surge.feed, centre.id
-            if feed is None or not feed.url:
-                # What was wrong with an address that is asked no more is no alarm.
-                self.dispatcher.feed(EarthquakeFeedRead(None, centre=name))
-                continue
-            bmkg = BmkgFeed(
-                feed,
-                on_quake=partial(self._earthquake, name),
-                on_trouble=partial(self._feed_read, name),
-            )
-            self._watches.append(asyncio.create_task(bmkg.run(), name="earthquakes"))
-
-    def _earthquake(self, centre: str, quake: Earthquake) -> None:
-        self.dispatcher.feed(EarthquakeReported(quake, centre=centre))
-
-    def _feed_read(self, centre: str, trouble: str | None) -> None:
-        self.dispatcher.feed(EarthquakeFeedRead(trouble, centre=centre))
 
     async def _watch_clock(self, duty: Duty) -> None:
         while True:

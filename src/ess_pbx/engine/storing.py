@@ -7,11 +7,13 @@ engine's start, and after a crash callers would wait for it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 import structlog
 
+from ess_pbx.domain.events import TicketsRead
 from ess_pbx.engine.journal import Journal
 from ess_pbx.settings.entry import trunks_of
 from ess_pbx.settings.model import Settings
@@ -25,10 +27,17 @@ MODULES = ("ess_pbx.db.projector", "ess_pbx.db.migrate", "ess_pbx.db.configurati
 
 
 class Storing:
-    """Follows one journal into the database of some settings, from ``begin`` until ``stop``."""
+    """Follows one journal into the database of some settings, from ``begin`` until ``stop``.
 
-    def __init__(self, settings: Settings, journal: Journal) -> None:
+    ``on_tickets`` is told, by centre, which numbers of reports the database has, before any fact
+    of this journal goes there.
+    """
+
+    def __init__(
+        self, settings: Settings, journal: Journal, on_tickets: Callable[[TicketsRead], None]
+    ) -> None:
         self._settings, self._journal = settings, journal
+        self._on_tickets = on_tickets
         self._database: AsyncEngine | None = None
         self._projector: Projector | None = None
         self._task: asyncio.Task[None] | None = None
@@ -89,7 +98,10 @@ class Storing:
     async def _prepare(self, database: AsyncEngine) -> None:
         from ess_pbx.db import migrate
         from ess_pbx.db.configuration import sync_centre
+        from ess_pbx.db.report_queries import last_tickets
 
         await asyncio.to_thread(migrate.upgrade, self._settings.database.url)
         for centre in self._settings.centres:
             await sync_centre(database, centre, trunks_of(self._settings, centre.id))
+            numbers = await last_tickets(database, centre.id)
+            self._on_tickets(TicketsRead(numbers, centre=centre.id))

@@ -21,7 +21,7 @@ from ess_pbx.domain.call import Call, Phase
 from ess_pbx.domain.events import StreamRestarted
 from ess_pbx.domain.ids import BridgeId, LegId, call_of
 from ess_pbx.domain.supervision import heard_in
-from ess_pbx.errors import AriError
+from ess_pbx.errors import AriError, AriRefusedError
 
 WATCH_SECONDS = 2.0
 """How often the parties of a conversation are looked at: at most so long is a party not heard."""
@@ -53,8 +53,13 @@ class StreamWatch:
         asterisk: Asterisk,
         calls: Callable[[], Iterable[Call]],
         feed: Callable[[StreamRestarted], None] = lambda _: None,
+        doubt: Callable[[], None] = lambda: None,
     ) -> None:
-        """``feed`` is told of each restart: a supervisor may listen to that party."""
+        """``feed`` is told of each restart: a supervisor may listen to that party.
+
+        ``doubt`` is told when Asterisk does not know who is to be looked at.
+        """
+        self._doubt = doubt
         self._asterisk = asterisk
         self._calls = calls
         self._feed = feed
@@ -81,6 +86,8 @@ class StreamWatch:
                 await self._look_at(leg, bridge)
             except AriError as error:
                 self._log.info("stream.not_seen", leg=leg, error=str(error))
+                if isinstance(error, AriRefusedError):
+                    self._doubt()
 
     async def _look_at(self, leg: LegId, bridge: BridgeId) -> None:
         answer = await self._asterisk.call("GET", f"channels/{leg}/rtp_statistics")

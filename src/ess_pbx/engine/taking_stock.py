@@ -1,16 +1,18 @@
-"""After each connect: what Asterisk holds, asked once and told to the core as one event.
+"""What Asterisk holds: asked after each connect, and told to the core as one event.
 
 Asterisk replays no missed events (docs/decisions/0002). What is to be done about the difference
-between this and what the core knows or remembers is decided in ``domain.adoption``.
+between this and what the core knows or remembers is decided in ``domain.adoption``. While the line
+is up ``glance`` asks for as much as a difference shows by, and stock is taken of single calls.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 from urllib.parse import quote
 
 import msgspec
@@ -25,6 +27,7 @@ from ess_pbx.ari.translate import (
     endpoint_of,
 )
 from ess_pbx.domain.centres import Centres
+from ess_pbx.domain.differences import as_they_are, unchanged
 from ess_pbx.domain.effects import Role
 from ess_pbx.domain.events import PhoneReachable
 from ess_pbx.domain.found import AsteriskFound, FoundLeg
@@ -33,6 +36,7 @@ from ess_pbx.domain.ids import (
     CallId,
     LegId,
     PlaybackId,
+    call_of,
     caller_leg,
     is_called_back,
     is_caller,
@@ -45,6 +49,9 @@ from ess_pbx.errors import AriRefusedError
 CALL_BACK_CONTEXT = "call-back"
 """Where the dialplan has who was called back recorded, for a moment."""
 
+ONLINE, OFFLINE = "online", "offline"
+"""What Asterisk says of an endpoint, beside "unknown"."""
+
 
 class Asterisk(Protocol):
     """The part of ``AriConnection`` that is needed to look."""
@@ -52,48 +59,120 @@ class Asterisk(Protocol):
     app: str
 
     async def call(self, method: str, uri: str, *, query: Query | None = None) -> Answer:
-        """Ask Asterisk."""
+        """Ask Asterisk, after all that was asked before."""
+
+    async def http(self, method: str, uri: str, *, query: Query | None = None) -> Answer:
+        """Ask Asterisk, beside everything else."""
 
 
-async def take_stock(
-    asterisk: Asterisk,
-    translator: Translator,
-    centres: Centres,
-    recordings: Path,
-    ended: Path,
-    clock: Clock,
-) -> AsteriskFound:
-    """Ask for everything; ``ended`` is where the dialplan wrote of calls that ended.
+Ask: TypeAlias = Callable[[str, str], Awaitable[Answer]]
 
-    Raises AriError or msgspec.ValidationError when it cannot be had.
+
+class Stock:
+    """Takes stock of one Asterisk.
+
+    ``ended`` is where the dialplan wrote of calls that ended. What cannot be had raises AriError
+    or msgspec.ValidationError.
     """
-    asked, sounds = centres.legs(), centres.sounds()
-    info = msgspec.convert(
-        await asterisk.call("GET", "asterisk/info", query={"only": "status"}), models.AsteriskInfo
-    )
-    channels = msgspec.convert(await asterisk.call("GET", "channels"), list[models.Channel])
-    bridges = msgspec.convert(await asterisk.call("GET", "bridges"), list[models.Bridge])
-    application = msgspec.convert(
-        await asterisk.call("GET", f"applications/{asterisk.app}"), models.Application
-    )
-    ours = frozenset(application.channel_ids)
-    legs = {LegId(each.id): found_leg(each, ours, translator) for each in channels}
-    gone = [call for call in centres.known if caller_leg(call) not in legs]
-    return AsteriskFound(
-        legs=legs,
-        bridges={BridgeId(each.id): talking_in(each, legs) for each in bridges},
-        wall=clock.wall(),
-        playbacks=await _still_heard(asterisk, sounds),
-        phones=await _phones(asterisk, translator),
-        started=_epoch(info),
-        last_heard=last_heard(recordings, gone),
-        causes=await asyncio.to_thread(causes, ended, gone),
-        asked=asked,
-    )
+
+    def __init__(
+        self,
+        asterisk: Asterisk,
+        translator: Translator,
+        centres: Centres,
+        recordings: Path,
+        ended: Path,
+        clock: Clock,
+    ) -> None:
+        self._asterisk, self._translator, self._centres = asterisk, translator, centres
+        self._recordings, self._ended, self._clock = recordings, ended, clock
+
+    async def take(self) -> AsteriskFound:
+        """Ask for everything."""
+        asterisk, asked = self._asterisk, self._centres.legs()
+        info = msgspec.convert(
+            await asterisk.call("GET", "asterisk/info", query={"only": "status"}),
+            models.AsteriskInfo,
+        )
+        found = await self._found(asterisk.call, self._centres.sounds(), asked)
+        gone = [call for call in self._centres.known if caller_leg(call) not in found.legs]
+        return replace(
+            await self._with_endings(found, gone),
+            phones=await _phones(asterisk, self._translator),
+            started=_epoch(info),
+        )
+
+    async def take_of(self, calls: frozenset[CallId]) -> AsteriskFound:
+        """The same of some calls alone, while the line is up, but for those that went on meanwhile.
+
+        Over the socket too: the answers come after all that was asked of Asterisk before.
+        """
+        before = as_they_are(self._centres, calls)
+        sounds = frozenset(each for each in self._centres.sounds() if call_of(each) in calls)
+        found = await self._found(self._asterisk.call, sounds, self._centres.legs())
+        gone = [call for call in calls if caller_leg(call) not in found.legs]
+        found = await self._with_endings(found, gone)
+        return found.only(unchanged(before, self._centres))
+
+    async def glance(self, sounds: frozenset[PlaybackId]) -> AsteriskFound:
+        """What can be had for next to nothing; of ``sounds`` alone whether they are heard.
+
+        Beside the socket, so that no request of a call waits behind it; hence it may be older or
+        newer than what the core knows.
+        """
+        ask, known = self._asterisk.http, self._centres.legs()
+        endpoints = msgspec.convert(await ask("GET", "endpoints/PJSIP"), list[models.Endpoint])
+        found = await self._found(ask, sounds, known, arrivals=False)
+        phones = {
+            each.resource: each.state == ONLINE
+            for each in endpoints
+            if each.resource in self._centres.seats and each.state in (ONLINE, OFFLINE)
+        }
+        return replace(found, phones=phones)
+
+    async def _found(
+        self,
+        ask: Ask,
+        sounds: frozenset[PlaybackId],
+        asked: frozenset[LegId],
+        *,
+        arrivals: bool = True,
+    ) -> AsteriskFound:
+        channels = msgspec.convert(await ask("GET", "channels"), list[models.Channel])
+        bridges = msgspec.convert(await ask("GET", "bridges"), list[models.Bridge])
+        uri = f"applications/{self._asterisk.app}"
+        ours = frozenset(msgspec.convert(await ask("GET", uri), models.Application).channel_ids)
+        legs = {
+            LegId(each.id): found_leg(
+                each, ours, self._translator, arrives=arrivals or each.id not in asked
+            )
+            for each in channels
+        }
+        return AsteriskFound(
+            legs=legs,
+            bridges={BridgeId(each.id): talking_in(each, legs) for each in bridges},
+            wall=self._clock.wall(),
+            playbacks=await _still_heard(ask, sounds),
+            asked=asked,
+            sounds=sounds,
+        )
+
+    async def _with_endings(self, found: AsteriskFound, gone: Sequence[CallId]) -> AsteriskFound:
+        return replace(
+            found,
+            last_heard=last_heard(self._recordings, gone),
+            causes=await asyncio.to_thread(causes, self._ended, gone),
+        )
 
 
-def found_leg(channel: models.Channel, ours: frozenset[str], translator: Translator) -> FoundLeg:
-    """A channel in the core's words."""
+def found_leg(
+    channel: models.Channel,
+    ours: frozenset[str],
+    translator: Translator,
+    *,
+    arrives: bool = True,
+) -> FoundLeg:
+    """A channel in the core's words, with its arrival where that is wanted."""
     up, mine, context = channel.state == "Up", channel.id in ours, channel.dialplan.context
     if context == CALL_BACK_CONTEXT and not mine:
         up = False  # on the way to us, recorded: that they have answered is told when they are here
@@ -107,7 +186,7 @@ def found_leg(channel: models.Channel, ours: frozenset[str], translator: Transla
     return FoundLeg(
         up,
         address or endpoint_of(channel.name),
-        translator.arrived(channel) if caller and mine and not at_desk else None,
+        translator.arrived(channel) if arrives and caller and mine and not at_desk else None,
         at_desk=at_desk,
         to_be_recorded=mine and up and is_called_back(channel.id) and role == Role.CALLER,
     )
@@ -130,10 +209,10 @@ def last_heard(folder: Path, calls: Iterable[CallId]) -> Mapping[CallId, float]:
     return heard
 
 
-async def _still_heard(asterisk: Asterisk, sounds: Iterable[PlaybackId]) -> frozenset[PlaybackId]:
+async def _still_heard(ask: Ask, sounds: Iterable[PlaybackId]) -> frozenset[PlaybackId]:
     async def is_heard(playback: PlaybackId) -> bool:
         try:
-            await asterisk.call("GET", f"playbacks/{playback}")
+            await ask("GET", f"playbacks/{playback}")
         except AriRefusedError:
             return False
         return True

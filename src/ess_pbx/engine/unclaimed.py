@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
+import msgspec
 import structlog
 
 from ess_pbx.ari import models
@@ -95,16 +96,19 @@ class Unclaimed:
         self._log.info("call.not_claimed", call=channel.id, error=str(error))
         if not isinstance(error, AriRefusedError) or error.status != NOT_FOUND:
             return
-        if not await self._is_gone(channel.id):
+        if not await self._is_gone(channel.id, leaving=True):
             return
         if channel.id in await asyncio.to_thread(absence.written, self._path):
             return
         for arrived in self._translator.came_and_went(channel):
             self._dispatcher.feed(arrived)
 
-    async def _is_gone(self, leg: str) -> bool:
+    async def _is_gone(self, leg: str, *, leaving: bool = False) -> bool:
+        """Whether a channel is not there; ``leaving`` also when its caller is not any more."""
         try:
-            await self._asterisk.call("GET", f"channels/{quote(leg, safe='')}")
+            found = await self._asterisk.call("GET", f"channels/{quote(leg, safe='')}")
+            # At h the dialplan only clears up after who has left.
+            return leaving and msgspec.convert(found, models.Channel).dialplan.exten == "h"
         except AriRefusedError as error:
             return error.status == NOT_FOUND
         except AriError:

@@ -108,7 +108,7 @@ class Database:
     def _look(self) -> None:
         if self._world.now >= self._down_until:
             self._follow()
-        if not self._world.is_past:
+        if not self._world.over:
             self._world.later(LOOK_SECONDS, self._look)
 
     def _follow(self) -> None:

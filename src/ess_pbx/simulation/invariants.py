@@ -8,13 +8,14 @@ then too.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ess_pbx.domain.adoption import kept_busy
 from ess_pbx.domain.agent import AgentState
 from ess_pbx.domain.call import Call, Phase
 from ess_pbx.domain.commands import Command
+from ess_pbx.domain.differences import Difference
 from ess_pbx.domain.effects import (
     AsteriskEffect,
     Defect,
@@ -95,6 +96,11 @@ class Watch:
     def is_troubled(self) -> bool:
         """Whether a fault may show yet."""
         return self._world.now < self._trouble_until
+
+    def differed(self, what: Sequence[Difference]) -> None:
+        """Core and Asterisk do, and go on to."""
+        if not self._trouble_until:
+            raise Broken(f"{what[0].what} of {what[0].of} differs, and nothing was lost")
 
     def clock_jumped(self) -> None:
         """The wall clock was set."""

@@ -1,9 +1,8 @@
 """The line between engine and Asterisk: requests and events take their time, and meet faults.
 
 What a request's failure becomes is as ``ess_pbx.engine.executor`` has it; what is asked of Asterisk
-after each connect, as ``engine.service`` does. A real line is one TCP connection: it loses events
-only by being cut. Where one event alone is lost, doubled, late or out of order, the line is cut a
-few seconds later, and the engine looks at what is there.
+after each connect, as ``engine.service`` does; and that core and Asterisk are compared every few
+seconds, as ``engine.stock_watch`` does, but for its looks at once after a request that failed.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ess_pbx.domain.differences import AGAIN_SECONDS, STALE_SECONDS
 from ess_pbx.domain.effects import (
     AsteriskEffect,
     Join,
@@ -22,6 +22,7 @@ from ess_pbx.domain.effects import (
     Snoop,
 )
 from ess_pbx.domain.events import (
+    Arrived,
     CallEvent,
     CentreEvent,
     LegGone,
@@ -29,19 +30,21 @@ from ess_pbx.domain.events import (
     PlaybackBegan,
     PlaybackEnded,
 )
-from ess_pbx.domain.ids import PlaybackId, call_of
+from ess_pbx.domain.found import AsteriskFound
+from ess_pbx.domain.ids import CallId, LegId, PlaybackId, call_of
 from ess_pbx.simulation.dialplan import Dialplan
-from ess_pbx.simulation.stock import take_stock
+from ess_pbx.simulation.stock import Stock
 from ess_pbx.simulation.story import Trouble
 from ess_pbx.simulation.virtual_asterisk import DEAD, VirtualAsterisk
 
 if TYPE_CHECKING:
     from ess_pbx.simulation.world import World
 
-NOTICED_SECONDS = 4.0
-"""After a single event was lost or out of order until the line is cut."""
+LOOK_SECONDS = 2.0
+"""As ``engine.stock_watch`` has it."""
+NOTICED_SECONDS = LOOK_SECONDS + 2 * STALE_SECONDS
+"""After a single event was lost or out of order until it is known; a look may be missed."""
 REQUEST_TIMEOUT = 5.0
-CUT_SECONDS = 0.05
 SWAPPED_WITHIN = 1.0
 OF_EVENTS = ("event-lost", "event-doubled", "event-late", "events-swapped")
 OF_REQUESTS = ("request-fails", "request-times-out", "request-unseen")
@@ -71,6 +74,7 @@ class Line:
         self._held: CallEvent | CentreEvent | None = None
         self._prompts: dict[PlaybackId, str] = {}
         self._restarted = 0.0
+        self._stock = Stock(world, self)
         self._engine_since = 0
         """The connection with which this engine began."""
 
@@ -180,7 +184,7 @@ class Line:
         after = self._back
         if self._meet_events:
             trouble = self._meet_events.pop(0)
-            self._is_noticed()
+            self._world.watch.troubled(NOTICED_SECONDS + SETTLED_SECONDS)
             match trouble.fault:
                 case "event-lost":
                     world.tell("event lost:", event)
@@ -188,7 +192,9 @@ class Line:
                 case "event-doubled":
                     world.later(after, self._is_heard, event, self._connection)
                 case "event-late":
-                    after += trouble.much
+                    # An arrival that comes when its call is over would be another call.
+                    arrives = isinstance(event, Arrived)
+                    after += min(trouble.much, STALE_SECONDS) if arrives else trouble.much
                 case _:
                     self._held = event
                     world.later(SWAPPED_WITHIN, self._let_go, self._connection)
@@ -275,12 +281,6 @@ class Line:
             self.asterisk.unreachable.discard(phone)
             self.tell(PhoneReachable(phone))
 
-    def _is_noticed(self) -> None:
-        world = self._world
-        world.watch.troubled(NOTICED_SECONDS + CUT_SECONDS + SETTLED_SECONDS)
-        cut = Trouble(at=0.0, fault="line-cut", much=CUT_SECONDS, count=1000)
-        world.later(NOTICED_SECONDS, self.trouble, cut)
-
     def _cut(self, carried_out: int) -> None:
         """Some requests still arrive, the rest does not, and none is answered; no event is."""
         world = self._world
@@ -305,10 +305,38 @@ class Line:
         self.is_up, self.returned = True, self._world.now
         self._connection += 1
         self._world.tell("the line is up")
-        world, asterisk = self._world, self.asterisk
-        reachable = {each: each not in asterisk.unreachable for each in world.core.acd.seats}
-        world.watch.found_its_calls()
-        take_stock(world, asterisk, reachable, self._restarted)
+        self._world.watch.found_its_calls()
+        self._stock.take(self._restarted)
+
+    # the engine looks
+
+    def look(self) -> None:
+        """Core and Asterisk are compared while the line is up, again and again."""
+        goes = self._world.alive and not self._world.is_frozen
+        differs = self.is_up and goes and self._stock.look()
+        if not self._world.over:
+            self._world.later(AGAIN_SECONDS if differs else LOOK_SECONDS, self.look)
+
+    def ask(
+        self,
+        question: Callable[[frozenset[LegId], frozenset[PlaybackId]], AsteriskFound],
+        told: Callable[[dict[CallId, tuple[object, ...]], AsteriskFound], None],
+        before: dict[CallId, tuple[object, ...]],
+        legs: frozenset[LegId],
+        sounds: frozenset[PlaybackId],
+    ) -> None:
+        """Ask what Asterisk holds, after all that was asked before; ``before`` is told with it."""
+        connection = self._connection
+
+        def is_asked() -> None:
+            if connection == self._connection:
+                self._world.later(self._back, is_told, question(legs, sounds))
+
+        def is_told(found: AsteriskFound) -> None:
+            if connection == self._connection:
+                self._world.does(told, before, found)
+
+        self._world.later(self._there, is_asked)
 
     def closes(self) -> None:
         """No fault begins any more."""

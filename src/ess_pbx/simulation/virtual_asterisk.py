@@ -88,6 +88,7 @@ class Channel:
     address: str
     up: bool = False
     music: bool = False
+    """It is heard, or will be when the prompts that play have ended."""
     bridge: BridgeId | None = None
     spied: LegId | None = None
     """The leg that a snoop channel hears."""
@@ -143,6 +144,7 @@ class VirtualAsterisk:
                 pass  # Asterisk says 409
             case Answer(leg) if leg in self.channels:
                 self.channels[leg].up = True
+                self.channels[leg].music = False
                 self._tell(LegAnswered(call_of(leg), leg))
             case HangUp(leg) | Refuse(leg):
                 cause = HUNG_UP if leg == caller_leg(call_of(leg)) else NORMAL
@@ -273,6 +275,7 @@ class VirtualAsterisk:
             wall=wall,
             playbacks=sounds & heard,
             asked=asked,
+            sounds=sounds,
         )
 
     def loses_the_line(self, carried_out: int) -> None:
@@ -297,7 +300,7 @@ class VirtualAsterisk:
         for playback in list(self.playing.get(leg, ())):
             self.playback_over(playback)
         channel = self.channels[leg]
-        channel.bridge, channel.music = None, False
+        channel.bridge, channel.music = None, channel.up  # by the dialplan
         if self.offers is not None:
             self.offers(leg)
             return
@@ -373,6 +376,7 @@ class VirtualAsterisk:
             bridge = channel.bridge
             alone = bridge is None or place != caller_leg(call_of(bridge))
             _must(alone, "a prompt to a caller in a bridge, who then hears nobody")
+            channel.music = False
         queue = self.playing.setdefault(place, [])
         queue.append(playback)
         if len(queue) == 1:

@@ -41,7 +41,7 @@ from ess_pbx.domain.ids import CallId
 from ess_pbx.engine import fallback
 from ess_pbx.simulation.authors import RIGHT_PIN
 from ess_pbx.simulation.invariants import Broken, Watch
-from ess_pbx.simulation.line import Line
+from ess_pbx.simulation.line import LOOK_SECONDS, Line
 from ess_pbx.simulation.people import People
 from ess_pbx.simulation.settings import centre_of
 from ess_pbx.simulation.story import Reaction, Story
@@ -148,6 +148,7 @@ class World:
             if there and not seat.logged_in:
                 self.people.logs_in(agent)
         self.later(CLOCK_SECONDS, self.read_clock)
+        self.later(LOOK_SECONDS, self.line.look)
         if setting.database:
             # Loaded for these alone: it takes longer than a hundred stories.
             from ess_pbx.simulation.database import Database
@@ -285,7 +286,7 @@ class World:
         if not self.is_frozen:
             self._read_clock()
             self.read_unclaimed()
-        if not self.is_past:
+        if not self.over:
             self.later(CLOCK_SECONDS, self.read_clock)
 
     def _read_clock(self) -> None:
@@ -360,14 +361,14 @@ class World:
     def durable_facts(self) -> list[Fact]:
         """Those that no crash tears off any more; all when the story is over."""
         count = len(self.facts)
-        while count and not self.is_past and self._written[count - 1] > self.now - TORN_SECONDS:
+        while count and not self.over and self._written[count - 1] > self.now - TORN_SECONDS:
             count -= 1
         return self.facts[:count]
 
     # the end
 
     @property
-    def is_past(self) -> bool:
+    def over(self) -> bool:
         """Whether nothing is begun any more."""
         return self.now >= self.story.seconds + CLOSING_SECONDS
 
@@ -383,5 +384,5 @@ class World:
                     self.line.act(self.line.asterisk.hangs_up, leg, NORMAL)
             for task in list(self.core.call_backs.open):
                 self.hear(CloseCallBack(SUPERVISOR, task, "tutup"))
-        if not self.is_past:
+        if not self.over:
             self.later(CLOSING_SECONDS / 5, self._close)

@@ -15,7 +15,10 @@ from ess_pbx.web.models import Error
 JSON_TYPE = "application/json"
 BODY_BYTES = 64 * 1024
 
-NOT_OF_THE_LIST = frozenset({"unknown-reason", "unknown-category"})
+NOT_OF_THE_LIST = frozenset(
+    f"unknown-{what}"
+    for what in ("reason", "category", "subcategory", "district", "village", "question")
+)
 """Refusals of what is in the body: a value that the centre's lists do not have."""
 
 _log = get_logger(__name__)

@@ -11,7 +11,10 @@ import msgspec
 from aiohttp import web
 
 from ess_pbx.domain.call_centre import CallCentre
+from ess_pbx.domain.incident import Incident
+from ess_pbx.domain.incidents import TakeBack
 from ess_pbx.engine.service import Engine
+from ess_pbx.log import get_logger
 from ess_pbx.web import remembered, reports, views
 from ess_pbx.web.access import Access
 from ess_pbx.web.accounts import ADMIN, Account
@@ -38,14 +41,19 @@ from ess_pbx.web.models import (
     SignIn,
 )
 from ess_pbx.web.models import Access as AccessView
+from ess_pbx.web.old_reports import found, old_report
 from ess_pbx.web.openapi import document
 from ess_pbx.web.permission import may_not, not_own
+from ess_pbx.web.report_form import form
+from ess_pbx.web.report_models import FindReportsBody
 from ess_pbx.web.scrape import MetricsPage
 from ess_pbx.web.table import PREFIX, TABLE, Row
-from ess_pbx.web.whose import CENTRE, concerned, seen
+from ess_pbx.web.whose import CENTRE, centre_of, concerned, seen
 
 JOURNAL_STUCK = 2.0
 """Seconds after which a disk that has not answered counts as one that does not take facts."""
+
+_log = get_logger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -118,17 +126,27 @@ class Api:
             if row.does in ("sign-out", "who", "access"):
                 return answer(self._of_the_api(row, request, account))
             core = concerned(cores, {name: fields[name] for name in row.parameters} or fields)
+            old = await self._old_report(row, core, fields.get("report"))
             if row.command is not None:
-                self._command(row, core, account, fields)
+                self._command(row, core, account, fields, old)
             if row.does == "history":
                 return answer(await self._history(core, fields["call"]))
-            return answer(self._show(row, account, core, fields))
+            if row.does == "find-reports":
+                return answer(await self._found(core, account, fields))
+            return answer(self._show(row, account, core, fields, old))
 
         return handle
 
     def _command(
-        self, row: Row, core: CallCentre, account: Account, fields: dict[str, Any]
+        self,
+        row: Row,
+        core: CallCentre,
+        account: Account,
+        fields: dict[str, Any],
+        old: Incident | None,
     ) -> None:
+        if old is not None:
+            self.engine.dispatcher.feed(TakeBack(old, centre=core.config.id))
         assert row.command is not None  # noqa: S101 - for the type checker; tests hold the table
         command = row.command(by=account.asker, centre=core.config.id, **fields)
         why = self.engine.dispatcher.command(command)
@@ -180,11 +198,20 @@ class Api:
                 return views.alarm_views(core, account)
         raise NotImplementedError(row.name)
 
-    def _show(self, row: Row, account: Account, core: CallCentre, fields: dict[str, Any]) -> Any:
+    def _show(
+        self,
+        row: Row,
+        account: Account,
+        core: CallCentre,
+        fields: dict[str, Any],
+        old: Incident | None,
+    ) -> Any:
         if row.answer is ReportWithTwins:
             number = fields.get("report") or core.incidents.latest
-            return reports.report(core, number, whole=account.sees_numbers)
+            return reports.report(core, number, old, whole=account.sees_numbers)
         match row.does:
+            case "form":
+                return form(core.config)
             case "operator":
                 found = views.operator_view(core, fields["agent"])
                 if found is None:
@@ -194,6 +221,20 @@ class Api:
             case "surge":
                 return shown(remembered.surge(core), whole=account.sees_numbers)
         return Done()
+
+    async def _old_report(self, row: Row, core: CallCentre, number: str | None) -> Incident | None:
+        """The report that a request is about, where only the database has it."""
+        if row.answer is not ReportWithTwins or number is None or number in core.incidents.open:
+            return None
+        if centre_of(number) != core.config.id:
+            return None
+        return await old_report(core, self.engine.database, number)
+
+    async def _found(self, core: CallCentre, account: Account, fields: dict[str, Any]) -> Any:
+        # Who looks for whom is on record: not the name or number itself.
+        _log.info("web.reports_searched", by=account.name, asked=[*filter(fields.get, fields)])
+        wall = core.wall(self._monotonic())
+        return await found(core, self.engine.database, FindReportsBody(**fields), wall)
 
     async def _history(self, core: CallCentre, call: str) -> Any:
         wall = core.wall(self._monotonic())

@@ -180,6 +180,13 @@ class ConflictError(Error, frozen=True, kw_only=True):
     conflicts: list[Overwritten]
 
 
+class WrongInReportError(Error, frozen=True, kw_only=True):
+    """What the centre's form does not allow was not written; it is kept as the writer's draft."""
+
+    report: str
+    """In which. A report that was to be opened is open, with all that was right."""
+
+
 class SignedIn(Answer, frozen=True, kw_only=True):
     """Who is signed in. ``token`` is given once, and sent as ``Authorization: Bearer``."""
 

@@ -7,8 +7,16 @@ from typing import Any
 import msgspec
 
 from ess_pbx import __doc__ as about
-from ess_pbx.domain.incidents import SaveReport
-from ess_pbx.web.models import PARAMETERS, ConflictError, Error, Health, Nothing, Readiness
+from ess_pbx.domain.incidents import OpenReport, SaveReport
+from ess_pbx.web.models import (
+    PARAMETERS,
+    ConflictError,
+    Error,
+    Health,
+    Nothing,
+    Readiness,
+    WrongInReportError,
+)
 from ess_pbx.web.table import PREFIX, TABLE, Row
 from ess_pbx.web.whose import CENTRE
 
@@ -23,7 +31,14 @@ REFERENCE = "#/components/schemas/{name}"
 
 def document(version: str) -> dict[str, Any]:
     """The document, ready for JSON."""
-    types = [Error, ConflictError, Health, Readiness, *(row.body for row in TABLE)]
+    types = [
+        Error,
+        ConflictError,
+        WrongInReportError,
+        Health,
+        Readiness,
+        *(row.body for row in TABLE),
+    ]
     types += [row.answer for row in TABLE if row.answer is not Any]
     types += [PARAMETERS[name] for row in TABLE for name in row.parameters]
     schemas, components = msgspec.json.schema_components(types, ref_template=REFERENCE)
@@ -71,12 +86,12 @@ def _operation(row: Row, schema: Any) -> dict[str, Any]:
             "4XX": {"description": "Why not.", "content": wrong},
         },
     }
-    if row.command is SaveReport:
-        conflict = {"application/json": {"schema": schema(ConflictError)}}
-        operation["responses"]["409"] = {
-            "description": str(ConflictError.__doc__),
-            "content": conflict,
-        }
+    told = {"409": ConflictError, "422": WrongInReportError} if row.command is SaveReport else {}
+    if row.command is OpenReport:
+        told = {"422": WrongInReportError}
+    for status, error in told.items():
+        content = {"application/json": {"schema": schema(error)}}
+        operation["responses"][status] = {"description": str(error.__doc__), "content": content}
     if row.body is not Nothing:
         body = {"application/json": {"schema": schema(row.body)}}
         operation["requestBody"] = {"required": True, "content": body}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from msgspec.structs import replace
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ess_pbx.db.queries import calls_of_number, reports_of_calls
@@ -16,9 +14,8 @@ from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.effects import Refused
 from ess_pbx.domain.incident import Incident, conflicts, likely_same
 from ess_pbx.evidence.retention import keep_days
-from ess_pbx.log import get_logger
 from ess_pbx.sip.numbers import mask_number
-from ess_pbx.web.answers import ApiError, refused
+from ess_pbx.web.answers import NOT_OF_THE_LIST, ApiError, refused
 from ess_pbx.web.models import (
     ConflictError,
     EarlierCall,
@@ -28,15 +25,15 @@ from ess_pbx.web.models import (
     Overwritten,
     ReportView,
     ReportWithTwins,
+    WrongInReportError,
 )
+from ess_pbx.web.old_reports import of_database
 from ess_pbx.web.whose import number_of
 
-WITHIN = 3.0
-"""Seconds that the database has: an operator does not wait for it with a caller on the line."""
+WRONG = frozenset({"invalid-answer", "invalid-contact-number"})
+"""Refusals of what is in a report, beside what the centre's lists do not have."""
 MOST = 50
 """Earlier calls, the newest."""
-
-_log = get_logger(__name__)
 
 
 def open_reports(core: CallCentre, *, whole: bool) -> list[ReportView]:
@@ -63,20 +60,28 @@ def hand_overs(core: CallCentre) -> list[HandOverView]:
     ]
 
 
-def report(core: CallCentre, number: str, *, whole: bool) -> ReportWithTwins:
-    """One report at hand. Raises ApiError (404)."""
-    found = core.incidents.open.get(number)
+def report(core: CallCentre, number: str, old: Incident | None, *, whole: bool) -> ReportWithTwins:
+    """One report, at hand or as the database has it. Raises ApiError (404)."""
+    found = core.incidents.open.get(number, old)
     if found is None:
         raise ApiError(
-            404, "unknown-report", "no report of this number is at hand", "one of GET /reports"
+            404,
+            "unknown-report",
+            f"no report {number!r}",
+            "one of GET /reports, or of POST /reports/search",
         )
     shown, twins = _shown(found, whole=whole), _twins(core, found)
     return ReportWithTwins(centre=core.config.id, report=shown, likely_same=twins)
 
 
 def not_saved(core: CallCentre, why: Refused, fields: Mapping[str, Any]) -> ApiError:
-    """A command that was refused; a conflict is told with what others wrote, for a program."""
+    """A command that was refused; for a program, with where what was typed is kept, and what
+    others wrote."""
     error = refused(why)
+    if "fields" in fields and why.code in NOT_OF_THE_LIST | WRONG:
+        number = fields.get("report") or core.incidents.latest
+        said = {name: getattr(error.error, name) for name in error.error.__struct_fields__}
+        error.error = WrongInReportError(**said, report=number)
     incident = core.incidents.open.get(fields.get("report", ""))
     if why.code != "conflict" or incident is None:
         return error
@@ -112,12 +117,7 @@ async def history(
         raise ApiError(404, "unknown-call", "no such call", "a call that goes on, or of a day")
     if not number:
         return []
-    try:
-        async with asyncio.timeout(WITHIN):
-            return await _history(core, database, call, number, now)
-    except (TimeoutError, SQLAlchemyError, OSError) as error:
-        _log.warning("web.history_not_read", call=call, reason=str(error))
-        raise ApiError(503, "no-database", "the database does not answer", "later") from error
+    return await of_database(_history(core, database, call, number, now), "history")
 
 
 async def _history(

@@ -18,7 +18,7 @@ from typing import Any, Literal, get_origin
 
 from ess_pbx.domain import commands, hand_overs, incidents
 from ess_pbx.domain.commands import Command
-from ess_pbx.web import models
+from ess_pbx.web import models, report_models
 from ess_pbx.web.accounts import Role
 
 PREFIX = "/api/v1"
@@ -38,8 +38,10 @@ Does = Literal[
     "operator",
     "calls",
     "history",
+    "form",
     "reports",
     "report",
+    "find-reports",
     "hand-overs",
     "pranks",
     "call-backs",
@@ -77,7 +79,7 @@ class Row:
     @property
     def of_each(self) -> bool:
         """Whether it is a list, to which every centre that one sees adds its own."""
-        return get_origin(self.answer) is list and self.does != "history"
+        return get_origin(self.answer) is list and self.does not in ("history", "find-reports")
 
     @property
     def name(self) -> str:
@@ -228,13 +230,29 @@ TABLE: tuple[Row, ...] = (
         "Earlier calls of the same number, for as long as its recordings are kept.",
         own="call",
     ),
+    _reads(
+        "/form",
+        "form",
+        EVERYONE,
+        report_models.FormView,
+        "What a report is made of: categories, questions, districts, agencies.",
+    ),
     _reads("/reports", "reports", EVERYONE, list[models.ReportView], "The reports that are open."),
+    Row(
+        "POST",
+        "/reports/search",
+        EVERYONE,
+        "Reports of any day by their ticket, caller or day, the newest first; at most 50.",
+        does="find-reports",
+        body=report_models.FindReportsBody,
+        answer=list[report_models.FoundReport],
+    ),
     _reads(
         "/reports/{report}",
         "report",
         EVERYONE,
         models.ReportWithTwins,
-        "A report that is open or was closed within a day, and those it may be one with.",
+        "A report, and those it may be one with.",
     ),
     _writes("", incidents.OpenReport, "Begin a report.", models.OpenReportBody),
     _writes(

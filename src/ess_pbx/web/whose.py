@@ -56,9 +56,14 @@ def _has(core: CallCentre, fields: Mapping[str, Any]) -> bool:
     return (
         fields.get("agent") in core.acd.seats
         or fields.get("task") in core.call_backs.open
-        or fields.get("report") in core.incidents.open
+        or centre_of(str(fields.get("report", ""))) == core.config.id
         or (call is not None and number_of(core, call) is not None)
     )
+
+
+def centre_of(report: str) -> str:
+    """The id of the centre that gave a report its number."""
+    return report.rsplit("-", 2)[0]
 
 
 def number_of(core: CallCentre, call: str) -> str | None:

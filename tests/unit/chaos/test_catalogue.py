@@ -17,7 +17,7 @@ def test_the_load_is_that_of_the_list() -> None:
 
 
 def test_names_are_different_and_what_cannot_be_injected_says_why() -> None:
-    assert len({fault.id for fault in FAULTS}) == len(FAULTS) == 20
+    assert len({fault.id for fault in FAULTS}) == len(FAULTS) == 21
     for fault in FAULTS:
         if fault.inject is None:
             assert fault.why_not(), fault.id

@@ -48,6 +48,14 @@ def test_a_busy_machine_is_given_time_and_nothing_else() -> None:
     assert judge("engine crash", [success], slack=100).passed is False
 
 
+def test_no_slack_widens_a_bound_so_far_that_nothing_could_break_it() -> None:
+    rings = Check("new call rings", 3.7, at_most=1.0, unit="s", widest=3.0)
+    assert judge("engine-frozen", [rings], slack=4.0).bound == "new call rings ≤ 3 s"
+    assert judge("engine-frozen", [rings], slack=4.0).passed is False
+    tight = Check("new call rings", 0.9, at_most=1.0, unit="s", widest=0.5)
+    assert judge("engine-frozen", [tight], slack=4.0).passed is True
+
+
 def test_a_fault_of_which_nothing_was_judged_is_not_passed() -> None:
     assert judge("engine crash", []).passed is False
     assert judge("engine crash", [Check("kills", 2)]).passed is False
@@ -68,9 +76,12 @@ def test_json_has_fault_bound_measured_and_passed_for_each() -> None:
 
 
 def test_the_table_has_a_row_for_each_and_counts_them() -> None:
-    shown = render([judge("a", [KEPT]), judge("b", [BROKEN]), left_out("c", "needs root")])
+    shown = render(
+        [judge("a", [KEPT]), judge("b", [BROKEN]), left_out("c", "needs root")], {"a": "the first"}
+    )
 
     assert "new call rings 1.50 s (!)" in shown
+    assert "the first" in shown
     assert "needs root" in shown
     assert shown.endswith("1 passed, 1 failed, 1 left out\n")
     assert max(map(len, shown.splitlines())) <= 118

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -53,9 +54,8 @@ class Story:
         self.effects: list[EngineEffect] = []
         self.all: list[EngineEffect] = []
         self.timers: dict[TimerId, float] = {}
-        self.hears: dict[str, list[str]] = {}
-        """What plays to each leg, ``music`` among it."""
         self._playing: dict[PlaybackId, tuple[str, str]] = {}
+        self._music: set[str] = set()
         self.at(9)
         for phone in phones:
             self.feed(PhoneReachable(phone))
@@ -112,7 +112,7 @@ class Story:
 
     def played(self, playback: PlaybackId) -> list[EngineEffect]:
         """A playback ended."""
-        self._silence(playback)
+        self._playing.pop(playback, None)
         return self.feed(PlaybackEnded(_call_of(playback), playback))
 
     def phone(self, agent: str, there: bool = True) -> list[EngineEffect]:
@@ -139,6 +139,16 @@ class Story:
     def call(self) -> Call:
         """The state of the first call."""
         return self.core.calls[CALL]
+
+    @property
+    def hears(self) -> dict[str, list[str]]:
+        """What plays to each leg; ``music`` where no prompt does."""
+        heard: dict[str, list[str]] = defaultdict(list)
+        for target, prompt in self._playing.values():
+            heard[target].append(prompt)
+        for leg in self._music - heard.keys():
+            heard[leg] = ["music"]
+        return heard
 
     def phase(self) -> Phase:
         """Where the first call is in its life."""
@@ -183,21 +193,16 @@ class Story:
             case CancelTimer(timer):
                 self.timers.pop(timer, None)
             case PlayPrompt(target, _, playback, prompt):
-                self.hears.setdefault(target, []).append(prompt)
                 self._playing[playback] = (target, prompt)
+                self._music.discard(target)
             case StopPlayback(playback):
-                self._silence(playback)
+                self._playing.pop(playback, None)
             case StartMusic(leg):
-                self.hears.setdefault(leg, []).append("music")
+                self._music.add(leg)
             case StopMusic(leg):
-                self.hears[leg].remove("music")
+                self._music.remove(leg)
             case _:
                 pass
-
-    def _silence(self, playback: PlaybackId) -> None:
-        where = self._playing.pop(playback, None)
-        if where is not None:
-            self.hears[where[0]].remove(where[1])
 
 
 def _call_of(identifier: str) -> CallId:

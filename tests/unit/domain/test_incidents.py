@@ -10,11 +10,9 @@ import pytest
 from msgspec.structs import replace
 
 from ess_pbx.domain.call_centre import CallCentre
-from ess_pbx.domain.commands import Asker, Command, Mark, Via
-from ess_pbx.domain.config import Question, ReportForm, Sop
+from ess_pbx.domain.commands import Mark
 from ess_pbx.domain.effects import Record, Refused
 from ess_pbx.domain.events import ClockRead
-from ess_pbx.domain.facts import Fact, fields_differ
 from ess_pbx.domain.incident import (
     Fields,
     Incident,
@@ -37,51 +35,7 @@ from ess_pbx.domain.incidents import (
 )
 
 from .centre import CENTRE
-
-ANI, BUDI = Asker("2001", Via.API), Asker("2002", Via.API)
-DAY = datetime(2026, 11, 22, 8, 0)
-FIRST = "contoh-20261122-0001"
-
-
-class Desk:
-    """A centre whose people write reports; every fact is kept."""
-
-    def __init__(self) -> None:
-        self.core = CallCentre(CENTRE)
-        self.facts: list[Fact] = []
-        self.now = 0.0
-        self.day(DAY)
-
-    def day(self, local: datetime) -> None:
-        self.core.decide(ClockRead(local), self.now)
-
-    def does(self, command: Command) -> Refused | None:
-        self.now += 1
-        refused = None
-        for effect in self.core.decide(command, self.now):
-            if isinstance(effect, Record):
-                fact = Fact(
-                    id=f"b-{len(self.facts)}",
-                    centre="contoh",
-                    call=effect.call,
-                    kind=effect.kind,
-                    at=self.core.wall(self.now),
-                    ms=None,
-                    data=effect.data,
-                )
-                assert fields_differ(fact) is None
-                self.facts.append(fact)
-            elif isinstance(effect, Refused):
-                refused = effect
-        return refused
-
-    def opens(self, call: str | None = None, **fields: Any) -> Incident:
-        assert self.does(OpenReport(ANI, fields_from(fields), call)) is None
-        return list(self.core.incidents.open.values())[-1]
-
-    @property
-    def report(self) -> Incident:
-        return self.core.incidents.open[FIRST]
+from .report_desk import ANI, BUDI, DAY, FIRST, FORM, Desk
 
 
 @pytest.fixture
@@ -191,18 +145,7 @@ def test_unknown_reports_and_categories_are_refused_with_what_there_is(desk: Des
     refused = desk.does(OpenReport(ANI, fields_from({"category": "meteor"})))
     assert refused is not None
     assert "lainnya, medis, banjir" in refused.detail
-    assert desk.core.incidents.open == {}
-
-
-FORM = ReportForm(
-    categories={
-        "medis": Sop(
-            subcategories={"sakit": "Sakit"},
-            questions=(Question(id="sadar", text="Sadar?", answer="ya-tidak"),),
-        )
-    },
-    districts={"Sumur": ("Sumberjaya",), "Carita": ("Tembong",)},
-)
+    assert FIRST in refused.detail
 
 
 @pytest.mark.parametrize(

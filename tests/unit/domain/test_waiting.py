@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from ess_pbx.domain.call import Phase
+from ess_pbx.domain.config import Centre
 from ess_pbx.domain.effects import (
     Answer,
     CreateBridge,
@@ -14,6 +15,7 @@ from ess_pbx.domain.effects import (
     Originate,
     PlayPrompt,
     Role,
+    StartMusic,
     StopMusic,
     StopPlayback,
 )
@@ -21,8 +23,9 @@ from ess_pbx.domain.events import OperatorsMissing, PlaybackEnded
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import bridge_of
 from ess_pbx.domain.ringing import reason_of
+from ess_pbx.simulation.virtual_asterisk import VirtualAsterisk
 
-from .centre import CALL, NO_MENU, OTHER, of, requests
+from .centre import CALL, CENTRE, NO_MENU, OTHER, of, requests
 from .given import talking, waiting
 from .story import Story
 
@@ -35,7 +38,9 @@ def test_without_a_menu_the_operators_phone_is_the_first_request_of_all() -> Non
     story.arrives()
 
     asked = requests(story.effects)
-    assert [type(request) for request in asked] == [Originate, Answer, PlayPrompt]
+    # Music is asked for at once: it follows the greeting even if we are dead by then.
+    order = [Originate, Answer, PlayPrompt, StartMusic]
+    assert [type(request) for request in asked] == order
     assert asked[0] == Originate(
         call=CALL,
         leg=story.operator,
@@ -47,6 +52,25 @@ def test_without_a_menu_the_operators_phone_is_the_first_request_of_all() -> Non
     )
     assert story.armed("ring") == 12
     assert story.armed("comfort") == 20
+
+
+@pytest.mark.parametrize("config", [CENTRE, NO_MENU], ids=["menu", "queue"])
+def test_music_follows_the_greeting_though_no_engine_is_there_when_it_ends(config: Centre) -> None:
+    story = Story(config)
+    story.arrives()
+    asterisk = VirtualAsterisk()
+    asterisk.calls(CALL)
+    for effect in story.effects:
+        if isinstance(effect, Answer | PlayPrompt | StartMusic | StopMusic):
+            asterisk.requests.append(effect)
+    while asterisk.requests:
+        asterisk.carry_out()
+    assert story.call.playing is not None
+
+    asterisk.playback_over(story.call.playing)
+
+    assert asterisk.playing == {}
+    assert asterisk.channels[story.call.caller].music
 
 
 def test_without_a_greeting_a_waiting_caller_hears_music() -> None:
@@ -81,6 +105,7 @@ def test_an_operator_who_answers_has_the_caller_on_the_bridge() -> None:
     asked = requests(story.effects)
     assert asked == [
         StopPlayback(playing),
+        StopMusic(story.call.caller),
         CreateBridge(bridge),
         Join(bridge, (story.call.caller, operator)),
     ]

@@ -14,6 +14,8 @@ from ess_pbx.domain.effects import (
     Answer,
     AnswerTransfer,
     AsteriskEffect,
+    CreateBridge,
+    DestroyBridge,
     HangUp,
     Join,
     Originate,
@@ -335,6 +337,81 @@ async def test_a_supervisors_phone_shows_whom_they_are_to_listen_to() -> None:
     query = asterisk.asked[0][2]
     assert (query["endpoint"], query["appArgs"]) == ("PJSIP/1007", f"supervisor,{CALL},1007")
     assert query["callerId"] == '"Dengar 1001" <1001>'
+
+
+class SlowAsterisk(Asterisk):
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unanswered: list[asyncio.Future[AriAnswer]] = []
+
+    def send(
+        self,
+        method: str,
+        uri: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        body: object = None,
+    ) -> asyncio.Future[AriAnswer]:
+        self.asked.append((method, uri, dict(query or {})))
+        self.bodies.append(body)
+        self.unanswered.append(asyncio.get_running_loop().create_future())
+        return self.unanswered[-1]
+
+    async def answers(self, number: int, error: AriError | None = None) -> None:
+        future = self.unanswered[number]
+        future.set_result(None) if error is None else future.set_exception(error)
+        await asyncio.sleep(0)
+
+    @property
+    def uris(self) -> list[str]:
+        return [uri for _, uri, _ in self.asked]
+
+
+OTHER, THIRD = BridgeId("ess1-2.0~br"), BridgeId("ess1-3.0~br")
+
+
+async def test_a_bridge_is_deleted_when_the_one_before_was_and_nothing_else_waits_for_it() -> None:
+    asterisk = SlowAsterisk()
+    executor = Executor(asterisk, Path("/p"), lambda _: None)
+
+    for bridge in (BRIDGE, OTHER, THIRD):
+        executor.carry_out(DestroyBridge(bridge))
+    executor.carry_out(Answer(LegId(CALL)))
+    assert asterisk.uris == [f"bridges/{BRIDGE}", f"channels/{CALL}/answer"]
+    assert executor.deleting == 3
+
+    await asterisk.answers(0)
+    assert asterisk.uris[2:] == [f"bridges/{OTHER}"]
+    await asterisk.answers(2, AriTimeoutError("DELETE", "x", 2.0))
+    assert asterisk.uris[3:] == [f"bridges/{THIRD}"], "one that fails keeps no other"
+    await asterisk.answers(3)
+    assert (executor.deleting, executor.failures) == (0, 1)
+
+
+async def test_a_bridge_that_is_wanted_again_is_not_deleted() -> None:
+    asterisk = SlowAsterisk()
+    executor = Executor(asterisk, Path("/p"), lambda _: None)
+
+    for effect in (DestroyBridge(BRIDGE), DestroyBridge(OTHER), CreateBridge(OTHER)):
+        executor.carry_out(effect)
+    await asterisk.answers(0)
+
+    assert [(method, uri) for method, uri, _ in asterisk.asked] == [
+        ("DELETE", f"bridges/{BRIDGE}"),
+        ("POST", f"bridges/{OTHER}"),
+    ]
+
+
+async def test_a_request_that_was_refused_is_a_reason_to_look() -> None:
+    doubts: list[None] = []
+    for error, times in ((refused(404), 1), (None, 1)):
+        asterisk = Asterisk(error)
+        executor = Executor(asterisk, Path("/p"), lambda _: None, doubt=lambda: doubts.append(None))
+        executor.carry_out(Join(BRIDGE, (LEG,)))
+        await asyncio.sleep(0)
+        assert len(doubts) == times
 
 
 async def test_a_phone_is_told_at_once_that_its_transfer_is_done() -> None:

@@ -28,8 +28,8 @@ LATE = AriRefusedError("GET", LEG, 404, "Channel not found or not in broadcast s
 class FakeAsterisk:
     """Holds some channels, or does not answer."""
 
-    def __init__(self, *channels: str, answers: bool = True) -> None:
-        self.channels, self.answers = channels, answers
+    def __init__(self, *channels: str, answers: bool = True, at: str = "112") -> None:
+        self.channels, self.answers, self.at = channels, answers, at
 
     async def call(self, method: str, uri: str, *, query: Query | None = None) -> Answer:
         assert (method, query) == ("GET", None)
@@ -37,7 +37,7 @@ class FakeAsterisk:
             raise AriError("no line")
         if uri.removeprefix("channels/") not in self.channels:
             raise AriRefusedError("GET", LEG, 404, "Channel not found")
-        return {}
+        return a_channel(self.at)
 
 
 class Fed:
@@ -64,9 +64,9 @@ def unclaimed(folder: Path, asterisk: FakeAsterisk, text: str = "") -> tuple[Unc
     return Unclaimed(asterisk, translator, centres, dispatcher, path, folder, over.append), fed
 
 
-def a_channel() -> models.Channel:
+def a_channel(exten: str = "112") -> dict[str, Any]:
     number: dict[str, Any] = {"name": "", "number": ""}
-    where = {"context": "emergency", "exten": "112", "priority": 1, "app_name": "", "app_data": ""}
+    where = {"context": "emergency", "exten": exten, "priority": 1, "app_name": "", "app_data": ""}
     told = {
         "id": LEG,
         "name": "PJSIP/telco-a-1",
@@ -75,7 +75,11 @@ def a_channel() -> models.Channel:
         "accountcode": "",
     }
     told |= {"connected": number, "dialplan": where, "creationtime": "2026-01-01T00:00:00.000+0000"}
-    return msgspec.convert(told | {"language": "en", "protocol_id": ""}, models.Channel)
+    return told | {"language": "en", "protocol_id": ""}
+
+
+def the_channel() -> models.Channel:
+    return msgspec.convert(a_channel(), models.Channel)
 
 
 @pytest.mark.parametrize(
@@ -93,15 +97,26 @@ async def test_of_whom_a_claim_was_refused_only_who_left_before_it_is_a_call_of_
 ) -> None:
     ours, fed = unclaimed(tmp_path, FakeAsterisk(*there), written)
 
-    await ours.refused(a_channel(), LATE)
+    await ours.refused(the_channel(), LATE)
 
     assert bool(fed.events) is is_told
+
+
+async def test_who_left_and_after_whom_the_dialplan_clears_up_came_and_went(tmp_path: Path) -> None:
+    ours, fed = unclaimed(tmp_path, FakeAsterisk(LEG, at="h"))
+    await ours.refused(the_channel(), LATE)
+    assert len(fed.events) == 1
+
+    ours, _ = unclaimed(tmp_path, FakeAsterisk(LEG, at="h"), ARRIVED + ANSWERED)
+    told = await ours.read()
+    assert told is not None
+    assert told.over == []  # its end is about to be written
 
 
 async def test_one_that_another_engine_claimed_is_no_call_of_ours(tmp_path: Path) -> None:
     ours, fed = unclaimed(tmp_path, FakeAsterisk())
 
-    await ours.refused(a_channel(), AriRefusedError("POST", LEG, 409, "already claimed"))
+    await ours.refused(the_channel(), AriRefusedError("POST", LEG, 409, "already claimed"))
 
     assert fed.events == []
 

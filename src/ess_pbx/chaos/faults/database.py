@@ -11,15 +11,18 @@ from ess_pbx.chaos.scene import Scene
 from ess_pbx.chaos.slow_line import SlowLine
 from ess_pbx.chaos.verdict import Check
 
-STOPPED_SECONDS = 60.0
+STOPPED_SECONDS, SHORTEST_STOP = 60.0, 6.0
+ALARM_WITHIN, OVER_WITHIN = 5.0, 10.0
+ALARM = "database"
 SLOW_SECONDS = 2.0
 RING_DIFFERENCE = 0.05
 """Seconds: more than machines vary by, and far less than the delay."""
 
 
 async def stopped(scene: Scene) -> list[Check]:
-    """PostgreSQL stopped for half the load (60 s at most), then started again."""
-    seconds = min(STOPPED_SECONDS, scene.load.seconds / 2)
+    """PostgreSQL stopped for 60 s, or half of a load that is shorter; then started again."""
+    whole = scene.load.seconds >= STOPPED_SECONDS
+    seconds = STOPPED_SECONDS if whole else max(scene.load.seconds / 2, SHORTEST_STOP)
     async with scene.running() as running:
         await running.warm()
         try:
@@ -28,9 +31,29 @@ async def stopped(scene: Scene) -> list[Check]:
             await asyncio.sleep(seconds)
         finally:
             await asyncio.to_thread(scene.postgres.start, scene.postgres.folder)
-        away = time.monotonic() - began
-        scene.progress(f"PostgreSQL was away for {away:.1f} s")
-        return [Check("away", round(away, 1), unit="s"), *await running.checks()]
+        back = time.monotonic()
+        scene.progress(f"PostgreSQL was away for {back - began:.1f} s")
+        found = await running.checks()
+        centre = running.centre
+        raised, cleared = centre.alarm_raised(ALARM, began), centre.alarm_cleared(ALARM, began)
+        return [
+            Check("away", round(back - began, 1), unit="s"),
+            Check(
+                "alarm after",
+                None if raised is None else round(raised - began, 1),
+                at_most=ALARM_WITHIN,
+                unit="s",
+                widest=seconds,
+            ),
+            # None before it is back: an alarm that comes and goes meanwhile tells nothing.
+            Check(
+                "alarm over after",
+                None if cleared is None or cleared < back - 1 else round(cleared - back, 1),
+                at_most=OVER_WITHIN,
+                unit="s",
+            ),
+            *found,
+        ]
 
 
 async def slow(scene: Scene) -> list[Check]:

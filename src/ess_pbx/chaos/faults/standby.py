@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from ess_pbx.chaos.callers import longest
 from ess_pbx.chaos.centre import CentreProcess
+from ess_pbx.chaos.faults.engine import in_menu
 from ess_pbx.chaos.scene import Running, Scene
 from ess_pbx.chaos.verdict import Check
 from ess_pbx.domain.facts import FactKind
@@ -43,22 +44,28 @@ async def _take_over(
     scene: Scene, strike: Callable[[CentreProcess], Awaitable[float]], within: float
 ) -> list[Check]:
     chance = random.Random(scene.load.calls)  # noqa: S311 - no secret
-    async with scene.running(standby=True) as running:
+    async with scene.running(standby=True, menu=True) as running:
         await running.warm()
-        downs, adopted = [], []
+        downs, adopted, listening = [], [], 0
         for _ in range(max(1, min(MOST, round(scene.load.seconds / SECONDS_EACH)))):
             await asyncio.sleep(chance.uniform(*BETWEEN))
+            listening += len(in_menu(running))
             began, until, took = await _once(running, strike)
             downs.append((began, until))
             adopted.append(took)
             scene.progress(f"leads after {until - began:.2f} s, adopted {took} s")
             await running.centre.start_standby()
         found = await running.checks()
-        rings = [each for down in downs for each in running.callers.ring_seconds(*down)]
+        # Who hears the menu of the next leader to its end is rung for only then.
+        without = {each.number for each in running.callers.all if not each.key}
+        rings = [
+            each for down in downs for each in running.callers.ring_seconds(*down, without=without)
+        ]
         return [
             Check("takeovers", len(downs)),
             Check("new call rings", longest(rings), at_most=RING_WITHIN, unit="s"),
             Check("adopted", longest(adopted), at_most=within, unit="s"),
+            Check("in the menu at that moment", listening, at_least=1),
             *found,
             Check("call-backs", len(running.centre.told(FactKind.CALL_BACK_CREATED))),
         ]
