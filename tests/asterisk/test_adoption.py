@@ -354,3 +354,32 @@ async def test_when_asterisk_dies_its_calls_are_closed_and_the_next_is_taken(
     await again.chooses("1")
     assert await story.phones.incoming("1001", SOON)
     await again.call.hang_up()
+
+
+async def test_a_claim_that_is_late_makes_no_second_record_of_whom_the_dialplan_served(
+    given_centre: GivenCentre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = await given_centre(on_duty=("1001",))
+    await story.given_operators("1001", behaviour=Answer(0.1))
+    send = story.engine.ari.send
+
+    async def later(*request: Any, **more: Any) -> Any:
+        await asyncio.sleep(1.0)  # longer than the dialplan waits for a claim
+        return await send(*request, **more)
+
+    def send_claims_late(method: str, uri: str, **more: Any) -> asyncio.Future[Any]:
+        if uri == "events/claim":
+            return asyncio.ensure_future(later(method, uri, **more))
+        return send(method, uri, **more)
+
+    monkeypatch.setattr(story.engine.ari, "send", send_claims_late)
+    caller = await story.when_caller_dials()
+    operator = await story.phones.incoming("1001", SOON)
+    await story.assert_they_talk(caller, operator)
+    await asyncio.sleep(1.0)  # the claim has been refused by now
+    assert not story.told_of(FactKind.CALL_ARRIVED)
+    await caller.call.hang_up()
+
+    record = await story.assert_one_ending(caller)
+    assert (record.call["operator"], record.call["reason"]) == ("1001", "completed")
+    assert len(story.told_of(FactKind.CALL_ENDED)) == 1

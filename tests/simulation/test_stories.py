@@ -7,15 +7,20 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ess_pbx.domain import acd, ids, parties, silence, supervising, transfer, waiting
+from ess_pbx.db import projector
+from ess_pbx.db.projector import _stored_position as stored_position
+from ess_pbx.domain import absence, acd, ids, parties, silence, supervising, transfer, waiting
 from ess_pbx.domain.call import Turn
 from ess_pbx.domain.effects import ReleaseAgent, Snoop, StopPlayback
 from ess_pbx.domain.hand_overs import HandOvers
 from ess_pbx.domain.ids import LegId, PlaybackId
 from ess_pbx.domain.outbound import OutboundCalls
 from ess_pbx.domain.recording_pause import RecordingPauses
-from ess_pbx.simulation import rest
+from ess_pbx.domain.taking_over import TakingOver
+from ess_pbx.engine import fallback
+from ess_pbx.simulation import dialplan, rest
 from ess_pbx.simulation.authors import story_of
 from ess_pbx.simulation.run import explain, simulate
 from ess_pbx.simulation.story import Calls, Setting, Story, Trouble, load, save
@@ -124,6 +129,11 @@ def hangs_nobody_up(_: LegId) -> StopPlayback:
     return StopPlayback(PlaybackId("n-0~pb0"))
 
 
+def rings_nobody(*_: object) -> str:
+    """The list of phones is empty."""
+    return ""
+
+
 def nothing_is_done(*_: object) -> list[object]:
     """As if nothing had to be."""
     return []
@@ -141,6 +151,11 @@ def nothing_is_done(*_: object) -> list[object]:
         (RecordingPauses, "clock", nothing_is_done, "nothing is recorded for more than"),
         (HandOvers, "_due", nothing_is_done, "and not its report"),
         (OutboundCalls, "_seen", nothing_is_done, "~out has heard nothing for"),
+        (fallback, "dial_string", rings_nobody, "rings nobody, and"),
+        (dialplan, "CLAIM_SECONDS", 1.5, "rang nobody for"),
+        (absence, "records", nothing_is_done, "no end on record"),
+        (acd.Acd, "adopt_talking", nothing_is_done, "in a call that the dialplan gave them"),
+        (TakingOver, "served", nothing_is_done, "no end on record"),
     ],
 )
 def test_what_would_harm_a_caller_or_an_operator_is_noticed(
@@ -152,6 +167,40 @@ def test_what_would_harm_a_caller_or_an_operator_is_noticed(
     broken = (str(World(story).run().broken) for story in stories)
 
     assert any(seen in each for each in broken)
+
+
+def a_story_with_a_database(seed: int) -> Story:
+    story = story_of(seed)
+    stops = (
+        Trouble(at=story.seconds * part, fault="database-stops", much=much, count=count)
+        for part, much, count in ((0.2, 0.5, 5), (0.5, 60.0, 10), (0.8, 10.0, 25))
+    )
+    steps = sorted((*story.steps, *stops), key=lambda step: step.at)
+    return replace(story, setting=replace(story.setting, database=True), steps=tuple(steps))
+
+
+async def further_than_it_is(connection: AsyncConnection, journal: str) -> tuple[int, str | None]:
+    at, _ = await stored_position(connection, journal)
+    return (at + 1, str(at)) if at else (0, None)
+
+
+def test_what_a_database_that_stops_lacks_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projector, "_stored_position", further_than_it_is)
+
+    broken = (str(World(a_story_with_a_database(seed)).run().broken) for seed in range(50))
+
+    assert any("only in the second" in each for each in broken)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_call_notices_a_database_that_stops(seed: int) -> None:
+    story = a_story_with_a_database(seed)
+    without = replace(story, setting=replace(story.setting, database=False))
+
+    told, other = World(story, tells=True).run(), World(without, tells=True).run()
+
+    assert (told.broken, other.broken) == (None, None)
+    assert told.told == other.told
 
 
 def test_whoever_is_left_in_silence_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

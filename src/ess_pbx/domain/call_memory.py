@@ -195,7 +195,8 @@ class CallMemory:
         self.seats[agent] = KeptSeat(state, at, in_call, wraps_up)
 
     def _imported(self, call: CallId) -> None:
-        self.calls.pop(call, None)
+        if call not in self.live:
+            self.calls.pop(call, None)
         self.imported[call] = None
         if len(self.imported) > MOST_IMPORTED:
             del self.imported[next(iter(self.imported))]

@@ -129,10 +129,17 @@ class Centres:
         def belongs(identifier: str) -> str:
             return of_call.get(ids.call_of(identifier), self._first.config.id)
 
+        told = found.served
+        served = (
+            {}
+            if told is None
+            else {each.centre: each for each in self.served(told.over, told.talking)}
+        )
         return [
             replace(
                 found,
                 centre=name,
+                served=served.get(name),
                 legs={leg: it for leg, it in found.legs.items() if belongs(leg) == name},
                 bridges={b: them for b, them in found.bridges.items() if belongs(b) == name},
                 playbacks=frozenset(each for each in found.playbacks if belongs(each) == name),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from ess_pbx.domain import ids
+from ess_pbx.domain.absence import DialplanServed
 from ess_pbx.domain.events import Arrived, CentreEvent
 from ess_pbx.domain.ids import BridgeId, CallId, LegId, PlaybackId
 
@@ -47,6 +48,8 @@ class AsteriskFound(CentreEvent):
     asked: frozenset[LegId] | None = None
     """The legs that the core knew before Asterisk was asked; others may be newer than the answer.
     None means every leg."""
+    served: DialplanServed | None = None
+    """What the dialplan has told of the calls that it served; None when it could not be read."""
     sounds: frozenset[PlaybackId] | None = None
     """The playbacks that Asterisk was asked for; others may be newer. None means every one."""
     concerns: frozenset[CallId] | None = None

@@ -54,7 +54,8 @@ class TakingOver:
         self._centre = centre
         self._recalled_seats = False
         self._taken_over = False
-        self._served_calls: frozenset[CallId] = frozenset()
+        self._served_calls: dict[CallId, str] = {}
+        """Those in which an operator talks whom the dialplan rang."""
 
     def found(self, found: AsteriskFound, now: float, effects: list[EngineEffect]) -> None:
         """Go on with the calls that Asterisk holds, whoever began them (``domain.adoption``).
@@ -75,6 +76,9 @@ class TakingOver:
         centre.set_wall(found.wall, now)
         centre.call_backs.skip_in_use(map(call_of, found.legs))
         self.recall_seats(now, effects)
+        if found.served is not None:
+            # Whom the dialplan had is no call of ours that ended unheard, nor their operator free.
+            self.served(found.served, now, effects)
         # As it was before: what is decided here is remembered too.
         kept = {
             each.id: structs.replace(each)
@@ -123,6 +127,9 @@ class TakingOver:
             alarmed = synthetic.ALARM in centre.alarms.standing
             lost = LegGone(call_of(leg), leg, UNKNOWN_CAUSE)
             effects += centre.synthetic.decide(lost, now, alarmed=alarmed)
+        # Who left one of these calls unheard may have answered the dialplan's since.
+        for name, agent in self._served_calls.items():
+            effects += centre.acd.adopt_talking(agent, name)
 
     def _restored_calls(
         self,
@@ -206,16 +213,18 @@ class TakingOver:
         for served in told.over:
             if served.call in centre.kept.imported:
                 continue
-            effects += absence.records(served)
-            effects += centre.desk.imported(served, centre.wall(now))
+            # An engine that had them in the end records how they ended.
+            if not served.lost or served.call not in {*centre.calls, *centre.kept.live}:
+                effects += absence.records(served)
+                effects += centre.desk.imported(served, centre.wall(now))
             effects.append(absence.imported(served))
             centre.remember(effects, now)
         talking = {each.call: each.agent for each in told.talking if each.agent is not None}
         for seat in list(centre.acd.seats.values()):
-            if seat.call in self._served_calls - talking.keys() and seat.call is not None:
+            if seat.call is not None and seat.call in self._served_calls.keys() - talking.keys():
                 over = ReleaseAgent(seat.call, seat.extension)
                 centre.follow(centre.acd.apply(over, now), now, effects)
-        self._served_calls = frozenset(talking)
+        self._served_calls = talking
         for call, agent in talking.items():
             effects += centre.acd.adopt_talking(agent, call)
 
@@ -258,8 +267,8 @@ class TakingOver:
                     continue
                 if call in centre.calls and supervision.is_told(centre.calls[call], seat.extension):
                     continue
-                if found.is_served(call):
-                    self._served_calls |= {call}
+                if call in self._served_calls or found.is_served(call):
+                    self._served_calls[call] = seat.extension
                     continue
                 # What comes next is offered when all calls are taken over.
                 over = ReleaseAgent(call, seat.extension)

@@ -27,16 +27,39 @@ name and the centre that the dialplan rang."""
 
 
 def read(
-    path: Path, arrival: Arrival, known: Container[CallId], started: float, recordings: Path
+    path: Path, arrival: Arrival, known: Container[CallId], gone: Container[str], recordings: Path
 ) -> DialplanServed:
     """What is new; ``known`` calls are on record. Blocks on disk.
 
-    A call from before Asterisk ``started`` (epoch seconds) that was never told ended went with it,
-    when its recording was last written.
+    Calls of which no end is told and whose channels are ``gone`` went with Asterisk, when their
+    recordings were last written.
+    """
+
+    def last_written(call: str) -> float | None:
+        with contextlib.suppress(OSError):
+            return (recordings / f"{call}.raw").stat().st_mtime
+        return None
+
+    told, all_over = told_of(_lines(path), arrival, known, gone, last_written)
+    if all_over:
+        _set_aside(path)
+    return told
+
+
+def told_of(
+    lines: Iterable[list[str]],
+    arrival: Arrival,
+    known: Container[CallId],
+    gone: Container[str],
+    last_written: Callable[[str], float | None],
+) -> tuple[DialplanServed, bool]:
+    """What these lines say that is new, and whether none of their calls goes on.
+
+    ``last_written`` is of a call's recording, in epoch seconds.
     """
     calls: dict[str, ServedCall] = {}
     claimed: set[str] = set()
-    for fields in _lines(path):
+    for fields in lines:
         with contextlib.suppress(ValueError):  # a line torn by a crash
             match fields:
                 case ["arrived", call, at, caller, called, channel, *centre]:
@@ -52,20 +75,33 @@ def read(
                         claimed.add(call)
                 case _:
                     pass
-    new = [calls[each] for each in calls.keys() - claimed - set(_in(calls, known))]
+    new = {
+        name: served
+        for name, served in calls.items()
+        if name not in claimed and served.call not in known
+    }
     over = [
-        each if each.ended is not None else _lost(each, recordings)
-        for each in new
-        if each.ended is not None or each.arrival.invited_at < started
+        each if each.ended is not None else _lost(each, last_written)
+        for name, each in new.items()
+        if each.ended is not None or name in gone
     ]
     talking = [
         each
-        for each in new
-        if each.ended is None and each.agent is not None and each.arrival.invited_at >= started
+        for name, each in new.items()
+        if each.ended is None and each.agent is not None and name not in gone
     ]
-    if not talking and len(over) == len(new):
-        _set_aside(path)
-    return DialplanServed(over, talking)
+    return DialplanServed(over, talking), not talking and len(over) == len(new)
+
+
+def not_ended(path: Path) -> list[str]:
+    """The channels of those callers whose end is not written. Blocks on disk."""
+    ended = written(path, "ended")
+    return [each for each in written(path) if each not in ended]
+
+
+def written(path: Path, step: str = "arrived") -> dict[str, None]:
+    """The channels of the callers of whom a step is written. Blocks on disk."""
+    return dict.fromkeys(line[1] for line in _lines(path) if line[0] == step and len(line) > 1)
 
 
 def causes(path: Path, calls: Iterable[CallId]) -> dict[CallId, int]:
@@ -84,10 +120,6 @@ def causes(path: Path, calls: Iterable[CallId]) -> dict[CallId, int]:
     return found
 
 
-def _in(calls: dict[str, ServedCall], known: Container[CallId]) -> Iterator[str]:
-    return (call for call, served in calls.items() if served.call in known)
-
-
 def _lines(path: Path) -> Iterator[list[str]]:
     for each in (_before(path), path):
         with contextlib.suppress(OSError):
@@ -95,10 +127,9 @@ def _lines(path: Path) -> Iterator[list[str]]:
                 yield line.split("|")
 
 
-def _lost(served: ServedCall, recordings: Path) -> ServedCall:
-    ended = served.answered or served.arrival.invited_at
-    with contextlib.suppress(OSError):
-        ended = max(ended, (recordings / f"{served.call}.raw").stat().st_mtime)
+def _lost(served: ServedCall, last_written: Callable[[str], float | None]) -> ServedCall:
+    answered = served.answered or served.arrival.invited_at
+    ended = max(answered, last_written(served.call) or answered)
     return replace(served, ended=ended, lost=True)
 
 

@@ -185,8 +185,9 @@ class Dispatcher:
             self._remember_invite(event.call, event.invited_at)
         elif isinstance(event, AsteriskFound):
             self._remember_invites(event)
-        elif isinstance(event, DialplanServed):
-            for served in event.over:
+        told = event.served if isinstance(event, AsteriskFound) else event
+        if isinstance(told, DialplanServed):
+            for served in told.over:
                 self._remember_invite(served.call, served.arrival.invited_at)
         try:
             centre, effects = self.centres.decide(event, self._clock.monotonic())

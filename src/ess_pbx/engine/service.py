@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -29,14 +30,13 @@ from ess_pbx.domain.events import (
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.found import AsteriskFound
 from ess_pbx.domain.ids import CallId, LegId, call_of
-from ess_pbx.engine import absence
 from ess_pbx.engine.blocked_transfers import BlockedTransfers
 from ess_pbx.engine.clock import Clock, SystemClock
 from ess_pbx.engine.disk_watch import watch_disks
 from ess_pbx.engine.dispatcher import Dispatcher
 from ess_pbx.engine.duty import Duty
 from ess_pbx.engine.earthquake_feeds import earthquake_feeds
-from ess_pbx.engine.executor import APP, NOT_FOUND, Executor
+from ess_pbx.engine.executor import APP, Executor
 from ess_pbx.engine.journal import Journal
 from ess_pbx.engine.keeping import ALARM as NOT_SEALED
 from ess_pbx.engine.keeping import RecordingKeeper, open_archive
@@ -50,7 +50,8 @@ from ess_pbx.engine.stock_watch import StockWatch
 from ess_pbx.engine.storing import Storing
 from ess_pbx.engine.stream_watch import StreamWatch
 from ess_pbx.engine.taking_stock import Stock
-from ess_pbx.errors import AriError, AriRefusedError
+from ess_pbx.engine.unclaimed import Unclaimed
+from ess_pbx.errors import AriError
 from ess_pbx.evidence import EvidenceError
 from ess_pbx.evidence.retention import keep_days
 from ess_pbx.prompts.spoken import SpokenTexts
@@ -96,10 +97,11 @@ class Engine:
         self._log = structlog.get_logger(__name__)
         self._duties: list[Duty] = []
         self._phones_known = False
-        self._asterisk_started: float | None = None
         self._held: list[CallEvent | CentreEvent] | None = None
         """Events while Asterisk is asked for all it holds, of calls that are not taken over yet."""
         self._watches: list[asyncio.Task[None]] = []
+        self._refused: set[asyncio.Task[None]] = set()
+        """Claims that came to nothing, while it is asked why."""
         self._took_stock = asyncio.Event()
         self._stopped = False
         self.replaced = asyncio.Event()
@@ -147,6 +149,15 @@ class Engine:
             self._clock,
         )
         self.listeners.append(self.recorder.told)
+        self._unclaimed = Unclaimed(
+            self.ari,
+            self._translator,
+            self.centres,
+            self.dispatcher,
+            self._folders.unclaimed,
+            settings.folders.recordings,
+            self.recorder.call_over,
+        )
         recalled = await asyncio.to_thread(recall, self.journal, self.centres)
         self._log.info("journal.recalled", facts=recalled)
         self.dispatcher.checkpoint()
@@ -345,7 +356,7 @@ class Engine:
             # The dialplan offers a call to every engine; the first to claim it has it.
             query = {"channelId": event.channel.id, "application": APP}
             claim = self.ari.send("POST", "events/claim", query=query)
-            claim.add_done_callback(lambda done: self._claimed(event.channel, done))
+            claim.add_done_callback(lambda done: self._offered(event.channel, done))
             return
         if self._replaced_legs.undone(event):
             return
@@ -385,27 +396,11 @@ class Engine:
 
         sent.add_done_callback(done)
 
-    def _claimed(self, channel: models.Channel, done: asyncio.Future[Any]) -> None:
-        if done.cancelled() or (error := done.exception()) is None:
-            return
-        self._log.info("call.not_claimed", call=channel.id, error=str(error))
-        if isinstance(error, AriRefusedError) and error.status == NOT_FOUND:
-            # Asterisk says the same of a caller who left and of one whom the dialplan has by now.
-            there = self.ari.send("GET", f"channels/{channel.id}")
-            there.add_done_callback(lambda asked: self._looked_for(channel, asked))
-
-    def _looked_for(self, channel: models.Channel, done: asyncio.Future[Any]) -> None:
-        error = None if done.cancelled() else done.exception()
-        gone = isinstance(error, AriRefusedError) and error.status == NOT_FOUND
-        if not gone and error is None and not done.cancelled():
-            # At h the dialplan only clears up after who has left.
-            gone = done.result()["dialplan"]["exten"] == "h"
-        if gone:
-            # The caller left in the milliseconds before the claim: the call is still a call. One
-            # that is there was claimed too late; the dialplan serves it, offers it again and
-            # writes of it (``engine.absence``).
-            for arrived in self._translator.came_and_went(channel):
-                self.dispatcher.feed(arrived)
+    def _offered(self, channel: models.Channel, done: asyncio.Future[Any]) -> None:
+        if not done.cancelled() and (error := done.exception()) is not None:
+            refused = asyncio.create_task(self._unclaimed.refused(channel, error), name="refused")
+            self._refused.add(refused)
+            refused.add_done_callback(self._refused.discard)
 
     async def _on_connected(self) -> None:
         self._log.info("asterisk.connected")
@@ -428,14 +423,15 @@ class Engine:
         """Go on with the calls that are in Asterisk, and close those that are not any more."""
         self._held = []
         try:
-            found = await self._stock.take()
+            served = await self._unclaimed.read()
+            found = replace(await self._stock.take(), served=served)
         finally:
             held, self._held = self._held, None
         self._phones_known = True
         self._take_over(found, held)
-        self._asterisk_started = found.started
         self._took_stock.set()
-        await self._read_unclaimed()
+        if served is not None:
+            self._unclaimed.told(served)
         self._log.info("asterisk.found", channels=len(found.legs), calls=len(self.centres.calls))
         await self.recorder.took_stock()
         await self.recorder.finish_left_behind(found.legs)
@@ -467,31 +463,8 @@ class Engine:
     async def _watch_unclaimed(self) -> None:
         while True:
             await asyncio.sleep(CLOCK_SECONDS)
-            await self._read_unclaimed()
-
-    async def _read_unclaimed(self) -> None:
-        """Bring calls on record that the dialplan served while no engine claimed them."""
-        if self._asterisk_started is None:
-            return
-        imported = {call for each in self.centres for call in each.kept.imported}
-        try:
-            told = await asyncio.to_thread(
-                absence.read,
-                self._folders.unclaimed,
-                self._translator.told,
-                imported,
-                self._asterisk_started,
-                self.settings.folders.recordings,
-            )
-        except Exception:
-            # As with the roster: the clock goes on.
-            self._log.exception("unclaimed.failed")
-            return
-        for share in self.centres.served(told.over, told.talking):
-            self.dispatcher.feed(share)
-        for served in told.over:
-            self._log.warning("call.imported", call=served.call, operator=served.agent)
-            self.recorder.call_over(served.call)
+            if self._took_stock.is_set():
+                await self._unclaimed.watch()
 
     async def _read_duty(self, duty: Duty) -> None:
         alarm = await duty.read_roster()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from random import Random
 from typing import cast
 
+from msgspec.structs import replace
+
 from ess_pbx.domain.config import Strategy
 from ess_pbx.simulation.sample_centre import AGENTS, OTHER_SUPERVISOR, SUPERVISOR
 from ess_pbx.simulation.story import (
@@ -76,7 +78,12 @@ FAULTS: tuple[Fault, ...] = (
     *("line-cut", "request-fails", "request-times-out", "request-unseen", "snoops-fail"),
     "clock-jumps",
     *("asterisk-restarts", "engine-killed", "engine-killed", "engine-killed"),
+    *("engine-frozen", "claims-late"),
 )
+NO_ENGINE = ("line-cut", "engine-killed", "engine-frozen", "claims-late")
+"""Faults in which the dialplan has who calls."""
+WITH_DATABASE = 0.005
+"""Which share of the stories has one."""
 LENGTHS = (60.0, 60.0, 120.0, 120.0, 300.0, 600.0)
 CUT_OFF = (0, 38, 127)
 MOST_CALLS = 12
@@ -123,8 +130,19 @@ def story_of(seed: int) -> Story:
         for _ in range(1 + _few(chance, 2.0)):
             # Where something is going on.
             after = chance.expovariate(chance.choice((0.1, 0.1, 1.0, 50.0)))
-            steps.append(_trouble(chance, chance.choice(moments) + after))
-    return Story(seed, seconds, _setting(chance), tuple(sorted(steps, key=lambda step: step.at)))
+            trouble = _trouble(chance, chance.choice(moments) + after)
+            steps.append(trouble)
+            if trouble.fault in NO_ENGINE and chance.random() < 0.5:
+                at = trouble.at + chance.uniform(-1.0, trouble.much)
+                steps.append(_call(chance, max(0.0, at)))
+    setting = _setting(chance)
+    if chance.random() < WITH_DATABASE:
+        setting = replace(setting, database=True)
+        for _ in range(1 + _few(chance, 3.0)):
+            at = chance.choice((chance.choice(began), 0.0)) + chance.expovariate(0.1)
+            much, count = chance.choice((0.5, 10.0, 60.0)), chance.randrange(42)
+            steps.append(Trouble(at=at, fault="database-stops", much=much, count=count))
+    return Story(seed, seconds, setting, tuple(sorted(steps, key=lambda step: step.at)))
 
 
 def _supervisors_and_others(chance: Random, began: list[float]) -> list[AnyStep]:

@@ -32,6 +32,7 @@ from ess_pbx.simulation.calling_out import CallingOut
 from ess_pbx.simulation.overhearing import Overhearing
 from ess_pbx.simulation.rung import CLOCK_SECONDS, Rung
 from ess_pbx.simulation.sample_centre import NEIGHBOUR
+from ess_pbx.simulation.unserved import Unserved
 from ess_pbx.simulation.virtual_asterisk import Channel
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Watch:
         self._rung = Rung(world)
         self._overhearing = Overhearing(world)
         self._calling_out = CallingOut(world)
+        self.unserved = Unserved(world)
 
     # what the world says
 
@@ -80,6 +82,11 @@ class Watch:
         """An operator calls the centre itself, or somebody else."""
         self._desk.add(call)
         self._overhearing.desk_call_comes(call, agent)
+
+    def rung_without_engine(self, leg: LegId, offered: float, phones: int) -> None:
+        """The dialplan rings so many phones for a caller whom it offered in vain."""
+        self.unserved.calls.add(call_of(leg))
+        _none_of(self.unserved.rings(leg, offered, phones))
 
     def troubled(self, seconds: float) -> None:
         """For so long belief and Asterisk may differ."""
@@ -130,6 +137,8 @@ class Watch:
         """What was so before the core decides."""
         if isinstance(event, Arrived):
             self._comes.add(event.call)
+        elif isinstance(event, ClockRead):
+            self.unserved.clock_read(event)
         self._rung.before(event)
         self._overhearing.before(event)
 
@@ -137,6 +146,7 @@ class Watch:
         """Something is asked of Asterisk."""
         _none_of(self._rung.asked(effect))
         _none_of(self._calling_out.asked(effect))
+        _none_of(self.unserved.asked(effect))
 
     def recorded(self, fact: Fact) -> None:
         """A fact is in the journal."""
@@ -199,6 +209,8 @@ class Watch:
                 raise Broken(f"{agent} has called somebody, and has {seats[agent].call}")
         for seat in seats.values():
             if seat.call is not None and seat.extension not in busy:
+                if self.unserved.keeps(seat.call, seat.extension):
+                    continue
                 raise Broken(f"{seat.extension} is kept for {seat.call}, which does not know it")
         _none_of(self._rung.everybody_is_served(core.calls.values()))
 
@@ -302,7 +314,7 @@ class Watch:
         for what, which in left.items():
             if which:
                 raise Broken(f"{what} left: {which}")
-        lost = sorted(call for call in self._comes if call not in self._ended)
+        lost = sorted(call for call in self._comes | self.unserved.calls if call not in self._ended)
         if lost:
             raise Broken(f"no end on record: {lost}")
         _none_of(self._calling_out.is_over())

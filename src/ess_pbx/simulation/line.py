@@ -32,6 +32,7 @@ from ess_pbx.domain.events import (
 )
 from ess_pbx.domain.found import AsteriskFound
 from ess_pbx.domain.ids import CallId, LegId, PlaybackId, call_of
+from ess_pbx.simulation.dialplan import Dialplan
 from ess_pbx.simulation.stock import Stock
 from ess_pbx.simulation.story import Trouble
 from ess_pbx.simulation.virtual_asterisk import DEAD, VirtualAsterisk
@@ -58,6 +59,9 @@ class Line:
         self._world = world
         self.asterisk = VirtualAsterisk()
         self.is_up = True
+        self.returned = 0.0
+        """When the engine last came to it."""
+        self.dialplan = Dialplan(world, self)
         self._there = world.story.setting.request_seconds
         self._back = world.story.setting.event_seconds
         self._connection = 0
@@ -74,6 +78,21 @@ class Line:
         self._engine_since = 0
         """The connection with which this engine began."""
 
+    @property
+    def request_seconds(self) -> float:
+        """How long a request is on the way."""
+        return self._there
+
+    @property
+    def event_seconds(self) -> float:
+        """How long an event is."""
+        return self._back
+
+    @property
+    def connection(self) -> int:
+        """Counts what was ever connected."""
+        return self._connection
+
     # requests
 
     def send(self, effect: AsteriskEffect) -> None:
@@ -84,6 +103,7 @@ class Line:
             return
         if self._snoops_fail and isinstance(effect, Snoop):
             after = self._snoops_fail.pop()
+            world.watch.troubled(after + SETTLED_SECONDS)
             if after < REQUEST_TIMEOUT:
                 world.later(after, self._fails, effect, self._connection)
             return
@@ -203,6 +223,14 @@ class Line:
                 self._meet_requests.append(step)
             case "snoops-fail":
                 self._snoops_fail = [step.much] * (1 + step.count % 4)
+            case "claims-late":
+                self.dialplan.late(step.much, 1 + step.count % 4)
+            case "engine-frozen":
+                self._world.freeze(step.much)
+                world.watch.troubled(step.much + SETTLED_SECONDS)
+            case "database-stops":
+                if world.database is not None:
+                    world.database.stops(step.much, step.count)
             case "clock-jumps":
                 world.wall_jump += step.much
                 world.watch.clock_jumped()
@@ -238,6 +266,7 @@ class Line:
         world.tell("Asterisk is killed")
         self._cut(0)
         world.watch.asterisk_died(list(asterisk.channels))
+        self.dialplan.asterisk_died()
         asterisk.channels.clear()
         asterisk.bridges.clear()
         asterisk.playing.clear()
@@ -271,7 +300,10 @@ class Line:
     def _comes_back(self) -> None:
         if self.is_up or not self._world.alive:
             return  # the line is the engine's: while it is dead there is none
-        self.is_up = True
+        if self._world.is_frozen:
+            self._world.does(self._comes_back)
+            return
+        self.is_up, self.returned = True, self._world.now
         self._connection += 1
         self._world.tell("the line is up")
         self._world.watch.found_its_calls()
@@ -281,7 +313,8 @@ class Line:
 
     def look(self) -> None:
         """Core and Asterisk are compared while the line is up, again and again."""
-        differs = self.is_up and self._world.alive and self._stock.look()
+        goes = self._world.alive and not self._world.is_frozen
+        differs = self.is_up and goes and self._stock.look()
         if not self._world.over:
             self._world.later(AGAIN_SECONDS if differs else LOOK_SECONDS, self.look)
 
@@ -302,7 +335,7 @@ class Line:
 
         def is_told(found: AsteriskFound) -> None:
             if connection == self._connection:
-                told(before, found)
+                self._world.does(told, before, found)
 
         self._world.later(self._there, is_asked)
 
@@ -311,3 +344,4 @@ class Line:
         self._meet_events.clear()
         self._meet_requests.clear()
         self._snoops_fail.clear()
+        self.dialplan.late(0.0, 0)

@@ -105,10 +105,6 @@ class People:
 
     def _calls_112(self, step: Calls) -> None:
         world = self._world
-        if not world.line.is_up:
-            # The dialplan serves them until the engine is back: none of this story.
-            world.later(1.0, self.begins, step)
-            return
         self.made += 1
         call = CallId(f"n-{self.made}")
         leg = caller_leg(call)
@@ -116,7 +112,7 @@ class People:
         self._numbers[call], self._invited[call] = f"+62812345678{step.number}", world.wall
         world.line.asterisk.calls(call)
         world.watch.call_comes()
-        world.line.tell(self.arrival(call))
+        world.line.dialplan.offers(leg)
         for after, key in step.keys:
             world.later(after, self._presses, leg, key)
         if step.speaks is not None:
@@ -199,6 +195,8 @@ class People:
         world = self._world
         if not world.line.is_up or agent in world.line.asterisk.unreachable:
             return None
+        if world.line.dialplan.talks_since(agent) is not None:
+            return None
         self.made += 1
         call = CallId(f"d-{self.made}")
         world.line.asterisk.calls(call, agent)
@@ -214,14 +212,7 @@ class People:
             self._numbers[wanted.call] = wanted.address
             self._invited[wanted.call] = self._world.wall
         who = f"{wanted.role} {wanted.address}" if wanted.role in OWN_REACTIONS else wanted.address
-        key = f"{who}#{self._rung[who]}"
-        self._rung[who] += 1
-        reactions = self._world.story.reactions
-        if reactions is None:
-            reaction = reaction_of(self._world.story.seed, key)
-        else:
-            reaction = reactions.get(key, AS_ONE_SHOULD)
-        self._world.outcome.reactions[key] = reaction
+        reaction = self._reaction(who)
         match reaction.does:
             case "answers":
                 self._world.later(reaction.after, self._picks_up, wanted.leg, reaction)
@@ -232,6 +223,31 @@ class People:
             case "misses":
                 # Asterisk itself gives up in the end.
                 self._world.later(wanted.timeout, self._refuses, wanted.leg, 19)
+
+    def _reaction(self, who: str) -> Reaction:
+        key = f"{who}#{self._rung[who]}"
+        self._rung[who] += 1
+        reactions = self._world.story.reactions
+        if reactions is None:
+            reaction = reaction_of(self._world.story.seed, key)
+        else:
+            reaction = reactions.get(key, AS_ONE_SHOULD)
+        self._world.outcome.reactions[key] = reaction
+        return reaction
+
+    def is_rung_by_the_dialplan(self, leg: LegId, phone: str) -> None:
+        """A phone is rung for a caller whom no engine has."""
+        reaction, world = self._reaction(f"dialplan {phone}"), self._world
+        if reaction.does == "answers":
+            world.later(reaction.after, self._picks_up_for_the_dialplan, leg, reaction)
+        elif reaction.does == "refuses":
+            world.later(reaction.after, self._refuses, leg, reaction.cause)
+
+    def _picks_up_for_the_dialplan(self, leg: LegId, reaction: Reaction) -> None:
+        if self._world.line.dialplan.picks_up(leg):
+            for after, what in reaction.then:
+                if what in ("hangs up", "dies"):
+                    self._world.later(after, self._hangs_up, leg, NORMAL)
 
     def _picks_up(self, leg: LegId, reaction: Reaction) -> None:
         line = self._world.line

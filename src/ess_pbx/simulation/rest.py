@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ess_pbx.domain.call import Phase
 from ess_pbx.domain.effects import Role
-from ess_pbx.domain.ids import call_of, side_bridge
+from ess_pbx.domain.ids import call_of, is_bridge, side_bridge
 from ess_pbx.domain.supervision import ASIDE
 
 if TYPE_CHECKING:
@@ -25,14 +25,14 @@ def otherwise(world: World) -> Iterator[str]:
         if call.phase is not Phase.ENDED:
             yield from _of_call(call, asterisk)
     for leg, channel in asterisk.channels.items():
-        if leg not in wanted:
+        if leg not in wanted and not channel.served:
             yield f"{leg} ({channel.role}, {channel.address}) is nobody's"
     for agent, seat in core.acd.seats.items():
         if seat.reachable is (agent in asterisk.unreachable):
             yield f"the phone of {agent} is believed to be there: {seat.reachable}"
     known = {*core.calls, *core.outbound.calls}
     for bridge in asterisk.bridges:
-        if call_of(bridge) not in known:
+        if is_bridge(bridge) and call_of(bridge) not in known:
             yield f"{bridge} is nobody's"
 
 

@@ -153,9 +153,7 @@ class Rung:
         local = self._world.local
         if not surge:
             if not seat.supervisor and agent not in core.roster.on_duty(local):
-                # When everybody hangs up, the engine reads the clock no more.
-                read = not self._world.closing
-                known = read and now - self._clock_jumped > CLOCK_SECONDS
+                known = now - self._clock_jumped > CLOCK_SECONDS
                 if not seat.on_duty or (known and not self._shift_just_ended(agent)):
                     yield f"{agent} is rung off shift"
             self._rung_now.append(agent)

@@ -38,7 +38,8 @@ class Stock:
         world, core = self._world, self._world.core
         self._calls, self._phones = Differences(), Differences()
         found = self._found(core.legs(), core.sounds())
-        world.hear(replace(found, phones=self._reachable(), started=started))
+        told = world.unclaimed()
+        world.hear(replace(found, phones=self._reachable(), started=started, served=told))
 
     def look(self) -> bool:
         """Compare; whether anything differs, so that it is looked at again soon."""

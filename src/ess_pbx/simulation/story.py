@@ -30,6 +30,8 @@ class Setting(msgspec.Struct, frozen=True, omit_defaults=True):
     """Local time at which the story begins."""
     phones: tuple[str, ...] = ()
     """Those that are registered as it begins."""
+    database: bool = False
+    """Whether the facts go into one."""
     request_seconds: float = 0.001
     event_seconds: float = 0.001
     """How long a request takes to Asterisk, and an event back."""
@@ -124,6 +126,9 @@ Fault: TypeAlias = Literal[
     "clock-jumps",
     "asterisk-restarts",
     "engine-killed",
+    "engine-frozen",
+    "claims-late",
+    "database-stops",
 ]
 
 
@@ -132,10 +137,11 @@ class Trouble(Step, frozen=True, tag="trouble"):
 
     fault: Fault
     much: float = 0.0
-    """Seconds that an event is late, the line is cut, or the clock jumps."""
+    """Seconds that an event or a claim is late, the line is cut, the engine is frozen, the database
+    is away, or the clock jumps."""
     count: int = 0
-    """Facts torn off, effects until the engine is killed, requests that still arrive, or snoop
-    channels that come to nothing."""
+    """How the database fails, facts torn off, effects until the engine is killed, requests that
+    still arrive, or snoop channels or claims that come to nothing."""
 
 
 AnyStep: TypeAlias = Calls | Commands | Asks | Dials | CallsOut | PhoneGoes | Trouble

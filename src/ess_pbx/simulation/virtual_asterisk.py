@@ -99,6 +99,8 @@ class Channel:
     spied: LegId | None = None
     """The leg that a snoop channel hears."""
     whispers: bool = False
+    served: bool = False
+    """In the dialplan's hands: of no concern to the engine."""
 
 
 @dataclass
@@ -122,6 +124,10 @@ class VirtualAsterisk:
     plays_nothing: bool = False
     arrivals: Callable[[CallId, float], Arrived] = arrival
     """A caller's arrival, as it is told again whenever the dialplan offers them."""
+    offers: Callable[[LegId], None] | None = None
+    """Takes a caller who is sent back to the dialplan; without it they are the engine's at once."""
+    gone: Callable[[LegId, int], None] | None = None
+    """Hears of each leg that has ended, and the cause."""
     unreachable: set[str] = field(default_factory=set)
     """Addresses of phones that are not registered."""
     refusals: dict[LegId, int] = field(default_factory=dict)
@@ -138,6 +144,10 @@ class VirtualAsterisk:
     def carry_out(self) -> None:
         """Do the request that has waited longest."""
         match self.requests.popleft():
+            case Answer(leg) | ToDialplan(leg) | StartMusic(leg) | StopMusic(leg) if self._served(
+                leg
+            ):
+                pass  # Asterisk says 409
             case Answer(leg) if leg in self.channels:
                 self.channels[leg].up = True
                 self.channels[leg].music = False
@@ -202,6 +212,8 @@ class VirtualAsterisk:
 
     def presses(self, leg: LegId, key: str) -> None:
         """A key."""
+        if self._served(leg):
+            return
         channel = self.channels.get(leg)
         if channel is not None and channel.bridge and self.members(channel.bridge) == {leg}:
             channel.kept_keys += key
@@ -209,7 +221,8 @@ class VirtualAsterisk:
 
     def speaks(self, leg: LegId, speaks: bool) -> None:
         """Speech begins or ends; as Asterisk, it may say so twice."""
-        self._tell((SpeechBegan if speaks else SpeechEnded)(call_of(leg), leg))
+        if not self._served(leg):
+            self._tell((SpeechBegan if speaks else SpeechEnded)(call_of(leg), leg))
 
     def playback_over(self, playback: PlaybackId) -> None:
         """A prompt came to its end, or is stopped; nothing for one that is not there."""
@@ -229,6 +242,10 @@ class VirtualAsterisk:
     def members(self, bridge: BridgeId) -> set[LegId]:
         """The legs that hear each other there."""
         return {leg for leg, channel in self.channels.items() if channel.bridge == bridge}
+
+    def is_busy(self, address: str) -> bool:
+        """Whether a phone rings, or somebody speaks on it."""
+        return any(channel.address == address for channel in self.channels.values())
 
     def humans_heard_by(self, leg: LegId) -> set[LegId]:
         """Who talks with this leg."""
@@ -290,6 +307,7 @@ class VirtualAsterisk:
         channel = self.channels[leg]
         ours = (
             channel.role is Role.CALLER
+            and not channel.served
             and not leg.startswith("d-")
             and (channel.up or not is_call_back(leg))
         )
@@ -301,7 +319,16 @@ class VirtualAsterisk:
         channel = self.channels[leg]
         self._leave(channel)
         channel.music, channel.sound = channel.up, None  # music by the dialplan
+        if self.offers is not None:
+            self.offers(leg)
+            return
         self._tell(self.arrivals(call_of(leg), 0.0))
+
+    def _served(self, leg: LegId) -> bool:
+        return leg in self.channels and self.channels[leg].served
+
+    def _is_dialled(self, address: str) -> bool:
+        return any(c.served and c.address == address for c in self.channels.values())
 
     def _tell(self, event: CallEvent) -> None:
         self.events.append(event)
@@ -313,7 +340,7 @@ class VirtualAsterisk:
         _must(wanted.leg not in self.made or again, f"{wanted.leg} was made before")
         self.made.add(wanted.leg)
         same = {c.address for c in self.channels.values() if c.role is Role.OPERATOR}
-        if self.lost_requests and wanted.address in same:
+        if (self.lost_requests and wanted.address in same) or self._is_dialled(wanted.address):
             self._tell(LegGone(wanted.call, wanted.leg, BUSY))
             return
         _must(wanted.address not in same, f"{wanted.address} is in another call")
@@ -342,7 +369,9 @@ class VirtualAsterisk:
 
     def _join(self, bridge: BridgeId, legs: tuple[LegId, ...]) -> None:
         _must(bridge in self.bridges or self.lost_requests, f"{bridge} does not exist")
-        if bridge not in self.bridges or any(leg not in self.channels for leg in legs):
+        if bridge not in self.bridges or any(
+            leg not in self.channels or self.channels[leg].served for leg in legs
+        ):
             return  # Asterisk joins all of them or, with a 4xx, none
         for leg in legs:
             # Of a sound whose request was not answered the engine does not know that it plays.
@@ -367,6 +396,7 @@ class VirtualAsterisk:
         _must(playback not in self.made, f"{playback} was made before")
         self.made.add(playback)
         there = place in self.channels or place in self.bridges
+        there = there and not self._served(LegId(place))
         if not there or (self.plays_nothing and playback not in self.tones):
             self._tell(PlaybackEnded(call_of(playback), playback))
             return
@@ -387,7 +417,10 @@ class VirtualAsterisk:
         for playback in list(self.playing.get(leg, ())):
             self.playback_over(playback)
         gone = self.channels.pop(leg, None)
-        self._tell(LegGone(call_of(leg), leg, cause))
+        if gone is None or not gone.served:
+            self._tell(LegGone(call_of(leg), leg, cause))
         if gone is not None:
+            if self.gone is not None:
+                self.gone(leg, cause)
             for snoop in [s for s, c in self.channels.items() if c.spied == leg]:
                 self._end(snoop, NORMAL)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ess_pbx.domain.absence import DialplanServed
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.commands import Asker, CloseCallBack, Via
 from ess_pbx.domain.config import Centre
@@ -36,6 +38,7 @@ from ess_pbx.domain.events import (
 )
 from ess_pbx.domain.facts import Fact, fields_differ
 from ess_pbx.domain.ids import CallId
+from ess_pbx.engine import fallback
 from ess_pbx.simulation.authors import RIGHT_PIN
 from ess_pbx.simulation.invariants import Broken, Watch
 from ess_pbx.simulation.line import LOOK_SECONDS, Line
@@ -43,6 +46,9 @@ from ess_pbx.simulation.people import People
 from ess_pbx.simulation.settings import centre_of
 from ess_pbx.simulation.story import Reaction, Story
 from ess_pbx.simulation.virtual_asterisk import NORMAL, ImpossibleRequest
+
+if TYPE_CHECKING:
+    from ess_pbx.simulation.database import Database
 
 CLOCK_SECONDS = 5.0
 """How often the engine reads the wall clock."""
@@ -87,6 +93,7 @@ class World:
         self.alive = True
         """Whether the engine runs."""
         self.facts: list[Fact] = []
+        self._facts = 0
         self._written: list[float] = []
         """When each was, on a clock that nobody sets."""
         self._tells = tells
@@ -94,9 +101,14 @@ class World:
         self._entries = 0
         self._timers: dict[TimerId, int] = {}
         self._kill_after: int | None = None
+        self.is_frozen = False
+        self._stopped: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        """What a frozen engine does when it goes on."""
+        self.read_unclaimed_at = 0.0
         self.watch = Watch(self)
         self.line = Line(self)
         self.people = People(self)
+        self.database: Database | None = None
 
     def run(self) -> Outcome:
         """Until the story is over and nothing is left, or something does not hold."""
@@ -106,6 +118,9 @@ class World:
             while self._agenda:
                 self._step()
             self.watch.is_over()
+            if self.database is not None:
+                for otherwise in self.database.is_over():
+                    raise Broken(otherwise)
         except (Broken, ImpossibleRequest) as broken:
             outcome.broken = str(broken)
         except Exception as error:
@@ -115,6 +130,9 @@ class World:
                 last = last.tb_next
             where = "" if last is None else f" ({last.tb_frame.f_code.co_name}:{last.tb_lineno})"
             outcome.broken = f"{type(error).__name__}: {error}{where}"
+        finally:
+            if self.database is not None:
+                self.database.close()
         outcome.at = self.now
         return outcome
 
@@ -131,6 +149,11 @@ class World:
                 self.people.logs_in(agent)
         self.later(CLOCK_SECONDS, self.read_clock)
         self.later(LOOK_SECONDS, self.line.look)
+        if setting.database:
+            # Loaded for these alone: it takes longer than a hundred stories.
+            from ess_pbx.simulation.database import Database
+
+            self.database = Database(self)
         for step in self.story.steps:
             self.later(step.at, self.people.begins, step)
         self.later(self.story.seconds, self._close)
@@ -180,6 +203,9 @@ class World:
         """Let the core decide, and carry out what it wants."""
         if not self.alive:
             return
+        if self.is_frozen:
+            self._stopped.append((self.hear, (event,)))
+            return
         if self._tells and not isinstance(event, ClockRead):
             self.tell(">", event)
         self.watch.before(event)
@@ -204,10 +230,47 @@ class World:
     def die(self, torn: int) -> None:
         """All that was in memory is gone, and of the journal the end of the last milliseconds."""
         self.alive, self._kill_after = False, None
+        self.is_frozen = False
+        self._stopped.clear()
         self._timers.clear()
         while torn and self._written and self._written[-1] > self.now - TORN_SECONDS:
             torn -= 1
             del self.facts[-1], self._written[-1]
+
+    def freeze(self, seconds: float) -> None:
+        """The engine does nothing for so long; what reaches it meanwhile waits."""
+        if self.alive and not self.is_frozen:
+            self.is_frozen = True
+            self.later(seconds, self._thaw)
+
+    def _thaw(self) -> None:
+        if not self.is_frozen:
+            return  # another engine runs
+        self.tell("the engine goes on")
+        self.is_frozen = False
+        self.watch.clock_jumped()
+        while self._stopped and self.alive:
+            do, with_what = self._stopped.popleft()
+            do(*with_what)
+
+    def does(self, do: Callable[..., None], *with_what: Any) -> None:
+        """The engine does something, when it can."""
+        if self.is_frozen:
+            self._stopped.append((do, with_what))
+        elif self.alive:
+            do(*with_what)
+
+    def read_unclaimed(self) -> None:
+        """The engine reads what the dialplan wrote of calls that nobody claimed."""
+        if not self.alive or self.is_frozen:
+            return
+        if (told := self.unclaimed()) is not None:
+            self.hear(told)
+
+    def unclaimed(self) -> DialplanServed | None:
+        """What the engine reads of them; None when nothing is written."""
+        self.read_unclaimed_at = self.now
+        return self.line.dialplan.told(self.core.kept.imported)
 
     def start_anew(self) -> None:
         """Another engine: what it knows is what is in the journal."""
@@ -220,11 +283,17 @@ class World:
 
     def read_clock(self) -> None:
         """The engine reads the wall clock, every few seconds."""
-        self._read_clock()
-        if not self.closing:
+        if not self.is_frozen:
+            self._read_clock()
+            self.read_unclaimed()
+        if not self.over:
             self.later(CLOCK_SECONDS, self.read_clock)
 
     def _read_clock(self) -> None:
+        if self.alive:
+            on_duty = self.core.on_duty(self.local)
+            everyone = (each.extension for each in self.core.config.operators)
+            self.line.dialplan.listed(fallback.dial_string(on_duty, everyone))
         self.hear(ClockRead(self.local, phones_known=True, wall=self.wall))
 
     def _carry_out(self, effect: EngineEffect, facts: list[Record]) -> None:
@@ -256,6 +325,9 @@ class World:
     def _fire(self, timer: TimerId, token: int) -> None:
         if self._timers.get(timer) != token:
             return
+        if self.is_frozen:
+            self._stopped.append((self._fire, (timer, token)))
+            return
         del self._timers[timer]
         if timer.owner in self.core.acd.seats:
             self.hear(AgentTimerFired(timer))
@@ -264,7 +336,7 @@ class World:
 
     def _journal(self, record: Record) -> None:
         fact = Fact(
-            id=str(len(self.facts)),
+            id=record.id or f"{self._facts}",
             centre="c",
             call=record.call,
             kind=record.kind,
@@ -274,14 +346,24 @@ class World:
         )
         if (differs := fields_differ(fact)) is not None:
             raise Broken(f"a fact {record.kind} is not as it should be: {differs}")
+        self._facts += 1
+        known = record.id and any(each.id == record.id for each in self.facts)
         self.facts.append(fact)
         self._written.append(self.now)
-        self.watch.recorded(fact)
+        if not known:
+            self.watch.recorded(fact)
 
     @property
     def timers(self) -> list[TimerId]:
         """Those that are armed."""
         return list(self._timers)
+
+    def durable_facts(self) -> list[Fact]:
+        """Those that no crash tears off any more; all when the story is over."""
+        count = len(self.facts)
+        while count and not self.over and self._written[count - 1] > self.now - TORN_SECONDS:
+            count -= 1
+        return self.facts[:count]
 
     # the end
 

@@ -367,6 +367,39 @@ def test_two_calls_of_one_number_that_were_served_make_one_task() -> None:
     assert task.calls == (OTHER,)
 
 
+def test_who_talks_in_a_call_of_the_dialplans_is_offered_none_that_is_taken_over() -> None:
+    before = given.waiting()
+    told = DialplanServed([], [ServedCall(arrival(OTHER), agent="2001", answered=WALL)])
+
+    new = Takeover(before).finds(CALLER, phones={"2001": True}, served=told)
+
+    assert of(new.effects, Originate) == []
+    seat = new.core.acd.seats["2001"]
+    assert (seat.state, seat.call) == (AgentState.TALKING, OTHER)
+
+
+def test_who_left_a_call_and_talks_in_one_of_the_dialplans_is_rung_for_neither() -> None:
+    before = given.talking()
+    told = DialplanServed([], [ServedCall(arrival(OTHER), agent="2001", answered=WALL)])
+
+    new = Takeover(before).finds(CALLER, phones={"2001": True}, served=told)
+
+    assert of(new.effects, Originate) == []
+    seat = new.core.acd.seats["2001"]
+    assert (seat.state, seat.call) == (AgentState.TALKING, OTHER)
+
+
+def test_a_call_that_an_engine_had_in_the_end_has_its_end_from_there_alone() -> None:
+    story = given.waiting(phones=())
+    lost = served(lost=True)
+
+    new = Takeover(story).finds(served=DialplanServed([lost], []), started=WALL + 2)
+    again = new.core.decide(DialplanServed([lost], []), new.now)
+
+    assert len(new.facts(K.CALL_ENDED)) == 1
+    assert of(again, Record) == []
+
+
 # one call that cannot be taken over
 
 
@@ -448,6 +481,18 @@ def test_calls_that_the_dialplan_served_are_brought_in_where_they_rang() -> None
     for share in centres.served([call], []):
         centres.decide(share, 2.0)
     assert [CALL in each.kept.imported for each in centres] == [False, True]
+
+
+def test_who_talks_in_a_call_of_the_dialplans_is_left_there_in_whichever_centre() -> None:
+    centres = given_two()
+    told = ServedCall(arrival(CALL, centre="cilegon"), agent="3001", answered=WALL)
+    legs = {CALLER: FoundLeg(True), LegId("ess1-9.9"): FoundLeg(True, "3001")}
+    found = AsteriskFound(legs, {}, WALL, served=DialplanServed([], [told]), asked=frozenset())
+
+    for share in centres.shares(found):
+        centres.decide(share, 2.0)
+
+    assert centres.seats["3001"].call == CALL
 
 
 @pytest.mark.parametrize(

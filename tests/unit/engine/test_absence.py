@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from tests.unit.domain.centre import CENTRE, of
@@ -23,10 +24,10 @@ def arrival(call: str, at: float, caller: str, called: str, _: str, __: str) -> 
     return Arrived(CallId(call), caller, caller, caller, called, "telco-a", invited_at=at)
 
 
-def read(folder: Path, text: str, *known: str, started: float = 500.0) -> DialplanServed:
+def read(folder: Path, text: str, *known: str, gone: Collection[str] = ()) -> DialplanServed:
     path = folder / "unclaimed-calls"
     path.write_text(text)
-    return absence.read(path, arrival, {CallId(each) for each in known}, started, folder)
+    return absence.read(path, arrival, {CallId(each) for each in known}, gone, folder)
 
 
 def test_a_call_that_was_answered_and_is_over(tmp_path: Path) -> None:
@@ -59,9 +60,18 @@ def test_one_that_nobody_answered_was_abandoned(tmp_path: Path) -> None:
 
 
 def test_one_that_went_with_asterisk_is_closed_with_that_cause(tmp_path: Path) -> None:
-    (served,) = read(tmp_path, ARRIVED + ANSWERED, started=2000.0).over
+    (served,) = read(tmp_path, ARRIVED + ANSWERED, gone=["ess1-1.0"]).over
     ended = next(fact for fact in records(served) if fact.kind is FactKind.CALL_ENDED)
     assert (ended.data["reason"], ended.at) == ("asterisk-lost", 1003.5)
+
+
+def test_whose_end_is_not_written_is_asked_of_asterisk(tmp_path: Path) -> None:
+    read(tmp_path, ARRIVED + ANSWERED + ARRIVED.replace("1.0", "3.0") + ENDED)
+    path = tmp_path / "unclaimed-calls"
+
+    assert list(absence.written(path)) == ["ess1-1.0", "ess1-3.0"]
+    assert absence.not_ended(path) == ["ess1-3.0"]
+    assert absence.not_ended(tmp_path / "none") == []
 
 
 def test_torn_lines_are_passed_over(tmp_path: Path) -> None:
@@ -80,7 +90,7 @@ def test_a_large_file_of_what_is_over_is_set_aside_and_still_read(tmp_path: Path
     read(tmp_path, ARRIVED + ENDED + "#" * absence.LARGEST)
     assert not (tmp_path / "unclaimed-calls").exists()
     path = tmp_path / "unclaimed-calls"
-    again = absence.read(path, arrival, set(), 500.0, tmp_path)
+    again = absence.read(path, arrival, set(), (), tmp_path)
     assert [each.call for each in again.over] == ["ess1-1.0"]
 
 
