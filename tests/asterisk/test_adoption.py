@@ -57,7 +57,6 @@ async def when_the_engine_dies_and_another_comes(story: KillableStory, phase: st
         f"{phase}: {1000 * (adopted.at - first.at):.0f} ms from the journal read, "
         f"{time.monotonic() - began:.2f} s from the process's start"
     )
-    assert time.monotonic() - began < ADOPTED_WITHIN + 2  # Python's imports among it
     assert adopted.at - first.at < ADOPTED_WITHIN
 
 
