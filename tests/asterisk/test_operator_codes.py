@@ -186,7 +186,7 @@ async def test_a_supervisor_moves_and_pauses_operators_by_the_api(
         status, _ = await boss.ask("POST", "/operators/1002/break", {"reason": "istirahat"})
         assert status == 200
         paused = await story.assert_fact(FactKind.AGENT_STATUS, agent="1002", by=SUPERVISOR)
-        assert (paused.data["status"], paused.data["reason"]) == ("on-break", "istirahat")
+        assert (paused.data["status"], paused.data["reason"]) == ("break", "istirahat")
         await story.assert_fact(FactKind.OFFER_MISSED, agent="1002")
         status, _ = await boss.ask("POST", "/operators/1001/move", {"queues": []})
         assert status == 200
