@@ -24,7 +24,7 @@ from ess_pbx.serving import until_stopped
 from ess_pbx.settings.model import Standby
 
 from .killable import KillableStory
-from .story import SOON, UNBROKEN, Caller, GivenCentre, until
+from .story import QUICK, SOON, UNBROKEN, Caller, GivenCentre, until
 
 pytestmark = pytest.mark.asterisk
 
@@ -80,7 +80,8 @@ async def assert_taken_over(story: KillableStory, since: float, calls: int, with
 async def test_every_call_goes_on_with_the_standby(
     given_centre: GivenCentre, fault: signal.Signals
 ) -> None:
-    story = await given_pair(given_centre, first_menu=None)
+    patient = replace(QUICK, ring=15)
+    story = await given_pair(given_centre, first_menu=None, policy=patient)
     talking, operator, ringing, phone, waiting = await given_calls(story)
     leader, began = story.engine_pid, time.monotonic()
 
