@@ -30,7 +30,7 @@ STEPS = (
     *("operator_answered", "consult_started", "agency_rung", "agency_answered"),
     *("conference", "operator_left", "ended"),
 )
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -101,7 +102,7 @@ def test_a_bug_that_was_there_once_is_found_and_its_story_shortened(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(transfer, "requeue", release_first)
-    outcomes = (World(story_of(seed)).run() for seed in range(2000))
+    outcomes = (World(story_of(seed)).run() for seed in seeds_from(330))
     failing = next(each for each in outcomes if "is before it" in str(each.broken))
 
     failure = explain(failing)
@@ -109,6 +110,11 @@ def test_a_bug_that_was_there_once_is_found_and_its_story_shortened(
     assert "is before it" in failure.broken
     assert len(failure.story.steps) < len(failing.story.steps)
     assert not any(isinstance(step, Trouble) for step in failure.story.steps), "no fault is needed"
+
+
+def seeds_from(first: int) -> Iterator[int]:
+    """Many seeds, from one on that was seen to be enough: to look for it takes a minute."""
+    return iter((*range(first, 2000), *range(first)))
 
 
 def everything_is_allowed(*_: object) -> None:
@@ -140,30 +146,41 @@ def nothing_is_done(*_: object) -> list[object]:
 
 
 @pytest.mark.parametrize(
-    ("where", "what", "otherwise", "seen"),
+    ("where", "what", "otherwise", "seen", "first"),
     [
-        (ids, "side_bridge", ids.bridge_of, "where the caller is or may come"),
-        (OutboundCalls, "_refusal", everything_is_allowed, "may not call"),
-        (acd.Acd, "adopt_talking", nothing_is_done, "two operators in one bridge, or one in two"),
-        (supervising, "over", is_never_over, "is with nobody for more than"),
-        (supervising, "Snoop", whispers_always, "was to listen"),
-        (supervising, "HangUp", hangs_nobody_up, "are beside"),
-        (RecordingPauses, "clock", nothing_is_done, "nothing is recorded for more than"),
-        (HandOvers, "_due", nothing_is_done, "and not its report"),
-        (OutboundCalls, "_seen", nothing_is_done, "~out has heard nothing for"),
-        (fallback, "dial_string", rings_nobody, "rings nobody, and"),
-        (dialplan, "CLAIM_SECONDS", 1.5, "rang nobody for"),
-        (absence, "records", nothing_is_done, "no end on record"),
-        (acd.Acd, "adopt_talking", nothing_is_done, "in a call that the dialplan gave them"),
-        (TakingOver, "served", nothing_is_done, "no end on record"),
+        (ids, "side_bridge", ids.bridge_of, "where the caller is or may come", 0),
+        (OutboundCalls, "_refusal", everything_is_allowed, "may not call", 0),
+        (
+            acd.Acd,
+            "adopt_talking",
+            nothing_is_done,
+            "two operators in one bridge, or one in two",
+            0,
+        ),
+        (supervising, "over", is_never_over, "is with nobody for more than", 320),
+        (supervising, "Snoop", whispers_always, "was to listen", 79),
+        (supervising, "HangUp", hangs_nobody_up, "are beside", 1382),
+        (RecordingPauses, "clock", nothing_is_done, "nothing is recorded for more than", 0),
+        (HandOvers, "_due", nothing_is_done, "and not its report", 0),
+        (OutboundCalls, "_seen", nothing_is_done, "~out has heard nothing for", 0),
+        (fallback, "dial_string", rings_nobody, "rings nobody, and", 0),
+        (dialplan, "CLAIM_SECONDS", 1.5, "rang nobody for", 0),
+        (absence, "records", nothing_is_done, "no end on record", 0),
+        (acd.Acd, "adopt_talking", nothing_is_done, "in a call that the dialplan gave them", 0),
+        (TakingOver, "served", nothing_is_done, "no end on record", 0),
     ],
 )
 def test_what_would_harm_a_caller_or_an_operator_is_noticed(
-    where: object, what: str, otherwise: object, seen: str, monkeypatch: pytest.MonkeyPatch
+    where: object,
+    what: str,
+    otherwise: object,
+    seen: str,
+    first: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(where, what, otherwise)
 
-    stories = chain(map(load, KEPT), map(story_of, range(2000)))
+    stories = chain(map(load, KEPT), map(story_of, seeds_from(first)))
     broken = (str(World(story).run().broken) for story in stories)
 
     assert any(seen in each for each in broken)
