@@ -333,7 +333,9 @@ async def test_when_asterisk_dies_its_calls_are_closed_and_the_next_is_taken(
 ) -> None:
     story = await given_killable(given_centre)
     caller, _ = await story.given_talking()
-    await asyncio.sleep(2.5)  # Asterisk writes a recording when it has gathered a second of it
+    folder = story.settings.folders.recordings
+    # Asterisk writes a recording when it has gathered a second of it.
+    await until(lambda: any(raw.stat().st_size for raw in folder.glob("*.raw")), "it is recorded")
     killed = time.monotonic()
 
     story.when_asterisk_is_killed()
@@ -360,22 +362,26 @@ async def test_a_claim_that_is_late_makes_no_second_record_of_whom_the_dialplan_
 ) -> None:
     story = await given_centre(on_duty=("1001",))
     await story.given_operators("1001", behaviour=Answer(0.1))
-    send = story.engine.ari.send
+    send, they_talk = story.engine.ari.send, asyncio.Event()
+    claims: list[asyncio.Future[Any]] = []
 
     async def later(*request: Any, **more: Any) -> Any:
-        await asyncio.sleep(1.0)  # longer than the dialplan waits for a claim
+        await they_talk.wait()
         return await send(*request, **more)
 
     def send_claims_late(method: str, uri: str, **more: Any) -> asyncio.Future[Any]:
         if uri == "events/claim":
-            return asyncio.ensure_future(later(method, uri, **more))
+            claims.append(asyncio.ensure_future(later(method, uri, **more)))
+            return claims[-1]
         return send(method, uri, **more)
 
     monkeypatch.setattr(story.engine.ari, "send", send_claims_late)
     caller = await story.when_caller_dials()
     operator = await story.phones.incoming("1001", SOON)
     await story.assert_they_talk(caller, operator)
-    await asyncio.sleep(1.0)  # the claim has been refused by now
+    they_talk.set()
+    await asyncio.wait(claims)
+    await asyncio.gather(*story.engine._refused)
     assert not story.told_of(FactKind.CALL_ARRIVED)
     await caller.call.hang_up()
 
