@@ -114,17 +114,19 @@ class Operators:
         return any("answered" in ring.call.at for ring in self.rings(number))
 
     async def hang_up_what_is_dead(self, since: float, after: float) -> None:
-        """Hang up, ``after`` so many seconds, the calls that were picked up before ``since``.
+        """Hang up, ``after`` so many seconds, the calls that came before ``since``.
 
-        A person does that who hears nothing more. A phone has no other way to learn that the other
-        end is gone without a BYE, and one that is in four dead calls answers the next with 486.
+        A person does that who hears nothing more, or nothing at all: also one who picked up in that
+        very moment, whose phone waits 32 s for an ACK (64·T1, RFC 3261 §13.3.1.4). A phone has no
+        other way to learn that the other end is gone without a BYE, and a process of four phones
+        with a dead call answers one of the next with 486.
         """
         await asyncio.sleep(max(since + after - time.monotonic(), 0))
         dead = [
             call
             for phone in self.phones
             for call in phone.calls
-            if call.ended_by is None and call.at.get("answered", since) < since
+            if call.ended_by is None and call.at.get("incoming", since) < since
         ]
         done = await asyncio.gather(*(call.hang_up(40.0) for call in dead), return_exceptions=True)
         failed = [each for each in done if isinstance(each, BaseException)]

@@ -72,6 +72,8 @@ class KeptCall(msgspec.Struct, kw_only=True):
     steps: list[tuple[str, float]] = []
     """Steps of the ladder that were done: which, and after how many seconds."""
     menus: list[str] = []
+    menu_again: bool = False
+    """Whether an engine that adopted the call has begun its menu anew."""
     legs: dict[LegId, tuple[Role, str]] = {}
     """Role and party of each leg that was not told gone."""
     offers: dict[LegId, str] = {}
@@ -337,6 +339,7 @@ def _fold(kept: KeptCall, kind: str, data: Mapping[str, JSON], at: float) -> Non
         case FactKind.CALL_ADOPTED:
             kept.made_legs = kept.made_playbacks = _whole(data.get("made")) or 0
             phase = data.get("phase")
+            kept.menu_again = kept.menu_again or phase == Phase.IVR
             if phase in [*Phase]:
                 _goes_on(kept, Phase(str(phase)))
         case FactKind.SUPERVISION_ASKED:

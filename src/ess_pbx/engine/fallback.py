@@ -1,7 +1,7 @@
 """The phones that ring when no engine answers: a file that the dialplan reads by itself.
 
-Each centre has its own: ``FILE()`` in ``[unclaimed-<centre>]`` makes a ``Dial()`` of it. It
-outlives both the engine and Asterisk.
+Each centre has its own: ``FILE()`` in ``[unclaimed-<centre>]`` reads it, and a few free phones of
+it are rung for each caller. It outlives both the engine and Asterisk.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def dial_string(on_duty: Iterable[str], everyone: Iterable[str]) -> str:
-    """What ``Dial()`` rings: the phones on duty, or every phone when nobody is."""
+    """Whom the dialplan may ring: the phones on duty, or every phone when nobody is."""
     return "&".join(f"PJSIP/{extension}" for extension in sorted(on_duty) or sorted(everyone))
 
 

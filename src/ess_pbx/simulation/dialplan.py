@@ -1,8 +1,9 @@
 """The dialplan of the virtual Asterisk: offers callers to the engine, and rings phones by itself.
 
-As ``dialplan/extensions.conf.j2`` has it: a caller whom no engine claims in time is answered, rings
-the phones of the list that the engine wrote last, hears music in between, and is offered again.
-What it writes of them ``engine.absence`` reads, here as there.
+As ``dialplan/extensions.conf.j2`` has it: a caller whom no engine claims in time is answered,
+rings a few free phones of the list that the engine wrote last, and is offered again. Who was
+refused by them rings the next ones at once, and hears music when none is left. What is written of
+them ``engine.absence`` reads, here as there.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ess_pbx.asterisk.render import AT_ONCE
 from ess_pbx.domain.absence import DialplanServed
 from ess_pbx.domain.effects import Role
 from ess_pbx.domain.events import Arrived
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 CLAIM_SECONDS = 0.2
 """How long an offer lasts, beside what a line of some tenths takes."""
 MUSIC_SECONDS = 2.0
-"""Between a round of phones and the next offer."""
+"""Before the next offer of a caller for whom nobody is free."""
 
 
 @dataclass
@@ -42,6 +44,8 @@ class Caller:
     status: str = ""
     """Of the last offer."""
     ringing: set[LegId] = field(default_factory=set)
+    left: list[str] = field(default_factory=list)
+    """The phones of this round at which nobody has looked yet, in their order."""
     bridge: BridgeId | None = None
 
 
@@ -65,6 +69,8 @@ class Dialplan:
         self._callers: dict[LegId, Caller] = {}
         self._lines: list[list[str]] = []
         self._legs = 0
+        self._next = 0
+        """At which phone of the list the next caller's round begins."""
         self._late: list[float] = []
         """After how many seconds the engine hears of the next offers."""
         line.asterisk.offers, line.asterisk.gone = self.offers, self._gone
@@ -133,24 +139,50 @@ class Dialplan:
             caller.written = True
             arrival = world.people.arrival(call_of(caller.leg))
             self._write("arrived", caller.leg, f"{arrival.invited_at:.3f}", "", "112", "", "c")
-        world.tell("the dialplan rings for", caller.leg, self.phones)
-        for phone in self.phones:
-            if phone not in asterisk.unreachable and not asterisk.is_busy(phone):
-                self._legs += 1
-                leg = LegId(f"p-{self._legs}")
-                asterisk.channels[leg] = Channel(Role.OPERATOR, phone, served=True)
-                caller.ringing.add(leg)
-                world.people.is_rung_by_the_dialplan(leg, phone)
+        at = self._next % len(self.phones) if self.phones else 0
+        self._next = at + AT_ONCE
+        caller.left = [*self.phones[at:], *self.phones[:at]]
+        self._ring(caller)
         world.watch.rung_without_engine(caller.leg, began, len(caller.ringing))
         world.watch.listens()
+
+    def _ring(self, caller: Caller) -> None:
+        """The next free phones; where there is none, some that ring for others."""
+        world, asterisk = self._world, self._line.asterisk
+        free, ringing = list[str](), list[str]()
+        while caller.left and len(free) < AT_ONCE:
+            phone = caller.left.pop(0)
+            if phone not in asterisk.unreachable and not self._talks(phone):
+                (ringing if asterisk.is_busy(phone) else free).append(phone)
+        rung = (free or ringing)[:AT_ONCE]
+        world.tell("the dialplan rings for", caller.leg, rung)
+        for phone in rung:
+            self._legs += 1
+            leg = LegId(f"p-{self._legs}")
+            asterisk.channels[leg] = Channel(Role.OPERATOR, phone, served=True)
+            caller.ringing.add(leg)
+            world.people.is_rung_by_the_dialplan(leg, phone)
         caller.turn += 1
-        ring = world.core.config.policy.ring if caller.ringing else 0.0
-        world.later(ring, self._nobody_answers, caller, caller.turn)
+        if rung:
+            ring = world.core.config.policy.ring
+            world.later(ring, self._nobody_answers, caller, caller.turn)
+        else:
+            world.later(MUSIC_SECONDS, self._again, caller, caller.turn)
 
     def _nobody_answers(self, caller: Caller, turn: int) -> None:
         if caller.turn != turn or caller.bridge is not None or not self._is_here(caller):
             return
         self._hang_up(caller.ringing)
+        self._offer(caller)
+
+    def _talks(self, phone: str) -> bool:
+        there = self._line.asterisk.channels.values()
+        return any(each.up for each in there if each.address == phone)
+
+    def _all_refused(self, caller: Caller) -> None:
+        if caller.left:
+            self._ring(caller)
+            return
         caller.turn += 1
         self._world.later(MUSIC_SECONDS, self._again, caller, caller.turn)
 
@@ -188,9 +220,10 @@ class Dialplan:
         return True
 
     def _hang_up(self, legs: set[LegId]) -> None:
-        for leg in sorted(legs):
-            self._line.asterisk.hangs_up(leg, NORMAL)
+        ended = sorted(legs)
         legs.clear()
+        for leg in ended:
+            self._line.asterisk.hangs_up(leg, NORMAL)
 
     def _gone(self, leg: LegId, cause: int) -> None:
         """A channel has ended, whosever it was."""
@@ -204,7 +237,7 @@ class Dialplan:
             if leg in other.ringing:
                 other.ringing.discard(leg)
                 if not other.ringing and other.bridge is None:
-                    self._nobody_answers(other, other.turn)
+                    self._all_refused(other)
             elif other.bridge is not None and not self._line.asterisk.members(other.bridge) - {
                 other.leg
             }:
