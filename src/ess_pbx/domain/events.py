@@ -206,6 +206,11 @@ class Hurried(CallEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class StoodStill(CallEvent):
+    """The engine did nothing for seconds: no key of a menu did anything, and none may come now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping(CallEvent):
     """The Asterisk that holds the call is about to be stopped, on purpose, or is gone."""
 
@@ -409,6 +414,7 @@ CALL_EVENTS: tuple[type[CallEvent], ...] = (
     OfferWithdrawn,
     OperatorsMissing,
     Hurried,
+    StoodStill,
     Stopping,
     CallBackDue,
     CallBackWithdrawn,

@@ -14,6 +14,7 @@ from ess_pbx.domain.events import (
     LegGone,
     OperatorsMissing,
     PlaybackEnded,
+    StoodStill,
     TimerFired,
 )
 from ess_pbx.domain.facts import FactKind
@@ -128,6 +129,15 @@ def timer_fired(turn: Turn, event: TimerFired) -> None:
     elif event.timer.kind == silence.TIMER and silence.fired(turn):
         # The menu's own time goes on when this is said too.
         turn.do(ArmTimer(timer(turn.call.id, "menu"), LONGEST_PROMPTS))
+
+
+def stood_still(turn: Turn, _: StoodStill) -> None:
+    """Whoever heard music where a menu was to go on has waited long enough for a human."""
+    if turn.call.information is not None or not turn.call.menu:
+        return
+    hearing.quiet(turn)
+    classify(turn, turn.centre.menus[turn.call.menu].otherwise)
+    _to_queue(turn)
 
 
 def nobody_there(turn: Turn, _: OperatorsMissing) -> None:
