@@ -18,7 +18,7 @@ from ess_pbx.settings.model import Settings, trunks_of_neighbours
 
 CLAIM_MS = 200
 AT_ONCE = 3
-"""Phones that ring at once for a caller whom no engine claimed (docs/decisions/0025)."""
+"""Phones that ring at once for a caller whom no engine claimed (docs/decisions/0011)."""
 """How long the dialplan waits for an engine before it rings the operators itself."""
 
 LONGEST_SOCKET_PATH = 107
