@@ -164,6 +164,7 @@ def nothing_is_done(*_: object) -> list[object]:
         (HandOvers, "_due", nothing_is_done, "and not its report", 0),
         (OutboundCalls, "_seen", nothing_is_done, "~out has heard nothing for", 0),
         (fallback, "dial_string", rings_nobody, "rings nobody, and", 0),
+        (dialplan, "AT_ONCE", 0, "rings nobody, and", 0),
         (dialplan, "CLAIM_SECONDS", 1.5, "rang nobody for", 0),
         (absence, "records", nothing_is_done, "no end on record", 0),
         (acd.Acd, "adopt_talking", nothing_is_done, "in a call that the dialplan gave them", 0),

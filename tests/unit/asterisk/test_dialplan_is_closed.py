@@ -78,6 +78,8 @@ def test_nothing_dials_but_for_the_phones_of_a_centre_without_an_engine(
     for context, line in dialling:
         assert context.startswith("unclaimed-"), line
         assert "Dial(${CUT(ESS_RING,&,2-4)}," in line
+    rung = {line for lines in dialplan.values() for line in lines if "Set(ESS_RING=" in line}
+    assert len(rung) == 1, "what is rung is taken from the list alone"
     phones = {line for lines in dialplan.values() for line in lines if "Set(ESS_PHONES=" in line}
     assert all("Set(ESS_PHONES=${FILE(" in line for line in phones)
 
