@@ -79,6 +79,22 @@ async def test_who_is_in_the_menu_hears_it_again_and_can_choose(
     assert len(story.told_of(FactKind.CALL_ARRIVED)) == 1
 
 
+async def test_engines_that_die_one_after_the_other_keep_nobody_in_the_menu(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_killable(given_centre)
+    await story.given_operators("1001", behaviour=Answer(0.1))
+    caller = await story.when_caller_dials()
+    await caller.hears_the_centre()
+
+    await when_the_engine_dies_and_another_comes(story, "ivr")
+    await when_the_engine_dies_and_another_comes(story, "ivr")
+
+    # Nothing was pressed, and the menu is not heard for a third time.
+    operator = await story.phones.incoming("1001", 2.0)
+    await story.assert_they_talk(caller, operator)
+
+
 async def test_who_was_claimed_but_not_answered_is_answered_at_once(
     given_centre: GivenCentre, monkeypatch: pytest.MonkeyPatch
 ) -> None:
