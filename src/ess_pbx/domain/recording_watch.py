@@ -10,7 +10,7 @@ the disk is ordered again, and so is the end of what grows in a pause.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
@@ -25,6 +25,8 @@ from ess_pbx.domain.restoring import HUMANS
 LOOK_SECONDS = 1.0
 STALLED_SECONDS = 5.0
 """Asterisk writes about each second; for so long a menu may let a silent caller think."""
+FORGOTTEN_SECONDS = 60.0
+"""A recording that has not grown for so long and is of no call is left over."""
 ALARM = "recording-failed"
 
 
@@ -91,6 +93,8 @@ class RecordingWatch:
         """By recording: a call's own, or that of a leg."""
         self._paused: dict[str, Written] = {}
         """What was written of those that are paused, when it was last looked at."""
+        self._of_nobody: dict[str, Progress] = {}
+        """What is on the disk of calls that are not known."""
         self._aside: set[LegId] = set()
         """Those with recordings of their own, also where a pause has not let them begin."""
         self._talked: set[CallId] = set()
@@ -109,12 +113,8 @@ class RecordingWatch:
         there = self._centres.calls.get(call)
         if there is None:
             return
+        self._note_consults(there)
         match fact.kind:
-            case FactKind.AGENCY_ANSWERED | FactKind.COLLEAGUE_ANSWERED:
-                leg = LegId(str(fact.data["leg"]))
-                if _is_aside(there, leg):
-                    self._aside.add(leg)
-                    self._order(BeginRecording(call, leg, leg))
             case FactKind.RECORDING_PAUSED:
                 self._stop_all(there)
             case FactKind.RECORDING_RESUMED:
@@ -129,11 +129,7 @@ class RecordingWatch:
         for call in self._centres.calls.values():
             self._note_talking(call.id)
             self._aside |= call.legs.keys() & raw - {call.caller}
-            for leg in _consults(call):
-                # What this engine has begun in vain is found by ``look``.
-                if leg not in self._aside:
-                    self._order(BeginRecording(call.id, leg, leg))
-                self._aside.add(leg)
+            self._note_consults(call)
             if self._is_paused(call.id):
                 self._stop_all(call)
 
@@ -163,6 +159,28 @@ class RecordingWatch:
                 if begin not in self._orders:
                     self._orders.append(begin)
         return failed
+
+    def forgotten(self, written: Mapping[str, Written], now: float) -> list[str]:
+        """Recordings that are of no call any more, as is an operator's own when its engine died.
+
+        The dialplan may have their callers: whether Asterisk still writes is to be asked.
+        """
+        known = {
+            call for centre in self._centres for call in (*centre.calls, *centre.beside_calls())
+        }
+        before, self._of_nobody = self._of_nobody, {}
+        forgotten: list[str] = []
+        for recording, there in written.items():
+            if call_of(recording) in known:
+                continue
+            progress = before.get(recording)
+            if progress is None or progress.written != there:
+                progress = Progress(there, now)
+            elif now - progress.since >= FORGOTTEN_SECONDS:
+                forgotten.append(recording)
+                progress = Progress(there, now)
+            self._of_nobody[recording] = progress
+        return forgotten
 
     def over(self, call: CallId) -> bool:
         """Nothing is left of a call; whether somebody has spoken with the caller."""
@@ -263,22 +281,24 @@ class RecordingWatch:
             if not home.config.policy.record_waiting:
                 self._order(BeginRecording(call, there.caller, call, unless_written=True))
 
+    def _note_consults(self, call: Call) -> None:
+        for leg in _consults(call):
+            # What was begun in vain is found by ``look``.
+            if leg not in self._aside:
+                self._aside.add(leg)
+                self._order(BeginRecording(call.id, leg, leg))
+
     def _is_paused(self, call: CallId) -> bool:
         return call in self._centres.home(call).recording_pauses.until
 
 
-def _consults(call: Call) -> Iterable[LegId]:
-    """Those with whom an operator speaks aside, now."""
-    for party in call.standing(Standing.INTRODUCED, Standing.CONSULTED):
-        if _is_aside(call, party.leg):
+def _consults(call: Call) -> Iterator[LegId]:
+    """Those with whom the operator speaks now, and the caller does not."""
+    room = None if call.operator is None else call.rooms.get(call.operator.leg)
+    for party in call.parties if room is not None else ():
+        aside = party.standing in (Standing.INTRODUCED, Standing.CONSULTED)
+        if aside or call.rooms.get(party.leg) == room != call.rooms.get(call.caller):
             yield party.leg
-
-
-def _is_aside(call: Call, leg: LegId) -> bool:
-    """Whether an operator speaks with them whom the caller's recording may not have."""
-    party = call.party_on(leg)
-    aside = party is not None and party.standing is not Standing.JOINED
-    return call.operator is not None and aside
 
 
 def _stalled(recording: str, there: Written) -> str:

@@ -69,6 +69,8 @@ class Recorder:
         self._asks = False
         """Whether an order is being carried out: one at a time."""
         self._finishing: set[CallId] = set()
+        self._unfinished: set[str] = set()
+        """Recordings that could not be finished; an engine after this one tries again."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger(__name__)
 
@@ -101,17 +103,24 @@ class Recorder:
         for alarm in self._watch.alarms():
             self._dispatcher.feed(alarm)
         self._carry_on()
+        for recording in self._watch.forgotten(written, self._clock.monotonic()):
+            unfinished = recording in self._unfinished
+            if not unfinished and not await asyncio.to_thread(self._still_written, recording):
+                self.call_over(call_of(recording))
 
     async def took_stock(self) -> None:
         """Ask again for what an engine before this one may have had no time to ask for."""
         self._watch.took_stock({*await asyncio.to_thread(recordings.left_behind, self._folder)})
         self._carry_on()
 
-    def call_over(self, call: CallId) -> None:
-        """Nothing of a call is left in Asterisk: its recordings are finished and kept."""
+    def call_over(self, call: CallId, talked: bool = False) -> None:
+        """Nothing of a call is left in Asterisk: its recordings are finished and kept.
+
+        ``talked``: it is known that somebody spoke with the caller.
+        """
         if call not in self._finishing:
             self._finishing.add(call)
-            self._soon(self._finish_all(call), "finish")
+            self._soon(self._finish_all(call, talked), "finish")
 
     async def finish_left_behind(self, legs: Iterable[LegId]) -> None:
         """Finish what an engine before this one left; ``legs`` are those that are in Asterisk."""
@@ -151,6 +160,10 @@ class Recorder:
         finally:
             self._asks = False
 
+    def _still_written(self, recording: str) -> bool:
+        parts = recordings.parts(self._folder, recording)
+        return any(recordings.still_written(part) for part in parts)
+
     async def _begin(self, order: BeginRecording) -> None:
         recording = order.recording
         if order.unless_written:
@@ -175,8 +188,8 @@ class Recorder:
         data = {"recording": recording, "reason": reason}
         self._dispatcher.record(call, FactKind.RECORDING_FAILED, data)
 
-    async def _finish_all(self, call: CallId) -> None:
-        talked = self._watch.over(call)
+    async def _finish_all(self, call: CallId, talked: bool) -> None:
+        talked |= self._watch.over(call)
         try:
             finished = False
             for recording in await asyncio.to_thread(recordings.left_behind, self._folder):
@@ -195,6 +208,7 @@ class Recorder:
         try:
             finished = await recordings.finish(self._folder, recording)
         except recordings.RecordingError as error:
+            self._unfinished.add(recording)
             self._lost(call, recording, str(error))
             return True
         if finished is None:

@@ -133,6 +133,9 @@ class Dialplan:
             caller.written = True
             arrival = world.people.arrival(call_of(caller.leg))
             self._write("arrived", caller.leg, f"{arrival.invited_at:.3f}", "", "112", "", "c")
+            if not world.core.config.policy.record_waiting:
+                call = call_of(caller.leg)
+                self._line.mixmonitors.starts(caller.leg, call, in_bridges_only=True)
         world.tell("the dialplan rings for", caller.leg, self.phones)
         for phone in self.phones:
             if phone not in asterisk.unreachable and not asterisk.is_busy(phone):
@@ -142,7 +145,7 @@ class Dialplan:
                 caller.ringing.add(leg)
                 world.people.is_rung_by_the_dialplan(leg, phone)
         world.watch.rung_without_engine(caller.leg, began, len(caller.ringing))
-        world.watch.listens()
+        self._line.changed()
         caller.turn += 1
         ring = world.core.config.policy.ring if caller.ringing else 0.0
         world.later(ring, self._nobody_answers, caller, caller.turn)
@@ -184,7 +187,7 @@ class Dialplan:
         channel = f"PJSIP/{phone.address}-{self._legs:08}"
         self._write("answered", caller.leg, f"{world.wall:.3f}", leg, channel)
         world.people.talks(caller.leg)
-        world.watch.listens()
+        self._line.changed()
         return True
 
     def _hang_up(self, legs: set[LegId]) -> None:
