@@ -13,7 +13,8 @@ from ess_pbx.demo.stage import operator_tone
 from ess_pbx.domain.commands import Asker, PauseRecording, ResumeRecording, Via
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId
-from ess_pbx.engine import recorder
+from ess_pbx.domain.recording_watch import ALARM, STALLED_SECONDS
+from ess_pbx.engine.recorder import LOST
 from ess_pbx.phones import audio
 from ess_pbx.phones.rtp import tone
 
@@ -80,10 +81,10 @@ async def test_a_recording_that_stops_is_an_alarm_and_begun_again(
 
     await story.installation.console.ask(f"mixmonitor stop {call}")
 
-    within = recorder.STALLED_SECONDS + SOON
+    within = STALLED_SECONDS + SOON
     await story.assert_fact(FactKind.RECORDING_FAILED, within, recording=call)
-    await story.assert_fact(FactKind.ALARM_RAISED, alarm=recorder.ALARM)
-    await story.assert_fact(FactKind.ALARM_CLEARED, alarm=recorder.ALARM)
+    await story.assert_fact(FactKind.ALARM_RAISED, alarm=ALARM)
+    await story.assert_fact(FactKind.ALARM_CLEARED, alarm=ALARM)
     await story.assert_they_talk(caller, operator)
     caller.rtp.play(tone(SECRET_TONE))
     await operator.heard_tone(SECRET_TONE, SOON)
@@ -186,7 +187,7 @@ async def test_a_pause_that_its_engine_did_not_carry_out_the_next_one_does(
     caller, operator = await story.given_talking()
     call = the_call(story)
     # As when it is killed between the fact and what follows from it.
-    monkeypatch.setattr(story.engine.recorder, "_pause", nothing)
+    monkeypatch.setattr(story.engine.recorder, "_stop", nothing)
     command = PauseRecording(OPERATOR, call, "nomor rekening")
     assert story.engine.dispatcher.command(command) is None
     await story.when_the_engine_stops()
@@ -245,11 +246,11 @@ async def test_the_recording_of_a_consult_that_stops_is_an_alarm_and_begun_again
 
     await story.installation.console.ask(f"mixmonitor stop {leg}")
 
-    within = recorder.STALLED_SECONDS + SOON
+    within = STALLED_SECONDS + SOON
     await story.assert_fact(FactKind.RECORDING_FAILED, within, recording=leg)
-    await story.assert_fact(FactKind.ALARM_RAISED, alarm=recorder.ALARM)
+    await story.assert_fact(FactKind.ALARM_RAISED, alarm=ALARM)
     await parts_written(story, the_call(story), 3)
-    await story.assert_fact(FactKind.ALARM_CLEARED, alarm=recorder.ALARM)
+    await story.assert_fact(FactKind.ALARM_CLEARED, alarm=ALARM)
     await caller.call.hang_up()
     await story.assert_one_ending(caller)
 
@@ -270,4 +271,4 @@ async def test_a_talk_too_short_to_be_begun_again_is_an_alarm_when_nothing_of_it
     kept.rename(folder)
 
     await story.assert_fact(FactKind.RECORDING_FAILED, recording=call)
-    await story.assert_fact(FactKind.ALARM_RAISED, alarm=f"{recorder.LOST}:{call}")
+    await story.assert_fact(FactKind.ALARM_RAISED, alarm=f"{LOST}:{call}")

@@ -19,6 +19,7 @@ from ess_pbx.domain.hand_overs import HandOvers
 from ess_pbx.domain.ids import LegId, PlaybackId
 from ess_pbx.domain.outbound import OutboundCalls
 from ess_pbx.domain.recording_pause import RecordingPauses
+from ess_pbx.domain.recording_watch import RecordingWatch
 from ess_pbx.domain.taking_over import TakingOver
 from ess_pbx.engine import fallback
 from ess_pbx.simulation import dialplan, rest
@@ -83,6 +84,7 @@ def test_the_seeds_meet_what_they_should() -> None:
         *("outbound_answered", "outbound_refused", "recording_paused", "recording_resumed"),
         *("report_opened", "report_received", "call_handed_over", "call_marked", "held"),
         *("colleague_answered", "party_held", "blind_transfer", "contact_passed_over"),
+        *("recording_finished", "recording_failed"),
     }
 
 
@@ -145,6 +147,11 @@ def nothing_is_done(*_: object) -> list[object]:
     return []
 
 
+def nobody_spoke(*_: object) -> bool:
+    """A call of which nothing was recorded has no alarm."""
+    return False
+
+
 @pytest.mark.parametrize(
     ("where", "what", "otherwise", "seen", "first"),
     [
@@ -169,6 +176,10 @@ def nothing_is_done(*_: object) -> list[object]:
         (absence, "records", nothing_is_done, "no end on record", 0),
         (acd.Acd, "adopt_talking", nothing_is_done, "in a call that the dialplan gave them", 0),
         (TakingOver, "served", nothing_is_done, "no end on record", 0),
+        (RecordingWatch, "look", nothing_is_done, "and no alarm says so", 0),
+        (RecordingWatch, "_see_pauses", nothing_is_done, "in a pause", 1519),
+        (RecordingWatch, "forgotten", nothing_is_done, "recordings left behind", 41),
+        (RecordingWatch, "over", nobody_spoke, "neither a recording nor an alarm", 763),
     ],
 )
 def test_what_would_harm_a_caller_or_an_operator_is_noticed(

@@ -172,7 +172,9 @@ class OutboundCalls:
         refusal = self._refusal(event.agent, number, role, day)
         if refusal is not None:
             data = {**known, "reason": str(refusal), "day": day, **by}
-            return [Refuse(leg), Record(None, FactKind.OUTBOUND_REFUSED, data)]
+            # Its recording was begun by the dialplan, and has nothing in it.
+            over = Forget(event.call)
+            return [Refuse(leg), Record(None, FactKind.OUTBOUND_REFUSED, data), over]
         taken = self._acd.adopt_talking(event.agent, event.call)
         self.calls[event.call] = OutboundCall(
             *(event.call, event.agent, number),

@@ -337,9 +337,6 @@ class Engine:
             self.listeners.append(keeper.told)
             self._watches.append(asyncio.create_task(keeper.run(), name="recordings"))
 
-    def _call_over(self, call: CallId) -> None:
-        self.recorder.call_over(call)
-
     def _tell(self, fact: Fact) -> None:
         for listener in tuple(self.listeners):
             try:

@@ -46,9 +46,11 @@ class Unclaimed:
         dispatcher: Dispatcher,
         path: Path,
         recordings: Path,
-        over: Callable[[CallId], None],
+        over: Callable[[CallId, bool], None],
     ) -> None:
-        """``path`` is what the dialplan writes; ``over`` is told whose recordings are done."""
+        """``path`` is what the dialplan writes; ``over`` is told whose recordings are done, and
+        whether somebody spoke with the caller.
+        """
         self._asterisk = asterisk
         self._translator = translator
         self._centres = centres
@@ -85,7 +87,7 @@ class Unclaimed:
         """The core knows of these now."""
         for served in told.over:
             self._log.warning("call.imported", call=served.call, operator=served.agent)
-            self._over(served.call)
+            self._over(served.call, served.answered is not None)
 
     async def refused(self, channel: models.Channel, error: BaseException) -> None:
         """A claim came to nothing. Who left in the milliseconds before it is a call still.

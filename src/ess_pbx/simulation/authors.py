@@ -82,6 +82,12 @@ FAULTS: tuple[Fault, ...] = (
 )
 NO_ENGINE = ("line-cut", "engine-killed", "engine-frozen", "claims-late")
 """Faults in which the dialplan has who calls."""
+OF_RECORDINGS: tuple[Fault, ...] = (
+    "recording-stops",
+    "recording-stops",
+    "disk-full",
+    "console-fails",
+)
 WITH_DATABASE = 0.005
 """Which share of the stories has one."""
 LENGTHS = (60.0, 60.0, 120.0, 120.0, 300.0, 600.0)
@@ -142,7 +148,28 @@ def story_of(seed: int) -> Story:
             at = chance.choice((chance.choice(began), 0.0)) + chance.expovariate(0.1)
             much, count = chance.choice((0.5, 10.0, 60.0)), chance.randrange(42)
             steps.append(Trouble(at=at, fault="database-stops", much=much, count=count))
+    setting = replace(setting, record_waiting=_of_recordings(seed, steps, began, seconds))
     return Story(seed, seconds, setting, tuple(sorted(steps, key=lambda step: step.at)))
+
+
+def _of_recordings(seed: int, steps: list[AnyStep], began: list[float], seconds: float) -> bool:
+    """Whether callers who wait are recorded; and pauses, and what goes wrong with recordings."""
+    chance = Random(f"{seed} recordings")  # noqa: S311 - to be repeated
+    for _ in range(_few(chance, 0.5)):
+        at = chance.choice(began) + chance.expovariate(0.07)
+        for does in ("pause-recording", "resume-recording")[: chance.randint(1, 2)]:
+            steps.append(Asks(at=at, does=does, which=chance.randrange(12)))
+            at += chance.choice((0.005, 0.1, 5.0))
+    for _ in range(_few(chance, 0.4)):
+        steps.append(
+            Trouble(
+                at=min(chance.choice(began) + chance.expovariate(0.07), seconds),
+                fault=chance.choice(OF_RECORDINGS),
+                much=chance.choice((0.05, 3.0, 10.0, 30.0)),
+                count=chance.randrange(8),
+            )
+        )
+    return chance.random() < 0.7
 
 
 def _supervisors_and_others(chance: Random, began: list[float]) -> list[AnyStep]:

@@ -139,12 +139,15 @@ class Dialplan:
             caller.written = True
             arrival = world.people.arrival(call_of(caller.leg))
             self._write("arrived", caller.leg, f"{arrival.invited_at:.3f}", "", "112", "", "c")
+            if not world.core.config.policy.record_waiting:
+                call = call_of(caller.leg)
+                self._line.mixmonitors.starts(caller.leg, call, in_bridges_only=True)
         at = self._next % len(self.phones) if self.phones else 0
         self._next = at + AT_ONCE
         caller.left = [*self.phones[at:], *self.phones[:at]]
         self._ring(caller)
         world.watch.rung_without_engine(caller.leg, began, len(caller.ringing))
-        world.watch.listens()
+        self._line.changed()
 
     def _ring(self, caller: Caller) -> None:
         """The next free phones; where there is none, some that ring for others."""
@@ -216,7 +219,7 @@ class Dialplan:
         channel = f"PJSIP/{phone.address}-{self._legs:08}"
         self._write("answered", caller.leg, f"{world.wall:.3f}", leg, channel)
         world.people.talks(caller.leg)
-        world.watch.listens()
+        self._line.changed()
         return True
 
     def _hang_up(self, legs: set[LegId]) -> None:

@@ -30,6 +30,7 @@ from ess_pbx.domain.ids import CallId, LegId, call_of, is_call_back
 from ess_pbx.simulation import rest
 from ess_pbx.simulation.calling_out import CallingOut
 from ess_pbx.simulation.overhearing import Overhearing
+from ess_pbx.simulation.recorded import Recorded
 from ess_pbx.simulation.rung import CLOCK_SECONDS, Rung
 from ess_pbx.simulation.sample_centre import NEIGHBOUR
 from ess_pbx.simulation.unserved import Unserved
@@ -70,6 +71,7 @@ class Watch:
         self._rung = Rung(world)
         self._overhearing = Overhearing(world)
         self._calling_out = CallingOut(world)
+        self._recorded = Recorded(world)
         self.unserved = Unserved(world)
 
     # what the world says
@@ -82,6 +84,7 @@ class Watch:
         """An operator calls the centre itself, or somebody else."""
         self._desk.add(call)
         self._overhearing.desk_call_comes(call, agent)
+        self._recorded.desk_call_comes(call)
 
     def rung_without_engine(self, leg: LegId, offered: float, phones: int) -> None:
         """The dialplan rings so many phones for a caller whom it offered in vain."""
@@ -91,6 +94,10 @@ class Watch:
     def troubled(self, seconds: float) -> None:
         """For so long belief and Asterisk may differ."""
         self._trouble_until = max(self._trouble_until, self._world.now + seconds)
+
+    def recorded_again_after(self, seconds: float) -> None:
+        """For so long nothing may be recorded, or a pause not be kept."""
+        self._recorded.cannot(seconds)
 
     @property
     def is_troubled(self) -> bool:
@@ -152,6 +159,7 @@ class Watch:
         """A fact is in the journal."""
         world = self._world
         self._rung.recorded(fact)
+        self._recorded.told(fact)
         match fact.kind:
             case FactKind.CALL_ENDED if fact.call is not None:
                 call = CallId(fact.call)
@@ -243,6 +251,7 @@ class Watch:
             bridge: self._doubled.get(bridge, now) for bridge, n in takers.items() if n > 1
         }
         _none_of(self._overhearing.listens(asterisk))
+        self._recorded.listens()
         if not self.is_troubled:
             for whom, count in taken.items():
                 if count > 1:
@@ -272,8 +281,9 @@ class Watch:
 
     def time_passes(self, until: float) -> None:
         """Nothing happens until then."""
-        if until - self._world.now > AT_REST and self._world.line.is_up and not self.is_troubled:
-            _none_of(rest.otherwise(self._world))
+        world = self._world
+        if until - world.happened > AT_REST and world.line.is_up and not self.is_troubled:
+            _none_of(rest.otherwise(world))
         for leg, since in self._silent.items():
             if until - max(since, self._trouble_until) > LONGEST_SILENCE:
                 raise Broken(f"{leg} has heard nothing for {until - since:.1f} s")
@@ -281,6 +291,7 @@ class Watch:
             if until - max(since, self._trouble_until) > LONGEST_DOUBLED:
                 raise Broken(f"{bridge} has two operators for {until - since:.1f} s")
         _none_of(self._overhearing.too_long(until, self._trouble_until))
+        _none_of(self._recorded.too_long(until, self._trouble_until))
         for call, since in list(self._left.items()):
             late = until - max(since, self._trouble_until) - LONGEST_LEFT
             if late > 0:
@@ -318,6 +329,7 @@ class Watch:
         if lost:
             raise Broken(f"no end on record: {lost}")
         _none_of(self._calling_out.is_over())
+        _none_of(self._recorded.is_over())
         _none_of(self._reports_not_handed_over())
 
     def _reports_not_handed_over(self) -> Iterator[str]:

@@ -33,6 +33,7 @@ from ess_pbx.domain.events import (
 from ess_pbx.domain.found import AsteriskFound
 from ess_pbx.domain.ids import CallId, LegId, PlaybackId, call_of
 from ess_pbx.simulation.dialplan import Dialplan
+from ess_pbx.simulation.mixmonitors import MixMonitors
 from ess_pbx.simulation.stock import Stock
 from ess_pbx.simulation.story import Trouble
 from ess_pbx.simulation.virtual_asterisk import DEAD, VirtualAsterisk
@@ -45,6 +46,8 @@ LOOK_SECONDS = 2.0
 NOTICED_SECONDS = LOOK_SECONDS + 2 * STALE_SECONDS
 """After a single event was lost or out of order until it is known; a look may be missed."""
 REQUEST_TIMEOUT = 5.0
+"""Of the console too."""
+CONSOLE_SECONDS = 0.01
 SWAPPED_WITHIN = 1.0
 OF_EVENTS = ("event-lost", "event-doubled", "event-late", "events-swapped")
 OF_REQUESTS = ("request-fails", "request-times-out", "request-unseen")
@@ -62,6 +65,7 @@ class Line:
         self.returned = 0.0
         """When the engine last came to it."""
         self.dialplan = Dialplan(world, self)
+        self.mixmonitors = MixMonitors(world)
         self._there = world.story.setting.request_seconds
         self._back = world.story.setting.event_seconds
         self._connection = 0
@@ -74,6 +78,7 @@ class Line:
         self._held: CallEvent | CentreEvent | None = None
         self._prompts: dict[PlaybackId, str] = {}
         self._restarted = 0.0
+        self._console_fails, self._console_until = 0.0, 0.0
         self._stock = Stock(world, self)
         self._engine_since = 0
         """The connection with which this engine began."""
@@ -92,6 +97,11 @@ class Line:
     def connection(self) -> int:
         """Counts what was ever connected."""
         return self._connection
+
+    @property
+    def console_fails(self) -> float:
+        """How many seconds Asterisk takes to do nothing that it is asked on its console."""
+        return self._console_fails if self._world.now < self._console_until else 0.0
 
     # requests
 
@@ -167,6 +177,11 @@ class Line:
                 prompt = self._prompts.get(event.playback, "")
                 self._world.later(1.5 + len(prompt) / 10, self._prompt_ends, event.playback)
             self.tell(event)
+        self.changed()
+
+    def changed(self) -> None:
+        """Legs are in other places than before."""
+        self.mixmonitors.follow()
         self._world.watch.listens()
 
     def _prompt_ends(self, playback: PlaybackId) -> None:
@@ -231,6 +246,16 @@ class Line:
             case "database-stops":
                 if world.database is not None:
                     world.database.stops(step.much, step.count)
+            case "recording-stops":
+                self.mixmonitors.falls_silent(step.count)
+                self.changed()
+            case "disk-full":
+                self.mixmonitors.disk_is_full(step.much)
+                world.watch.recorded_again_after(step.much)
+            case "console-fails":
+                self._console_fails = REQUEST_TIMEOUT if step.count % 2 else CONSOLE_SECONDS
+                self._console_until = world.now + step.much
+                world.watch.recorded_again_after(step.much + 2 * REQUEST_TIMEOUT)
             case "clock-jumps":
                 world.wall_jump += step.much
                 world.watch.clock_jumped()
@@ -270,6 +295,7 @@ class Line:
         asterisk.channels.clear()
         asterisk.bridges.clear()
         asterisk.playing.clear()
+        self.mixmonitors.follow()
         self._restarted = world.wall
         gone = [each for each in world.core.acd.seats if each not in asterisk.unreachable]
         asterisk.unreachable.update(gone)

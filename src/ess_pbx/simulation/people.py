@@ -18,7 +18,7 @@ from ess_pbx.domain.events import (
     Reference,
     StreamRestarted,
 )
-from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg
+from ess_pbx.domain.ids import CallId, LegId, call_of, caller_leg, is_called_back
 from ess_pbx.simulation import askers
 from ess_pbx.simulation.askers import BY
 from ess_pbx.simulation.authors import reaction_of
@@ -111,6 +111,8 @@ class People:
         self._calls[call] = step
         self._numbers[call], self._invited[call] = f"+62812345678{step.number}", world.wall
         world.line.asterisk.calls(call)
+        if world.core.config.policy.record_waiting:
+            world.line.mixmonitors.starts(leg, call)
         world.watch.call_comes()
         world.line.dialplan.offers(leg)
         for after, key in step.keys:
@@ -182,6 +184,7 @@ class People:
         call = self._takes_up_phone(step.agent, step.stays)
         if call is not None:
             self._callers_out[call] = step.agent
+            self._world.line.mixmonitors.starts(caller_leg(call), call)
             number = step.number if step.number.startswith("+") else ""
             short = "" if number else step.number
             self._world.line.tell(OutboundDialled(call, step.agent, number, short))
@@ -254,6 +257,8 @@ class People:
         channel = line.asterisk.channels.get(leg)
         if channel is None or channel.up:
             return
+        if is_called_back(leg):
+            line.mixmonitors.starts(leg, call_of(leg))
         line.act(line.asterisk.picks_up, leg)
         for after, what in (*reaction.then, (CALLED_BACK_SECONDS, "hangs up")):
             match what:

@@ -21,6 +21,7 @@ def _centre(
     wrap_up: float,
     calls_back: bool,
     explicit_log_in: bool,
+    record_waiting: bool,
 ) -> Centre:
     supervisors = SUPERVISOR, OTHER_SUPERVISOR
     centre = a_centre(menu, wrap_up, searches, calls_back, supervisors=supervisors)
@@ -29,6 +30,7 @@ def _centre(
         ladder=centre.policy.ladder if ladder else Policy().ladder,
         log_in="explicit" if explicit_log_in else "phone",
         recording_pause=20.0,
+        record_waiting=record_waiting,
     )
     first, *others = centre.queues
     queues = (replace(first, strategy=cast("Strategy", strategy)), *others)
@@ -45,4 +47,5 @@ def centre_of(setting: Setting) -> Centre:
         setting.wrap_up,
         setting.calls_back,
         setting.explicit_log_in,
+        setting.record_waiting,
     )

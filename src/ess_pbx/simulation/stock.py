@@ -40,6 +40,9 @@ class Stock:
         found = self._found(core.legs(), core.sounds())
         told = world.unclaimed()
         world.hear(replace(found, phones=self._reachable(), started=started, served=told))
+        for served in () if told is None else told.over:
+            world.recorder.call_over(served.call, served.answered is not None)
+        world.recorder.took_stock(found.legs)
 
     def look(self) -> bool:
         """Compare; whether anything differs, so that it is looked at again soon."""

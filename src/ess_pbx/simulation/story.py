@@ -32,6 +32,7 @@ class Setting(msgspec.Struct, frozen=True, omit_defaults=True):
     """Those that are registered as it begins."""
     database: bool = False
     """Whether the facts go into one."""
+    record_waiting: bool = True
     request_seconds: float = 0.001
     event_seconds: float = 0.001
     """How long a request takes to Asterisk, and an event back."""
@@ -129,6 +130,9 @@ Fault: TypeAlias = Literal[
     "engine-frozen",
     "claims-late",
     "database-stops",
+    "recording-stops",
+    "disk-full",
+    "console-fails",
 ]
 
 
@@ -138,10 +142,11 @@ class Trouble(Step, frozen=True, tag="trouble"):
     fault: Fault
     much: float = 0.0
     """Seconds that an event or a claim is late, the line is cut, the engine is frozen, the database
-    is away, or the clock jumps."""
+    is away, the disk for recordings is full, Asterisk's console fails, or the clock jumps."""
     count: int = 0
-    """How the database fails, facts torn off, effects until the engine is killed, requests that
-    still arrive, or snoop channels or claims that come to nothing."""
+    """How the database or the console fails, which recording stops, facts torn off, effects until
+    the engine is killed, requests that still arrive, or snoop channels or claims that come to
+    nothing."""
 
 
 AnyStep: TypeAlias = Calls | Commands | Asks | Dials | CallsOut | PhoneGoes | Trouble

@@ -43,6 +43,7 @@ from ess_pbx.simulation.authors import RIGHT_PIN
 from ess_pbx.simulation.invariants import Broken, Watch
 from ess_pbx.simulation.line import LOOK_SECONDS, Line
 from ess_pbx.simulation.people import People
+from ess_pbx.simulation.recorder import Recorder
 from ess_pbx.simulation.settings import centre_of
 from ess_pbx.simulation.story import Reaction, Story
 from ess_pbx.simulation.virtual_asterisk import NORMAL, ImpossibleRequest
@@ -99,6 +100,9 @@ class World:
         self._tells = tells
         self._agenda: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._entries = 0
+        self._looks: set[int] = set()
+        self.happened = 0.0
+        """When anything did last; that somebody looks is nothing."""
         self._timers: dict[TimerId, int] = {}
         self._kill_after: int | None = None
         self.is_frozen = False
@@ -108,6 +112,9 @@ class World:
         self.watch = Watch(self)
         self.line = Line(self)
         self.people = People(self)
+        self.recorder = Recorder(self, self.core)
+        self.thawed = 0.0
+        """When the engine last went on after it was frozen."""
         self.database: Database | None = None
 
     def run(self) -> Outcome:
@@ -166,9 +173,13 @@ class World:
             self._step()
 
     def _step(self) -> None:
-        at, _, do, with_what = heapq.heappop(self._agenda)
+        at, entry, do, with_what = heapq.heappop(self._agenda)
         self.watch.time_passes(at)
         self.now = at
+        if entry in self._looks:
+            self._looks.remove(entry)
+        else:
+            self.happened = at
         do(*with_what)
         self.outcome.steps += 1
         if self.outcome.steps > MOST_STEPS:
@@ -180,6 +191,11 @@ class World:
         """Put something on the agenda."""
         self._entries += 1
         heapq.heappush(self._agenda, (self.now + seconds, self._entries, do, with_what))
+
+    def looks(self, seconds: float, do: Callable[..., None]) -> None:
+        """Put on the agenda that somebody looks, and may find that nothing is to be done."""
+        self.later(seconds, do)
+        self._looks.add(self._entries)
 
     @property
     def wall(self) -> float:
@@ -247,7 +263,7 @@ class World:
         if not self.is_frozen:
             return  # another engine runs
         self.tell("the engine goes on")
-        self.is_frozen = False
+        self.is_frozen, self.thawed = False, self.now
         self.watch.clock_jumped()
         while self._stopped and self.alive:
             do, with_what = self._stopped.popleft()
@@ -266,6 +282,8 @@ class World:
             return
         if (told := self.unclaimed()) is not None:
             self.hear(told)
+            for served in told.over:
+                self.recorder.call_over(served.call, served.answered is not None)
 
     def unclaimed(self) -> DialplanServed | None:
         """What the engine reads of them; None when nothing is written."""
@@ -278,6 +296,7 @@ class World:
         for fact in self.facts:
             self.core.recall(fact)
         self.alive = True
+        self.recorder = Recorder(self, self.core)
         self.watch.engine_started()
         self._read_clock()
 
@@ -308,9 +327,10 @@ class World:
                 )
             case CancelTimer(timer):
                 self._timers.pop(timer, None)
-            case Forget() | Illegal() | Refused() | Defect():
-                if not isinstance(effect, Forget):
-                    self.tell("    !", effect)
+            case Forget(call):
+                self.recorder.call_over(call)
+            case Illegal() | Refused() | Defect():
+                self.tell("    !", effect)
             case CheckPin(call, _, pin):
                 self.later(PIN_SECONDS, self.hear, PinChecked(call, pin == RIGHT_PIN))
             case _:
@@ -334,6 +354,11 @@ class World:
         else:
             self.hear(TimerFired(CallId(timer.owner), timer))
 
+    def record(self, record: Record) -> None:
+        """A fact that the engine saw by itself."""
+        self._journal(record)
+        self.core.saw(record.call, record.kind, record.data, self.now)
+
     def _journal(self, record: Record) -> None:
         fact = Fact(
             id=record.id or f"{self._facts}",
@@ -352,6 +377,7 @@ class World:
         self._written.append(self.now)
         if not known:
             self.watch.recorded(fact)
+        self.recorder.told(fact)
 
     @property
     def timers(self) -> list[TimerId]:

@@ -10,9 +10,10 @@ from ess_pbx.domain.centres import Centres
 from ess_pbx.domain.events import Arrived, LegAnswered, LegGone
 from ess_pbx.domain.facts import Fact, FactKind
 from ess_pbx.domain.ids import CallId, LegId
+from ess_pbx.domain.recording_watch import ALARM, STALLED_SECONDS
 from ess_pbx.engine.dispatcher import Dispatcher
 from ess_pbx.engine.journal import Journal
-from ess_pbx.engine.recorder import ALARM, STALLED_SECONDS, Recorder
+from ess_pbx.engine.recorder import Recorder
 
 
 class Clock:
