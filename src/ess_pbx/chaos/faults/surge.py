@@ -31,6 +31,9 @@ async def trunk_surge(scene: Scene) -> list[Check]:
             [str(fact.call) for _, fact in running.centre.told(kind)]
             for kind in (FactKind.CALL_ARRIVED, FactKind.OFFERED)
         ]
+        # Whoever gave up is called back, by an operator of whom no caller is deprived.
+        came = set(order[0])
+        order[1] = [call for call in order[1] if call in came]
         return [
             Check("calls a second", surge.per_second),
             Check("overtaken", out_of_order(order[0], order[1]), at_most=0),
