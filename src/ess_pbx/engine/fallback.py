@@ -11,6 +11,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
+END = "!"
+"""After the list: Asterisk's ``FILE()`` reads on past the end of a file into what lay in memory."""
+
+
 def dial_string(on_duty: Iterable[str], everyone: Iterable[str]) -> str:
     """Whom the dialplan may ring: the phones on duty, or every phone when nobody is."""
     return "&".join(f"PJSIP/{extension}" for extension in sorted(on_duty) or sorted(everyone))
@@ -21,8 +25,7 @@ def write(path: Path, on_duty: Iterable[str], everyone: Iterable[str]) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
     with fresh.open("w") as file:
-        # No line feed at the end: it would become part of the dial string.
-        file.write(dial_string(on_duty, everyone))
+        file.write(dial_string(on_duty, everyone) + END)
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
