@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-
 END = "!"
 """After the list: Asterisk's ``FILE()`` reads on past the end of a file into what lay in memory."""
 

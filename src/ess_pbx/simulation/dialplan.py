@@ -28,6 +28,8 @@ CLAIM_SECONDS = 0.2
 """How long an offer lasts, beside what a line of some tenths takes."""
 MUSIC_SECONDS = 2.0
 """Before the next offer of a caller for whom nobody is free."""
+MOST_CALLERS = 2
+"""For whom a phone rings at once."""
 
 
 @dataclass
@@ -150,13 +152,18 @@ class Dialplan:
         self._line.changed()
 
     def _ring(self, caller: Caller) -> None:
-        """The next free phones; where there is none, some that ring for others."""
+        """The next free phones; where there is none, some that ring for another."""
         world, asterisk = self._world, self._line.asterisk
         free, ringing = list[str](), list[str]()
         while caller.left and len(free) < AT_ONCE:
             phone = caller.left.pop(0)
-            if phone not in asterisk.unreachable and not self._talks(phone):
-                (ringing if asterisk.is_busy(phone) else free).append(phone)
+            legs = [each for each in asterisk.channels.values() if each.address == phone]
+            if phone in asterisk.unreachable or any(each.up for each in legs):
+                continue
+            if not legs:
+                free.append(phone)
+            elif len(legs) < MOST_CALLERS:
+                ringing.append(phone)
         rung = (free or ringing)[:AT_ONCE]
         world.tell("the dialplan rings for", caller.leg, rung)
         for phone in rung:
@@ -177,10 +184,6 @@ class Dialplan:
             return
         self._hang_up(caller.ringing)
         self._offer(caller)
-
-    def _talks(self, phone: str) -> bool:
-        there = self._line.asterisk.channels.values()
-        return any(each.up for each in there if each.address == phone)
 
     def _all_refused(self, caller: Caller) -> None:
         if caller.left:
