@@ -105,11 +105,13 @@ class Stock:
     async def take_of(self, calls: frozenset[CallId]) -> AsteriskFound:
         """The same of some calls alone, while the line is up, but for those that went on meanwhile.
 
-        Over the socket too: the answers come after all that was asked of Asterisk before.
+        The lists are asked for when the socket has answered: all that was asked before is done.
         """
         before = as_they_are(self._centres, calls)
         sounds = frozenset(each for each in self._centres.sounds() if call_of(each) in calls)
-        found = await self._found(self._asterisk.call, sounds, self._centres.legs())
+        asked = self._centres.legs()
+        await self._asterisk.call("GET", "asterisk/ping")
+        found = await self._found(self._asterisk.call, sounds, asked)
         gone = [call for call in calls if caller_leg(call) not in found.legs]
         found = await self._with_endings(found, gone)
         return found.only(unchanged(before, self._centres))
@@ -138,8 +140,11 @@ class Stock:
         *,
         arrivals: bool = True,
     ) -> AsteriskFound:
-        channels = msgspec.convert(await ask("GET", "channels"), list[models.Channel])
-        bridges = msgspec.convert(await ask("GET", "bridges"), list[models.Bridge])
+        # Never over the socket: Asterisk lays each answer there on the stack of a thread, and
+        # 496 kB of it, the list of some 500 channels, are its end (docs/decisions/0002).
+        listed = self._asterisk.http
+        channels = msgspec.convert(await listed("GET", "channels"), list[models.Channel])
+        bridges = msgspec.convert(await listed("GET", "bridges"), list[models.Bridge])
         uri = f"applications/{self._asterisk.app}"
         ours = frozenset(msgspec.convert(await ask("GET", uri), models.Application).channel_ids)
         legs = {
