@@ -119,7 +119,7 @@ async def test_a_caller_whose_end_was_not_told_is_over_when_it_has_lasted(watche
     assert [each.concerns for each in watched.found] == [frozenset([CALL])]
     wanted = ("channels", "asterisk/ping")
     ways = [each for each in watched.asterisk.asked if each[1] in wanted]
-    # Asked for anew when all that the socket was asked before is done; a list never over the socket.
+    # Anew when all that the socket was asked before is done; a list never over the socket.
     assert ways == [("http", "channels")] * 3 + [("socket", "asterisk/ping"), ("http", "channels")]
 
 
