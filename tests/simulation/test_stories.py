@@ -176,6 +176,7 @@ def nobody_spoke(*_: object) -> bool:
         (absence, "records", nothing_is_done, "no end on record", 0),
         (acd.Acd, "adopt_talking", nothing_is_done, "in a call that the dialplan gave them", 0),
         (TakingOver, "served", nothing_is_done, "no end on record", 0),
+        (dialplan, "unheard", nothing_is_done, "no end on record", 0),
         (RecordingWatch, "look", nothing_is_done, "and no alarm says so", 0),
         (RecordingWatch, "_see_pauses", nothing_is_done, "in a pause", 1519),
         (RecordingWatch, "forgotten", nothing_is_done, "recordings left behind", 41),

@@ -203,7 +203,7 @@ class CallCentre:
             case AsteriskFound():
                 self._taking_over.found(event, now, effects)
             case DialplanServed():
-                self._taking_over.served(event, now, effects)
+                self._taking_over.served_anew(event, now, effects)
             case RosterRead(entries):
                 self.roster = Roster.of(self.config, entries)
             case TicketsRead(numbers):

@@ -60,8 +60,6 @@ class Arrived(CallEvent):
     known_number: bool = True
     number_fault: str = ""
     """Why it may not: ``ess_pbx.sip.numbers.Reason``."""
-    gone: bool = False
-    """The caller hung up before anybody could take the call: it is recorded, and over."""
     node: str = ""
     invited_at: float = 0.0
     """Wall clock of the INVITE, seconds since the epoch."""

@@ -7,11 +7,10 @@ from ess_pbx.domain.call import Phase, Result, Then, Turn
 from ess_pbx.domain.classifying import classify, record_classification
 from ess_pbx.domain.config import Choice
 from ess_pbx.domain.effects import Answer, ArmTimer, CancelTimer, LeaveQueue, Role
-from ess_pbx.domain.ending import UNKNOWN_CAUSE, caller_left, end, timer
+from ess_pbx.domain.ending import end, timer
 from ess_pbx.domain.events import (
     Arrived,
     KeyPressed,
-    LegGone,
     OperatorsMissing,
     PlaybackEnded,
     StoodStill,
@@ -49,9 +48,6 @@ def arrived(turn: Turn, event: Arrived) -> None:
     )
     priority.settle_arrival(turn, event)
     turn.add_leg(turn.call.caller, Role.CALLER, event.caller_e164 or event.caller_display)
-    if event.gone:
-        caller_left(turn, LegGone(event.call, turn.call.caller, UNKNOWN_CAUSE))
-        return
     greeting: tuple[str, ...] = () if centre.greeting is None else (centre.greeting,)
     if turn.call.prank is not None and centre.policy.prank_warning is not None:
         greeting += (centre.policy.prank_warning,)

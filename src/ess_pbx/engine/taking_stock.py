@@ -41,8 +41,8 @@ from ess_pbx.domain.ids import (
     is_called_back,
     is_caller,
 )
-from ess_pbx.engine.absence import causes
 from ess_pbx.engine.clock import Clock
+from ess_pbx.engine.ended_calls import EndedCalls
 from ess_pbx.engine.recordings import last_written
 from ess_pbx.errors import AriRefusedError
 
@@ -71,7 +71,7 @@ Ask: TypeAlias = Callable[[str, str], Awaitable[Answer]]
 class Stock:
     """Takes stock of one Asterisk.
 
-    ``ended`` is where the dialplan wrote of calls that ended. What cannot be had raises AriError
+    ``ended`` is what the dialplan wrote of calls that ended. What cannot be had raises AriError
     or msgspec.ValidationError.
     """
 
@@ -81,7 +81,7 @@ class Stock:
         translator: Translator,
         centres: Centres,
         recordings: Path,
-        ended: Path,
+        ended: EndedCalls,
         clock: Clock,
     ) -> None:
         self._asterisk, self._translator, self._centres = asterisk, translator, centres
@@ -166,7 +166,7 @@ class Stock:
         return replace(
             found,
             last_heard=last_heard(self._recordings, gone),
-            causes=await asyncio.to_thread(causes, self._ended, gone),
+            causes=await asyncio.to_thread(self._ended.causes, gone),
         )
 
 

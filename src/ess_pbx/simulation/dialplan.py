@@ -8,16 +8,18 @@ them ``engine.absence`` reads, here as there.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ess_pbx.asterisk.render import AT_ONCE
 from ess_pbx.domain.absence import DialplanServed
+from ess_pbx.domain.call_memory import CallMemory
 from ess_pbx.domain.effects import Role
 from ess_pbx.domain.events import Arrived
 from ess_pbx.domain.ids import BridgeId, CallId, LegId, call_of
-from ess_pbx.engine.absence import CLAIMED, told_of
+from ess_pbx.engine.absence import CLAIMED, to_the_end, told_of
+from ess_pbx.engine.ended_calls import Ended, not_seen, unheard
 from ess_pbx.simulation.virtual_asterisk import NORMAL, Channel
 
 if TYPE_CHECKING:
@@ -73,6 +75,10 @@ class Dialplan:
         self._legs = 0
         self._next = 0
         """At which phone of the list the next caller's round begins."""
+        self._ends: list[Ended] = []
+        self._unread: list[Ended] = []
+        """Those that this engine has not read."""
+        self._begins = False
         self._late: list[float] = []
         """After how many seconds the engine hears of the next offers."""
         line.asterisk.offers, line.asterisk.gone = self.offers, self._gone
@@ -114,19 +120,12 @@ class Dialplan:
         if line.connection != connection:
             return
         if caller.offered is None or caller.turn != turn or not self._is_here(caller):
-            world.later(line.event_seconds, world.does, self._is_refused, caller)
             return
         caller.offered, caller.status = None, CLAIMED
         world.watch.unserved.calls.discard(call_of(caller.leg))
         channel = line.asterisk.channels[caller.leg]
         channel.served = channel.music = False
         line.tell(world.people.arrival(call_of(caller.leg)))
-
-    def _is_refused(self, caller: Caller) -> None:
-        """As ``engine.claims``: who came and went before any claim is a call still."""
-        if not self._is_here(caller) and not caller.written and caller.status != CLAIMED:
-            arrival = self._world.people.arrival(call_of(caller.leg))
-            self._world.hear(replace(arrival, gone=True))
 
     # without an engine
 
@@ -236,6 +235,9 @@ class Dialplan:
         if (caller := self._callers.pop(leg, None)) is not None:
             self._hang_up(caller.ringing)
             self._part(caller)
+            end = Ended(leg, cause, self._world.wall, self._invited(leg), "", "112", "", "c")
+            self._ends.append(end)
+            self._unread.append(end)
             if caller.written:
                 self._write("ended", leg, f"{self._world.wall:.3f}", str(cause), caller.status)
             return
@@ -268,9 +270,14 @@ class Dialplan:
 
     # what is known of it
 
-    def told(self, known: Container[CallId]) -> DialplanServed | None:
-        """What the engine reads; None when nothing was ever written."""
-        if not self._lines:
+    def engine_started(self) -> None:
+        """It reads all ends anew."""
+        self._begins, self._unread = True, list(self._ends)
+
+    def told(self, known: CallMemory, calls: Iterable[CallId]) -> DialplanServed | None:
+        """What the engine reads that has these ``calls``; None when nothing was ever written."""
+        if not self._lines and not self._unread:
+            self._begins = False
             return None
 
         def arrival(leg: str, invited_at: float, *_: str) -> Arrived:
@@ -281,12 +288,25 @@ class Dialplan:
 
         there = self._line.asterisk.channels
         gone = {line[1] for line in self._lines if self._line.is_up and line[1] not in there}
-        return told_of(self._lines, arrival, known, gone, last_written)[0]
+        told = told_of(self._lines, arrival, known.imported, gone, last_written)[0]
+        served = map(call_of, to_the_end(self._lines))
+        known_calls = {*calls, *known.calls, *known.imported, *known.over, *served}
+        # Whatever was told of them the engine has heard before it looks.
+        coming = self._line.arriving
+        ends = [each for each in self._unread if call_of(each.channel) not in coming]
+        self._unread = [each for each in self._unread if call_of(each.channel) in coming]
+        if self._begins:
+            self._begins, ends = False, not_seen(ends, known_calls, 0.0)
+        came = unheard(ends, arrival, known_calls)
+        return replace(told, over=[*told.over, *came])
 
     def talks_since(self, agent: str) -> float | None:
         """Since when an operator is in such a call; None when they are in none."""
         there = (talk for talk in self.talks.values() if talk.agent == agent)
         return next((talk.answered for talk in there if talk.ended is None), None)
+
+    def _invited(self, leg: LegId) -> float:
+        return self._world.people.arrival(call_of(leg)).invited_at
 
     def _is_here(self, caller: Caller) -> bool:
         return self._callers.get(caller.leg) is caller

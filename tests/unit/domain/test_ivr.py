@@ -242,25 +242,6 @@ def test_a_caller_who_leaves_in_the_menu_has_abandoned() -> None:
     assert story.timers == {}
 
 
-def test_a_caller_who_left_before_anybody_could_take_the_call_is_on_record_and_over() -> None:
-    story = Story()
-
-    story.arrives(gone=True)
-
-    assert len(story.facts(FactKind.CALL_ARRIVED)) == 1
-    [leg] = story.facts(FactKind.LEG_ENDED)
-    assert (leg["leg"], leg["role"]) == (CALLER, "caller")
-    [ended] = story.facts(FactKind.CALL_ENDED)
-    assert (ended["result"], ended["reason"], ended["ended_by"]) == (
-        "client",
-        "abandoned",
-        "caller",
-    )
-    assert story.core.calls == {}
-    for kind in (Answer, Originate, PlayPrompt):
-        assert of(story.all, kind) == []
-
-
 @pytest.mark.parametrize(("stood", "phase"), [(5.1, Phase.IVR), (30.0, Phase.WAITING)])
 def test_whoever_was_in_a_menu_while_the_engine_stood_still_is_asked_no_more(
     stood: float, phase: Phase

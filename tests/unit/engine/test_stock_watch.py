@@ -17,6 +17,7 @@ from ess_pbx.domain.centres import Centres
 from ess_pbx.domain.events import Arrived, LegGone, PhoneLost, PhoneReachable
 from ess_pbx.domain.found import AsteriskFound
 from ess_pbx.domain.ids import CallId, LegId
+from ess_pbx.engine.ended_calls import EndedCalls
 from ess_pbx.engine.stock_watch import LOOK_SECONDS, StockWatch
 from ess_pbx.engine.taking_stock import Stock
 from ess_pbx.errors import AriRefusedError
@@ -87,7 +88,7 @@ class Watched:
         self.found: list[AsteriskFound] = []
         self.phones: list[PhoneReachable | PhoneLost] = []
         clock = Clock(self.asterisk)
-        ended = folder / "ended"
+        ended = EndedCalls(folder / "ended")
         stock = Stock(self.asterisk, Translator(settings), self.centres, folder, ended, clock)
         self.watch = StockWatch(
             stock, self.centres, clock, lambda: self.ready, self.take_over, self.phones.append
