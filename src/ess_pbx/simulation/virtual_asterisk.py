@@ -62,7 +62,8 @@ from ess_pbx.domain.ids import (
 
 NORMAL, BUSY, DEAD = 16, 17, 20
 HUNG_UP = 32
-"""What Asterisk tells of a caller whom the engine hung up (``AST_SOFTHANGUP_EXPLICIT``)."""
+"""What Asterisk tells of a caller whom the engine hung up (``AST_SOFTHANGUP_EXPLICIT``), but not of
+one whom it called."""
 Place: TypeAlias = "LegId | BridgeId"
 
 
@@ -153,7 +154,8 @@ class VirtualAsterisk:
                 self.channels[leg].music = False
                 self._tell(LegAnswered(call_of(leg), leg))
             case HangUp(leg) | Refuse(leg):
-                cause = HUNG_UP if leg == caller_leg(call_of(leg)) else NORMAL
+                came = leg == caller_leg(call_of(leg)) and not is_called_back(leg)
+                cause = HUNG_UP if came else NORMAL
                 self._end(leg, cause if leg in self.channels else DEAD)
             case Originate() as wanted:
                 self._originate(wanted)
