@@ -123,6 +123,11 @@ def of_recordings(facts: Sequence[Fact]) -> list[str]:
     return sorted(f"{each.kind} {part(str(each.data.get('recording', '')))}" for each in told)
 
 
+def kinds(facts: Sequence[Fact]) -> set[FactKind]:
+    """What is on record of calls, but for recordings, which are finished after."""
+    return {fact.kind for fact in facts if fact.call is not None} - OF_RECORDINGS
+
+
 def _told(event: LegEvent) -> tuple[str, str]:
     """What it is, by which those in a row that may cross are one group; and all of it."""
     leg = part(event.leg)

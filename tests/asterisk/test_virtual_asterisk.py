@@ -1,8 +1,9 @@
 """The simulation's Asterisk beside the real one: the same scenes, and the core hears the same.
 
 Compared are, for the call, the events of its legs in their order, with their causes; what Asterisk
-held whenever an engine came back; what the dialplan told of calls that no engine had; of sounds,
-that each begins at most once and ends once, whatever stops it. Not compared are
+held whenever an engine came back; what the dialplan told of calls that no engine had; which kinds
+of facts are on record; of sounds, that each begins at most once and ends once, whatever stops it.
+Not compared are
 
 - which sounds begin, which follows from how long others last;
 - when the caller is answered beside when a phone rings: the phone takes its time for its 180;
@@ -26,7 +27,7 @@ from ess_pbx.domain.facts import FactKind
 from ess_pbx.simulation.story import Reaction
 
 from .real_scene import Real
-from .scenes import ALLOWED, FORBIDDEN, NUMBER, Scene
+from .scenes import ALLOWED, FORBIDDEN, NUMBER, Scene, kinds
 from .story import QUICK, GivenCentre
 from .virtual_scene import Virtual
 
@@ -274,6 +275,7 @@ async def test_the_virtual_asterisk_tells_what_the_real_one_tells(
         assert virtual.heard.own(leg) == real.heard.own(leg)
     assert virtual.heard.found == real.heard.found
     assert virtual.heard.served == real.heard.served
+    assert kinds(virtual.facts) == kinds(real.facts)
     for heard in (real.heard, virtual.heard):
         for sound, told in heard.sounds.items():
             assert told in WAYS_OF_A_SOUND, sound

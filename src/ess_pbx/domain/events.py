@@ -62,6 +62,8 @@ class Arrived(CallEvent):
     """Why it may not: ``ess_pbx.sip.numbers.Reason``."""
     gone: bool = False
     """The caller hung up before anybody could take the call: it is recorded, and over."""
+    up: bool = False
+    """The dialplan had answered them before, while no engine was there."""
     node: str = ""
     invited_at: float = 0.0
     """Wall clock of the INVITE, seconds since the epoch."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from ess_pbx.domain.effects import (
@@ -149,6 +149,8 @@ class VirtualAsterisk:
                 leg
             ):
                 pass  # Asterisk says 409
+            case Answer(leg) if leg in self.channels and self.channels[leg].up:
+                pass  # Asterisk says 204, and tells nothing
             case Answer(leg) if leg in self.channels:
                 self.channels[leg].up = True
                 self.channels[leg].music = False
@@ -324,7 +326,7 @@ class VirtualAsterisk:
         if self.offers is not None:
             self.offers(leg)
             return
-        self._tell(self.arrivals(call_of(leg), 0.0))
+        self._tell(replace(self.arrivals(call_of(leg), 0.0), up=channel.up))
 
     def _served(self, leg: LegId) -> bool:
         return leg in self.channels and self.channels[leg].served

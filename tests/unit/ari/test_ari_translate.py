@@ -61,6 +61,17 @@ def test_any_other_call_is_a_callers(args: list[str]) -> None:
     assert isinstance(event, Arrived)
 
 
+@pytest.mark.parametrize(("state", "up"), [("Ring", False), ("Up", True)])
+def test_whether_a_caller_was_answered_before_is_told_with_the_arrival(
+    state: str, up: bool
+) -> None:
+    enters = entered([])
+    enters.channel.state = state
+    (event,) = Translator(sample()).translate(enters)
+    assert isinstance(event, Arrived)
+    assert event.up is up
+
+
 def test_a_snoop_channel_that_is_there_and_one_that_is_gone_are_told_as_a_leg() -> None:
     translator, call = Translator(sample()), CallId("ess1-1.1")
     leg, name = snoop(call, 3), "Snoop/ess1-1.1~op2-00000001"
