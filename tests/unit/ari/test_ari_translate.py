@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from ess_pbx.ari import models
 from ess_pbx.ari.translate import Translator
@@ -66,8 +67,8 @@ def test_whether_a_caller_was_answered_before_is_told_with_the_arrival(
     state: str, up: bool
 ) -> None:
     enters = entered([])
-    enters.channel.state = state
-    (event,) = Translator(sample()).translate(enters)
+    channel = replace(enters.channel, state=state)
+    (event,) = Translator(sample()).translate(replace(enters, channel=channel))
     assert isinstance(event, Arrived)
     assert event.up is up
 
