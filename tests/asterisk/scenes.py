@@ -125,7 +125,7 @@ def of_recordings(facts: Sequence[Fact]) -> list[str]:
 
 def kinds(facts: Sequence[Fact]) -> set[FactKind]:
     """What is on record of calls, but for recordings, which are finished after."""
-    return {fact.kind for fact in facts if fact.call is not None} - OF_RECORDINGS
+    return {FactKind(fact.kind) for fact in facts if fact.call is not None} - OF_RECORDINGS
 
 
 def _told(event: LegEvent) -> tuple[str, str]:

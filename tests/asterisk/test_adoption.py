@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from ess_pbx.asterisk.free_ports import free_port
 from ess_pbx.db import migrate
 from ess_pbx.demo.stage import operator_tone
+from ess_pbx.domain.events import Arrived
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.phones.rtp import RtpParty, tone
 from ess_pbx.phones.softphone import Answer
@@ -77,6 +78,22 @@ async def test_who_is_in_the_menu_hears_it_again_and_can_choose(
     record = await story.assert_whole_record(caller)
     assert record.call["category"] == "medis"
     assert len(story.told_of(FactKind.CALL_ARRIVED)) == 1
+
+
+async def test_engines_that_die_one_after_the_other_keep_nobody_in_the_menu(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_killable(given_centre)
+    await story.given_operators("1001", behaviour=Answer(0.1))
+    caller = await story.when_caller_dials()
+    await caller.hears_the_centre()
+
+    await when_the_engine_dies_and_another_comes(story, "ivr")
+    await when_the_engine_dies_and_another_comes(story, "ivr")
+
+    # Nothing was pressed, and the menu is not heard for a third time.
+    operator = await story.phones.incoming("1001", 2.0)
+    await story.assert_they_talk(caller, operator)
 
 
 async def test_who_was_claimed_but_not_answered_is_answered_at_once(
@@ -296,6 +313,51 @@ async def test_a_call_that_the_dialplan_served_is_brought_on_record(
     assert len(story.told_of(FactKind.CALL_IMPORTED)) == 1
 
 
+async def test_who_leaves_before_any_engine_could_have_the_call_is_on_record_once(
+    given_centre: GivenCentre,
+) -> None:
+    story = await given_killable(given_centre)
+    await story.when_the_engine_is_killed()
+    caller = await story.when_caller_dials(scenario="uac-invite-cancel")
+    await caller.call.ended(SOON)
+    left = time.time()
+
+    await story.when_the_engine_is_back()
+
+    ended = await story.assert_fact(FactKind.CALL_ENDED, result="client", reason="abandoned")
+    assert abs(ended.at - left) < 1.0
+    assert not story.told_of(FactKind.CALL_ANSWERED)
+
+    await story.when_the_engine_is_killed()
+    other = await story.when_caller_dials(
+        number="+6281234567893",
+        scenario="uac-invite-cancel",
+        from_port=story.settings.trunks[1].port,
+    )
+    await other.call.ended(SOON)
+    await story.when_the_engine_is_back()
+    await story.assert_fact(FactKind.CALL_ARRIVED, caller_raw=other.number)
+    assert len(story.told_of(FactKind.CALL_ARRIVED, caller_raw=caller.number)) == 1
+
+
+async def test_who_was_claimed_by_an_engine_that_wrote_nothing_of_it_and_left_is_on_record(
+    given_centre: GivenCentre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = await given_centre(on_duty=("1001",))
+    # As when it is killed between the claim and the first fact of the call.
+    heard: list[object] = []
+    monkeypatch.setattr(story.engine.dispatcher, "feed", heard.append)
+    caller = await story.when_caller_dials()
+    await until(lambda: any(isinstance(each, Arrived) for each in heard), "the engine has the call")
+    await story.when_the_engine_stops()
+    await caller.call.hang_up()
+
+    await story.when_the_engine_is_back()
+
+    record = await story.assert_one_ending(caller)
+    assert (record.call["result"], record.call["reason"]) == ("client", "abandoned")
+
+
 async def test_a_planned_restart_is_noticed_by_nobody(given_centre: GivenCentre) -> None:
     story = await given_killable(given_centre)
     caller, operator = await story.given_talking()
@@ -381,7 +443,7 @@ async def test_a_claim_that_is_late_makes_no_second_record_of_whom_the_dialplan_
     await story.assert_they_talk(caller, operator)
     they_talk.set()
     await asyncio.wait(claims)
-    await asyncio.gather(*story.engine._refused)
+    await story.engine._unclaimed.watch()
     assert not story.told_of(FactKind.CALL_ARRIVED)
     await caller.call.hang_up()
 

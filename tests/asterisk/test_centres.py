@@ -214,5 +214,7 @@ async def test_the_phones_of_each_centre_are_in_a_list_of_their_own(
     def lists() -> dict[str, str]:
         return {path.name: path.read_text() for path in folder.iterdir()}
 
-    wanted = {centre: fallback.dial_string([phone], ()) for centre, phone in PHONE.items()}
+    wanted = {
+        centre: fallback.dial_string([phone], ()) + fallback.END for centre, phone in PHONE.items()
+    }
     await until(lambda: lists() == wanted, f"{wanted} in {folder}")

@@ -211,10 +211,6 @@ class Translator:
         """
         return [f"PJSIP/{extension}" for extension in sorted(self._phones)]
 
-    def came_and_went(self, channel: models.Channel) -> list[CallEvent]:
-        """The arrival of a caller's channel that ended before we had it."""
-        return [] if self._is_test(channel) else [self.arrived(channel, gone=True)]
-
     def _is_test(self, channel: models.Channel) -> bool:
         """Whether a test call came in; the one that sends it has an id of ours."""
         return endpoint_of(channel.name) == TEST_ENDPOINT and is_caller(channel.id)
@@ -225,8 +221,8 @@ class Translator:
         centre = self._tests.get(normalise_called(called), first)
         return SyntheticCallArrived(CallId(channel.id), channel.caller.number, centre=centre)
 
-    def arrived(self, channel: models.Channel, *, gone: bool = False) -> Arrived:
-        """The arrival of a caller's channel; ``gone`` when it ended before we had it."""
+    def arrived(self, channel: models.Channel) -> Arrived:
+        """The arrival of a caller's channel."""
         variables = channel.channelvars or {}
         told = self.told(
             channel.id,
@@ -238,7 +234,7 @@ class Translator:
         )
         info = str(variables.get(CALL_INFO_VARIABLE) or "")
         reference = self._reference(told.trunk, info)
-        return replace(told, gone=gone, up=channel.state == UP, reference=reference)
+        return replace(told, up=channel.state == UP, reference=reference)
 
     def _reference(self, trunk: str | None, call_info: str) -> Reference | None:
         """What a neighbouring centre says of its call; anybody else's word counts for nothing."""

@@ -17,6 +17,8 @@ from ess_pbx.settings.entry import home, numbers_of, own_host, rings
 from ess_pbx.settings.model import Settings, trunks_of_neighbours
 
 CLAIM_MS = 200
+AT_ONCE = 3
+"""Phones that ring at once for a caller whom no engine claimed (docs/decisions/0011)."""
 """How long the dialplan waits for an engine before it rings the operators itself."""
 
 LONGEST_SOCKET_PATH = 107
@@ -36,7 +38,8 @@ MODULES = (
     *("res_ari_recordings", "res_ari_device_states"),
     *("app_stasis", "app_stasis_broadcast", "app_mixmonitor", "app_dial", "app_playback"),
     *("pbx_config", "func_env", "func_logic", "func_strings", "func_talkdetect"),
-    *("func_callerid", "app_stack"),
+    *("func_callerid", "func_cut", "func_devstate", "func_global", "func_groupcount"),
+    "app_stack",
     "res_musiconhold",
     *("res_rtp_asterisk", "res_pjproject", "res_pjsip", "res_pjsip_session"),
     *("res_pjsip_sdp_rtp", "res_pjsip_caller_id", "res_pjsip_authenticator_digest"),
@@ -167,6 +170,7 @@ def render(
         "tests": TESTS,
         "transfers": transfers,
         "claim_ms": CLAIM_MS,
+        "at_once": AT_ONCE,
     }
     written = []
     for source in (settings.folders.templates, settings.folders.dialplan):

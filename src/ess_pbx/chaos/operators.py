@@ -19,8 +19,8 @@ from ess_pbx.phones.softphone_call import SoftCall
 from ess_pbx.settings.credentials import Credentials
 from ess_pbx.settings.model import Settings
 
-PHONES_A_PROCESS = 4
-"""pjsua has four calls at once."""
+PHONES_A_PROCESS, WITH_A_SECOND_LINE = 4, 2
+"""pjsua has four calls at once: one for each phone, or two."""
 PICK_UP = Answer(0.3)
 _NUMBER = re.compile(r"8127[0-9]{6}")
 """A caller's (``callers.FIRST_NUMBER``). Phones show it as it came, or as it is dialled here: its
@@ -50,13 +50,16 @@ class Operators:
         folder: Path,
         *,
         behaviours: Sequence[Behaviour] = (),
+        a_process: int = PHONES_A_PROCESS,
     ) -> None:
-        """``behaviours`` are those of the first processes; all others pick up."""
+        """``behaviours`` are those of the first processes; all others pick up.
+
+        ``a_process`` phones are in one process.
+        """
         extensions = [each.extension for each in settings.centre_named().operators]
         self._settings, self._credentials = settings, credentials
         self.groups = [
-            extensions[first : first + PHONES_A_PROCESS]
-            for first in range(0, len(extensions), PHONES_A_PROCESS)
+            extensions[first : first + a_process] for first in range(0, len(extensions), a_process)
         ]
         self._behaviours = [*behaviours, *[PICK_UP] * len(self.groups)]
         self.phones = [SoftPhone(folder / f"phones-{n}") for n in range(len(self.groups))]
@@ -114,17 +117,18 @@ class Operators:
         return any("answered" in ring.call.at for ring in self.rings(number))
 
     async def hang_up_what_is_dead(self, since: float, after: float) -> None:
-        """Hang up, ``after`` so many seconds, the calls that were picked up before ``since``.
+        """Hang up, ``after`` so many seconds, the calls that came before ``since``.
 
-        A person does that who hears nothing more. A phone has no other way to learn that the other
-        end is gone without a BYE, and one that is in four dead calls answers the next with 486.
+        A person does that who hears nothing more, or nothing at all: whoever picked up in that very
+        moment, too. A phone has no other way to learn that the other end is gone without a BYE, and
+        a process that is in four dead calls answers the next with 486.
         """
         await asyncio.sleep(max(since + after - time.monotonic(), 0))
         dead = [
             call
             for phone in self.phones
             for call in phone.calls
-            if call.ended_by is None and call.at.get("answered", since) < since
+            if call.ended_by is None and call.at.get("incoming", since) < since
         ]
         done = await asyncio.gather(*(call.hang_up(40.0) for call in dead), return_exceptions=True)
         failed = [each for each in done if isinstance(each, BaseException)]

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from ess_pbx.chaos.callers import Caller, Callers
 from ess_pbx.chaos.centre import CentreProcess
 from ess_pbx.chaos.engine_process import Order
-from ess_pbx.chaos.operators import Operators
+from ess_pbx.chaos.operators import PHONES_A_PROCESS, Operators
 from ess_pbx.chaos.postgres import PostgresServer
 from ess_pbx.chaos.recorded import recording_check
 from ess_pbx.chaos.records import record_checks
@@ -98,6 +98,7 @@ class Scene:
         operators: int | None = None,
         standby: bool = False,
         menu: bool = False,
+        phones_a_process: int = PHONES_A_PROCESS,
         more_calls: int = 0,
         lines: Lines | None = None,
         environment: Mapping[str, str] = MappingProxyType({}),
@@ -127,7 +128,13 @@ class Scene:
                 CentreProcess(self.folder, Order(settings, ari_port, standby), command, environment)
             )
             phones = await stack.enter_async_context(
-                Operators(for_phones, centre.credentials, self.folder, behaviours=behaviours)
+                Operators(
+                    for_phones,
+                    centre.credentials,
+                    self.folder,
+                    behaviours=behaviours,
+                    a_process=phones_a_process,
+                )
             )
             before_calls()
             callers = await stack.enter_async_context(

@@ -1,7 +1,8 @@
-"""Calls that the dialplan served because no engine claimed them, brought on record afterwards.
+"""Calls that no engine had, brought on record afterwards: the dialplan served them, or nobody did.
 
-The dialplan writes a line for each step (``[emergency]`` in ``dialplan/``), ``engine.absence``
-reads them. Facts get ids made of the call's, so that bringing them in twice does no harm.
+The dialplan writes a line for each step (``[emergency]`` in ``dialplan/``), and one for the end of
+each call; ``engine.absence`` and ``engine.ended_calls`` read them. Facts get ids made of the
+call's, so that bringing them in twice does no harm.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ class ServedCall:
     answered: float | None = None
     ended: float | None = None
     cause: int = UNKNOWN_CAUSE
+    unheard: bool = False
+    """Nobody had it: its caller left before anybody claimed it, or whoever did died in that moment.
+    Whether it was answered is not known.
+    """
     lost: bool = False
     """Asterisk itself ended without a word."""
 
@@ -74,7 +79,8 @@ def _steps(served: ServedCall) -> Iterator[tuple[FactKind, float, dict[str, JSON
     ended = arrival.invited_at if served.ended is None else served.ended
     caller, party = str(ids.caller_leg(served.call)), arrival.caller_e164 or arrival.caller_display
     yield FactKind.CALL_ARRIVED, arrival.invited_at, arrival.fields(caller)
-    yield FactKind.CALL_ANSWERED, arrival.invited_at, {}
+    if not served.unheard:
+        yield FactKind.CALL_ANSWERED, arrival.invited_at, {}
     if agent is not None and answered is not None:
         yield FactKind.OPERATOR_ANSWERED, answered, {"agent": agent, "leg": served.leg}
         yield FactKind.LEG_ENDED, ended, _gone(served.leg, Role.OPERATOR, agent, served.cause)

@@ -31,6 +31,7 @@ from ess_pbx.domain import (
 from ess_pbx.domain.call import ON_THE_LINE, Call, Party, Phase, Result, Standing, Turn
 from ess_pbx.domain.call_backs import ENGINE_RESTARTED
 from ess_pbx.domain.call_memory import KeptCall
+from ess_pbx.domain.classifying import classify
 from ess_pbx.domain.config import Centre
 from ess_pbx.domain.effects import (
     Answer,
@@ -201,9 +202,14 @@ def _record_party(turn: Turn, party: Party, left: Standing | None) -> None:
 
 
 def _menu_again(turn: Turn, kept: KeptCall) -> None:
-    """The caller hears the menu that they were in from its beginning; its keys work at once."""
+    """The caller hears the menu that they were in from its beginning; its keys work at once.
+
+    Once only: engines that end one after the other must not keep anybody in a menu for ever.
+    """
     menu = kept.menus[-1] if kept.menus else turn.centre.first_menu
-    if menu is None or menu not in turn.centre.menus:
+    if kept.menu_again and menu in turn.centre.menus:
+        classify(turn, turn.centre.menus[menu].otherwise)
+    if menu is None or menu not in turn.centre.menus or kept.menu_again:
         turn.set(phase=Phase.WAITING)
         queueing.record(turn)  # or the next engine may ask them what a menu of now asks
         _wait_again(turn)

@@ -66,7 +66,7 @@ class CallBackDesk:
 
     def earlier(self, event: CallEvent) -> str:
         """The call that a caller who dials again made before, when nobody answered that."""
-        if not isinstance(event, Arrived) or event.gone:
+        if not isinstance(event, Arrived):
             return ""
         task = self._tasks.of_number(event.caller_e164)
         return "" if task is None else task.id

@@ -63,6 +63,7 @@ from ess_pbx.domain.events import (
     PhoneReachable,
     PinChecked,
     RosterRead,
+    StoodStill,
     SyntheticCallArrived,
     TicketsRead,
     TransferAsked,
@@ -178,7 +179,7 @@ class CallCentre:
                 self.follow(self.acd.set_reachable(agent, False, now), now, effects)
             case ClockRead(local, phones_known, wall):
                 first, self._local = self._local is None, local
-                effects += self._clock_read(_epoch(local) if wall is None else wall, now)
+                self._clock_read(_epoch(local) if wall is None else wall, now, effects)
                 self._taking_over.recall_seats(now, effects)
                 effects += self.surge.clock(self.wall(now))
                 self.follow(self.acd.set_on_duty(self.on_duty(local), now), now, effects)
@@ -202,7 +203,7 @@ class CallCentre:
             case AsteriskFound():
                 self._taking_over.found(event, now, effects)
             case DialplanServed():
-                self._taking_over.served(event, now, effects)
+                self._taking_over.served_anew(event, now, effects)
             case RosterRead(entries):
                 self.roster = Roster.of(self.config, entries)
             case TicketsRead(numbers):
@@ -311,10 +312,12 @@ class CallCentre:
         outbound = (*self.outbound.calls, *self.outbound.left)
         return [*self.desks.calls, *self.call_in.calls, *outbound, *self.synthetic.calls]
 
-    def _clock_read(self, wall: float, now: float) -> list[Record]:
+    def _clock_read(self, wall: float, now: float, effects: list[EngineEffect]) -> None:
         self.set_wall(wall, now)
         alarmed = clock_watch.ALARM in self.alarms.standing
-        return self._clock.read(wall, now, self.calls, alarmed=alarmed)
+        effects += self._clock.read(wall, now, self.calls, alarmed=alarmed)
+        for call in self._clock.stood_still(self.calls.values()):
+            self.call(StoodStill(call), now, effects)
 
     def remember(self, effects: Sequence[EngineEffect], now: float) -> None:
         """Let the memories see what they have not seen of this event's effects."""

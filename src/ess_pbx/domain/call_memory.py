@@ -24,6 +24,8 @@ from ess_pbx.domain.silence import ASK_PROMPT
 MOST_IMPORTED = 20_000
 """More than the lines of the dialplan's file can tell of (``engine.absence``)."""
 MOST_ENDED = 1000
+MOST_OVER = 1000
+"""More calls than end in the seconds of which ``engine.ended_calls`` tells a new engine."""
 """Calls that are over and wait for the end of a leg that may never be told."""
 
 MOST_RECENT = 12
@@ -72,6 +74,8 @@ class KeptCall(msgspec.Struct, kw_only=True):
     steps: list[tuple[str, float]] = []
     """Steps of the ladder that were done: which, and after how many seconds."""
     menus: list[str] = []
+    menu_again: bool = False
+    """Whether an engine that adopted the call has begun its menu anew."""
     legs: dict[LegId, tuple[Role, str]] = {}
     """Role and party of each leg that was not told gone."""
     offers: dict[LegId, str] = {}
@@ -116,10 +120,14 @@ class CallMemory:
         self.calls: dict[CallId, KeptCall] = {}
         self.seats: dict[str, KeptSeat] = {}
         self.imported: dict[CallId, None] = {}
-        """Calls that the dialplan served and that are on record; the latest."""
+        """Calls that no engine had and that are on record; the latest."""
+        self.over: dict[CallId, None] = {}
+        """Calls whose end is on record; the latest."""
 
     def remember(self, kind: str, call: str | None, data: Mapping[str, JSON], at: float) -> None:
         """Fold one fact in."""
+        if kind == FactKind.CALL_ENDED and call is not None:
+            _latest(self.over, CallId(call), MOST_OVER)
         if kind == FactKind.AGENT_STATE:
             self._seat(data, at)
         elif kind == FactKind.CALL_IMPORTED and call is not None:
@@ -141,6 +149,7 @@ class CallMemory:
                 "calls": list(self.calls.values()),
                 "seats": self.seats,
                 "imported": list(self.imported),
+                "over": list(self.over),
             }
         )
         return kept
@@ -150,9 +159,7 @@ class CallMemory:
         if not isinstance(state, Mapping):
             return
         self.calls, self.seats = {}, {}
-        imported = state.get("imported")
-        listed = imported if isinstance(imported, list) else []
-        self.imported = {CallId(str(call)): None for call in listed}
+        self.imported, self.over = _listed(state, "imported"), _listed(state, "over")
         calls, seats = state.get("calls"), state.get("seats")
         for each in calls if isinstance(calls, list) else ():
             try:
@@ -197,9 +204,7 @@ class CallMemory:
     def _imported(self, call: CallId) -> None:
         if call not in self.live:
             self.calls.pop(call, None)
-        self.imported[call] = None
-        if len(self.imported) > MOST_IMPORTED:
-            del self.imported[next(iter(self.imported))]
+        _latest(self.imported, call, MOST_IMPORTED)
 
     def _forget(self, kept: KeptCall) -> None:
         if not kept.legs:
@@ -208,6 +213,17 @@ class CallMemory:
         ended = [each.id for each in self.calls.values() if each.phase is Phase.ENDED]
         for oldest in ended[:-MOST_ENDED]:
             del self.calls[oldest]
+
+
+def _latest(calls: dict[CallId, None], call: CallId, most: int) -> None:
+    calls[call] = None
+    if len(calls) > most:
+        del calls[next(iter(calls))]
+
+
+def _listed(state: Mapping[str, JSON], name: str) -> dict[CallId, None]:
+    listed = state.get(name)
+    return dict.fromkeys(CallId(str(call)) for call in (listed if isinstance(listed, list) else ()))
 
 
 def _arrived(before: KeptCall | None, call: str, data: Mapping[str, JSON], at: float) -> KeptCall:
@@ -337,6 +353,7 @@ def _fold(kept: KeptCall, kind: str, data: Mapping[str, JSON], at: float) -> Non
         case FactKind.CALL_ADOPTED:
             kept.made_legs = kept.made_playbacks = _whole(data.get("made")) or 0
             phase = data.get("phase")
+            kept.menu_again = kept.menu_again or phase == Phase.IVR
             if phase in [*Phase]:
                 _goes_on(kept, Phase(str(phase)))
         case FactKind.SUPERVISION_ASKED:

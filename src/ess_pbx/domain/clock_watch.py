@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ess_pbx.domain.call import Call
 from ess_pbx.domain.effects import Record
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.ids import CallId
@@ -17,6 +18,8 @@ from ess_pbx.domain.ids import CallId
 ALARM = "clock"
 STEADY = 600.0
 """Seconds without another jump after which it is no alarm any more."""
+STILL = 10.0
+"""Seconds between two readings, of which there is one every 5 s, after which the engine stood."""
 
 
 class ClockWatch:
@@ -28,6 +31,8 @@ class ClockWatch:
         self._ahead: float | None = None
         self._trusted = 0.0
         self._jumped_at: float | None = None
+        self._reading = self._before = 0.0
+        """When the last was, and the one before (monotonic)."""
 
     def read(
         self, wall: float, now: float, calls: Iterable[CallId], *, alarmed: bool
@@ -36,6 +41,8 @@ class ClockWatch:
 
         ``alarmed``: the alarm stands already; perhaps since before this engine.
         """
+        first = self._ahead is None
+        self._before, self._reading = now if first else self._reading, now
         ahead = wall - now
         before, self._ahead = self._ahead, ahead
         if before is None:
@@ -55,6 +62,12 @@ class ClockWatch:
         if abs(off) <= self._limit:
             return [*records, *([_cleared("back where it was")] if alarmed else [])]
         return [*records, _raised(off)]
+
+    def stood_still(self, calls: Iterable[Call]) -> list[CallId]:
+        """Those that were there all the while, if it was not read for long."""
+        if self._reading - self._before <= STILL:
+            return []
+        return [each.id for each in calls if each.arrived < self._before]
 
     def _steady(self, now: float) -> list[Record]:
         if self._jumped_at is not None and now - self._jumped_at < STEADY:

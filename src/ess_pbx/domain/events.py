@@ -60,8 +60,6 @@ class Arrived(CallEvent):
     known_number: bool = True
     number_fault: str = ""
     """Why it may not: ``ess_pbx.sip.numbers.Reason``."""
-    gone: bool = False
-    """The caller hung up before anybody could take the call: it is recorded, and over."""
     up: bool = False
     """The dialplan had answered them before, while no engine was there."""
     node: str = ""
@@ -205,6 +203,11 @@ class OperatorsMissing(CallEvent):
 @dataclass(frozen=True, slots=True)
 class Hurried(CallEvent):
     """The ladder comes earlier or later than when its next step was set."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoodStill(CallEvent):
+    """The engine did nothing for seconds: no key of a menu did anything, and none may come now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,6 +414,7 @@ CALL_EVENTS: tuple[type[CallEvent], ...] = (
     OfferWithdrawn,
     OperatorsMissing,
     Hurried,
+    StoodStill,
     Stopping,
     CallBackDue,
     CallBackWithdrawn,

@@ -7,13 +7,13 @@ from ess_pbx.domain.call import Phase, Result, Then, Turn
 from ess_pbx.domain.classifying import classify, record_classification
 from ess_pbx.domain.config import Choice
 from ess_pbx.domain.effects import Answer, ArmTimer, CancelTimer, LeaveQueue, Role
-from ess_pbx.domain.ending import UNKNOWN_CAUSE, caller_left, end, timer
+from ess_pbx.domain.ending import end, timer
 from ess_pbx.domain.events import (
     Arrived,
     KeyPressed,
-    LegGone,
     OperatorsMissing,
     PlaybackEnded,
+    StoodStill,
     TimerFired,
 )
 from ess_pbx.domain.facts import FactKind
@@ -48,9 +48,6 @@ def arrived(turn: Turn, event: Arrived) -> None:
     )
     priority.settle_arrival(turn, event)
     turn.add_leg(turn.call.caller, Role.CALLER, event.caller_e164 or event.caller_display)
-    if event.gone:
-        caller_left(turn, LegGone(event.call, turn.call.caller, UNKNOWN_CAUSE))
-        return
     greeting: tuple[str, ...] = () if centre.greeting is None else (centre.greeting,)
     if turn.call.prank is not None and centre.policy.prank_warning is not None:
         greeting += (centre.policy.prank_warning,)
@@ -136,6 +133,15 @@ def timer_fired(turn: Turn, event: TimerFired) -> None:
     elif event.timer.kind == silence.TIMER and silence.fired(turn):
         # The menu's own time goes on when this is said too.
         turn.do(ArmTimer(timer(turn.call.id, "menu"), LONGEST_PROMPTS))
+
+
+def stood_still(turn: Turn, _: StoodStill) -> None:
+    """Whoever heard music where a menu was to go on has waited long enough for a human."""
+    if turn.call.information is not None or not turn.call.menu:
+        return
+    hearing.quiet(turn)
+    classify(turn, turn.centre.menus[turn.call.menu].otherwise)
+    _to_queue(turn)
 
 
 def nobody_there(turn: Turn, _: OperatorsMissing) -> None:

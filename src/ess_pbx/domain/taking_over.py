@@ -207,6 +207,13 @@ class TakingOver:
             effects.append(ToDialplan(call.caller))
         centre.follow(centre.acd.apply(LeaveQueue(call.id), now), now, effects)
 
+    def served_anew(self, told: DialplanServed, now: float, effects: list[EngineEffect]) -> None:
+        """The dialplan has served more calls: who is free of one may be in the next already."""
+        centre = self._centre
+        with centre.acd.holding():
+            self.served(told, now, effects)
+        centre.follow(centre.acd.serve(now), now, effects)
+
     def served(self, told: DialplanServed, now: float, effects: list[EngineEffect]) -> None:
         """Put calls on record that the dialplan served; who talks in one is not to be rung."""
         centre = self._centre

@@ -93,6 +93,25 @@ def told_of(
     return DialplanServed(over, talking), not talking and len(over) == len(new)
 
 
+def served_to_the_end(path: Path) -> set[str]:
+    """The channels of the callers whom no engine had after the dialplan. Blocks on disk."""
+    return to_the_end(_lines(path))
+
+
+def to_the_end(lines: Iterable[list[str]]) -> set[str]:
+    """The same, of what is written."""
+    channels: set[str] = set()
+    for fields in lines:
+        match fields:
+            case ["arrived", channel, *_]:
+                channels.add(channel)
+            case ["ended", channel, _, _, status] if status == CLAIMED:
+                channels.discard(channel)
+            case _:
+                pass
+    return channels
+
+
 def not_ended(path: Path) -> list[str]:
     """The channels of those callers whose end is not written. Blocks on disk."""
     ended = written(path, "ended")
@@ -102,22 +121,6 @@ def not_ended(path: Path) -> list[str]:
 def written(path: Path, step: str = "arrived") -> dict[str, None]:
     """The channels of the callers of whom a step is written. Blocks on disk."""
     return dict.fromkeys(line[1] for line in _lines(path) if line[0] == step and len(line) > 1)
-
-
-def causes(path: Path, calls: Iterable[CallId]) -> dict[CallId, int]:
-    """How the callers' legs of these calls ended (Q.850), of each that the dialplan wrote of.
-
-    Blocks on disk, for the last ``LARGEST`` bytes: the calls of an engine that is gone are there.
-    """
-    wanted, found = set(calls), dict[CallId, int]()
-    with contextlib.suppress(OSError), path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - LARGEST))
-        for line in file:
-            call, _, cause = line.decode(errors="replace").strip().partition("|")
-            if call in wanted and cause.isdecimal():
-                found[CallId(call)] = int(cause)
-    _set_aside(path)
-    return found
 
 
 def _lines(path: Path) -> Iterator[list[str]]:

@@ -1,7 +1,7 @@
 """The phones that ring when no engine answers: a file that the dialplan reads by itself.
 
-Each centre has its own: ``FILE()`` in ``[unclaimed-<centre>]`` makes a ``Dial()`` of it. It
-outlives both the engine and Asterisk.
+Each centre has its own: ``FILE()`` in ``[unclaimed-<centre>]`` reads it, and a few free phones of
+it are rung for each caller. It outlives both the engine and Asterisk.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+END = "!"
+"""After the list: Asterisk's ``FILE()`` reads on past the end of a file into what lay in memory."""
+
 
 def dial_string(on_duty: Iterable[str], everyone: Iterable[str]) -> str:
-    """What ``Dial()`` rings: the phones on duty, or every phone when nobody is."""
+    """Whom the dialplan may ring: the phones on duty, or every phone when nobody is."""
     return "&".join(f"PJSIP/{extension}" for extension in sorted(on_duty) or sorted(everyone))
 
 
@@ -21,8 +24,7 @@ def write(path: Path, on_duty: Iterable[str], everyone: Iterable[str]) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
     with fresh.open("w") as file:
-        # No line feed at the end: it would become part of the dial string.
-        file.write(dial_string(on_duty, everyone))
+        file.write(dial_string(on_duty, everyone) + END)
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)

@@ -258,6 +258,11 @@ class Journal:
             ) from error
         return lock_file
 
+    @property
+    def begun(self) -> float:
+        """When it was, in epoch seconds. Blocks on disk."""
+        return (self.folder / "id").stat().st_mtime
+
     def _read_id(self) -> str:
         path = self.folder / "id"
         if not path.exists():

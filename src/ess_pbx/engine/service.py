@@ -36,6 +36,7 @@ from ess_pbx.engine.disk_watch import watch_disks
 from ess_pbx.engine.dispatcher import Dispatcher
 from ess_pbx.engine.duty import Duty
 from ess_pbx.engine.earthquake_feeds import earthquake_feeds
+from ess_pbx.engine.ended_calls import EndedCalls
 from ess_pbx.engine.executor import APP, Executor
 from ess_pbx.engine.journal import Journal
 from ess_pbx.engine.keeping import ALARM as NOT_SEALED
@@ -100,8 +101,6 @@ class Engine:
         self._held: list[CallEvent | CentreEvent] | None = None
         """Events while Asterisk is asked for all it holds, of calls that are not taken over yet."""
         self._watches: list[asyncio.Task[None]] = []
-        self._refused: set[asyncio.Task[None]] = set()
-        """Claims that came to nothing, while it is asked why."""
         self._took_stock = asyncio.Event()
         self._stopped = False
         self.replaced = asyncio.Event()
@@ -149,6 +148,9 @@ class Engine:
             self._clock,
         )
         self.listeners.append(self.recorder.told)
+        recalled = await asyncio.to_thread(recall, self.journal, self.centres)
+        self._log.info("journal.recalled", facts=recalled)
+        ended = EndedCalls(self._folders.ended)
         self._unclaimed = Unclaimed(
             self.ari,
             self._translator,
@@ -157,16 +159,16 @@ class Engine:
             self._folders.unclaimed,
             settings.folders.recordings,
             self.recorder.call_over,
+            ended,
+            since=self.journal.begun,
         )
-        recalled = await asyncio.to_thread(recall, self.journal, self.centres)
-        self._log.info("journal.recalled", facts=recalled)
         self.dispatcher.checkpoint()
         self._stock = Stock(
             self.ari,
             self._translator,
             self.centres,
             settings.folders.recordings,
-            self._folders.ended,
+            ended,
             self._clock,
         )
         self.stock = StockWatch(
@@ -353,7 +355,7 @@ class Engine:
             # The dialplan offers a call to every engine; the first to claim it has it.
             query = {"channelId": event.channel.id, "application": APP}
             claim = self.ari.send("POST", "events/claim", query=query)
-            claim.add_done_callback(lambda done: self._offered(event.channel, done))
+            claim.add_done_callback(lambda done: self._offered(event.channel.id, done))
             return
         if self._replaced_legs.undone(event):
             return
@@ -393,11 +395,10 @@ class Engine:
 
         sent.add_done_callback(done)
 
-    def _offered(self, channel: models.Channel, done: asyncio.Future[Any]) -> None:
+    def _offered(self, channel: str, done: asyncio.Future[Any]) -> None:
         if not done.cancelled() and (error := done.exception()) is not None:
-            refused = asyncio.create_task(self._unclaimed.refused(channel, error), name="refused")
-            self._refused.add(refused)
-            refused.add_done_callback(self._refused.discard)
+            # The dialplan has them, and writes so; or they have left, and that it writes, too.
+            self._log.info("call.not_claimed", call=channel, error=str(error))
 
     async def _on_connected(self) -> None:
         self._log.info("asterisk.connected")

@@ -41,8 +41,8 @@ from ess_pbx.domain.ids import (
     is_called_back,
     is_caller,
 )
-from ess_pbx.engine.absence import causes
 from ess_pbx.engine.clock import Clock
+from ess_pbx.engine.ended_calls import EndedCalls
 from ess_pbx.engine.recordings import last_written
 from ess_pbx.errors import AriRefusedError
 
@@ -71,7 +71,7 @@ Ask: TypeAlias = Callable[[str, str], Awaitable[Answer]]
 class Stock:
     """Takes stock of one Asterisk.
 
-    ``ended`` is where the dialplan wrote of calls that ended. What cannot be had raises AriError
+    ``ended`` is what the dialplan wrote of calls that ended. What cannot be had raises AriError
     or msgspec.ValidationError.
     """
 
@@ -81,7 +81,7 @@ class Stock:
         translator: Translator,
         centres: Centres,
         recordings: Path,
-        ended: Path,
+        ended: EndedCalls,
         clock: Clock,
     ) -> None:
         self._asterisk, self._translator, self._centres = asterisk, translator, centres
@@ -105,11 +105,13 @@ class Stock:
     async def take_of(self, calls: frozenset[CallId]) -> AsteriskFound:
         """The same of some calls alone, while the line is up, but for those that went on meanwhile.
 
-        Over the socket too: the answers come after all that was asked of Asterisk before.
+        The lists are asked for when the socket has answered: all that was asked before is done.
         """
         before = as_they_are(self._centres, calls)
         sounds = frozenset(each for each in self._centres.sounds() if call_of(each) in calls)
-        found = await self._found(self._asterisk.call, sounds, self._centres.legs())
+        asked = self._centres.legs()
+        await self._asterisk.call("GET", "asterisk/ping")
+        found = await self._found(self._asterisk.call, sounds, asked)
         gone = [call for call in calls if caller_leg(call) not in found.legs]
         found = await self._with_endings(found, gone)
         return found.only(unchanged(before, self._centres))
@@ -138,8 +140,11 @@ class Stock:
         *,
         arrivals: bool = True,
     ) -> AsteriskFound:
-        channels = msgspec.convert(await ask("GET", "channels"), list[models.Channel])
-        bridges = msgspec.convert(await ask("GET", "bridges"), list[models.Bridge])
+        # Never over the socket: Asterisk lays each answer there on the stack of a thread, and
+        # 496 kB of it, the list of some 500 channels, are its end (docs/decisions/0002).
+        listed = self._asterisk.http
+        channels = msgspec.convert(await listed("GET", "channels"), list[models.Channel])
+        bridges = msgspec.convert(await listed("GET", "bridges"), list[models.Bridge])
         uri = f"applications/{self._asterisk.app}"
         ours = frozenset(msgspec.convert(await ask("GET", uri), models.Application).channel_ids)
         legs = {
@@ -161,7 +166,7 @@ class Stock:
         return replace(
             found,
             last_heard=last_heard(self._recordings, gone),
-            causes=await asyncio.to_thread(causes, self._ended, gone),
+            causes=await asyncio.to_thread(self._ended.causes, gone),
         )
 
 

@@ -1,4 +1,4 @@
-"""Calls that no engine claimed in time: which the dialplan served, and who just came and went.
+"""Calls that no engine has on record: the dialplan served them, or their callers came and went.
 
 What the dialplan wrote is read with each connect, before anything is offered to an operator who may
 be talking in such a call, and every few seconds. Whether one that it never told the end of is gone
@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
-import msgspec
 import structlog
 
-from ess_pbx.ari import models
 from ess_pbx.ari.protocol import Answer, Query
 from ess_pbx.ari.translate import Translator
-from ess_pbx.domain.absence import DialplanServed
+from ess_pbx.domain.absence import DialplanServed, ServedCall
 from ess_pbx.domain.centres import Centres
-from ess_pbx.domain.ids import CallId
+from ess_pbx.domain.ids import CallId, call_of
 from ess_pbx.engine import absence
 from ess_pbx.engine.dispatcher import Dispatcher
+from ess_pbx.engine.ended_calls import Ended, EndedCalls, not_seen, unheard
 from ess_pbx.engine.executor import NOT_FOUND
 from ess_pbx.errors import AriError, AriRefusedError
 
@@ -47,9 +47,12 @@ class Unclaimed:
         path: Path,
         recordings: Path,
         over: Callable[[CallId, bool], None],
+        ended: EndedCalls,
+        *,
+        since: float,
     ) -> None:
         """``path`` is what the dialplan writes; ``over`` is told whose recordings are done, and
-        whether somebody spoke with the caller.
+        whether somebody spoke with the caller. ``since`` is when the journal was begun.
         """
         self._asterisk = asterisk
         self._translator = translator
@@ -58,6 +61,11 @@ class Unclaimed:
         self._path = path
         self._recordings = recordings
         self._over = over
+        self._ended, self._since = ended, since
+        self._ends: list[Ended] = []
+        """Of calls of which Asterisk may have told us on a line that was not read yet."""
+        self._begins = True
+        """Most of them are of calls that engines before this one had."""
         self._log = structlog.get_logger(__name__)
 
     async def watch(self) -> None:
@@ -75,9 +83,10 @@ class Unclaimed:
             going_on = await asyncio.to_thread(absence.not_ended, self._path)
             # The end is written before the channel goes: what is written now is told after this.
             gone = {leg for leg in going_on if await self._is_gone(leg)}
-            return await asyncio.to_thread(
+            told = await asyncio.to_thread(
                 absence.read, self._path, self._translator.told, imported, gone, self._recordings
             )
+            return replace(told, over=[*told.over, *await self._unheard()])
         except Exception:
             # As with the roster: the clock goes on.
             self._log.exception("unclaimed.failed")
@@ -89,28 +98,31 @@ class Unclaimed:
             self._log.warning("call.imported", call=served.call, operator=served.agent)
             self._over(served.call, served.answered is not None)
 
-    async def refused(self, channel: models.Channel, error: BaseException) -> None:
-        """A claim came to nothing. Who left in the milliseconds before it is a call still.
-
-        Asterisk says the same (404) when a claim is late: then the dialplan has the caller, and has
-        written so, whether they are there yet or not.
-        """
-        self._log.info("call.not_claimed", call=channel.id, error=str(error))
-        if not isinstance(error, AriRefusedError) or error.status != NOT_FOUND:
-            return
-        if not await self._is_gone(channel.id, leaving=True):
-            return
-        if channel.id in await asyncio.to_thread(absence.written, self._path):
-            return
-        for arrived in self._translator.came_and_went(channel):
-            self._dispatcher.feed(arrived)
-
-    async def _is_gone(self, leg: str, *, leaving: bool = False) -> bool:
-        """Whether a channel is not there; ``leaving`` also when its caller is not any more."""
+    async def _unheard(self) -> list[ServedCall]:
+        """Calls that came and went, and nobody had them."""
+        self._ends += await asyncio.to_thread(self._ended.new)
+        if not self._ends:
+            self._begins = False
+            return []
         try:
-            found = await self._asterisk.call("GET", f"channels/{quote(leg, safe='')}")
-            # At h the dialplan only clears up after who has left.
-            return leaving and msgspec.convert(found, models.Channel).dialplan.exten == "h"
+            # What Asterisk has told of them is heard when it answers this, on the same line.
+            await self._asterisk.call("GET", "asterisk/ping")
+        except AriError:
+            return []  # next time
+        served = await asyncio.to_thread(absence.served_to_the_end, self._path)
+        known = {call_of(channel) for channel in served}
+        for centre in self._centres:
+            kept = centre.kept
+            known |= {*centre.calls, *kept.calls, *kept.imported, *kept.over}
+        ends, self._ends = self._ends, []
+        if self._begins:
+            self._begins, ends = False, not_seen(ends, known, self._since)
+        return unheard(ends, self._translator.told, known)
+
+    async def _is_gone(self, leg: str) -> bool:
+        """Whether a channel is not there."""
+        try:
+            await self._asterisk.call("GET", f"channels/{quote(leg, safe='')}")
         except AriRefusedError as error:
             return error.status == NOT_FOUND
         except AriError:

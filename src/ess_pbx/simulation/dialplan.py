@@ -1,21 +1,25 @@
 """The dialplan of the virtual Asterisk: offers callers to the engine, and rings phones by itself.
 
-As ``dialplan/extensions.conf.j2`` has it: a caller whom no engine claims in time is answered, rings
-the phones of the list that the engine wrote last, hears music in between, and is offered again.
-What it writes of them ``engine.absence`` reads, here as there.
+As ``dialplan/extensions.conf.j2`` has it: a caller whom no engine claims in time is answered,
+rings a few free phones of the list that the engine wrote last, and is offered again. Who was
+refused by them rings the next ones at once, and hears music when none is left. What is written of
+them ``engine.absence`` reads, here as there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ess_pbx.asterisk.render import AT_ONCE
 from ess_pbx.domain.absence import DialplanServed
+from ess_pbx.domain.call_memory import CallMemory
 from ess_pbx.domain.effects import Role
 from ess_pbx.domain.events import Arrived
 from ess_pbx.domain.ids import BridgeId, CallId, LegId, call_of
-from ess_pbx.engine.absence import CLAIMED, told_of
+from ess_pbx.engine.absence import CLAIMED, to_the_end, told_of
+from ess_pbx.engine.ended_calls import Ended, not_seen, unheard
 from ess_pbx.simulation.virtual_asterisk import NORMAL, Channel
 
 if TYPE_CHECKING:
@@ -25,7 +29,9 @@ if TYPE_CHECKING:
 CLAIM_SECONDS = 0.2
 """How long an offer lasts, beside what a line of some tenths takes."""
 MUSIC_SECONDS = 2.0
-"""Between a round of phones and the next offer."""
+"""Before the next offer of a caller for whom nobody is free."""
+MOST_CALLERS = 2
+"""For whom a phone rings at once."""
 
 
 @dataclass
@@ -42,6 +48,8 @@ class Caller:
     status: str = ""
     """Of the last offer."""
     ringing: set[LegId] = field(default_factory=set)
+    left: list[str] = field(default_factory=list)
+    """The phones of this round at which nobody has looked yet, in their order."""
     bridge: BridgeId | None = None
 
 
@@ -65,6 +73,12 @@ class Dialplan:
         self._callers: dict[LegId, Caller] = {}
         self._lines: list[list[str]] = []
         self._legs = 0
+        self._next = 0
+        """At which phone of the list the next caller's round begins."""
+        self._ends: list[Ended] = []
+        self._unread: list[Ended] = []
+        """Those that this engine has not read."""
+        self._begins = False
         self._late: list[float] = []
         """After how many seconds the engine hears of the next offers."""
         line.asterisk.offers, line.asterisk.gone = self.offers, self._gone
@@ -106,19 +120,12 @@ class Dialplan:
         if line.connection != connection:
             return
         if caller.offered is None or caller.turn != turn or not self._is_here(caller):
-            world.later(line.event_seconds, world.does, self._is_refused, caller)
             return
         caller.offered, caller.status = None, CLAIMED
         world.watch.unserved.calls.discard(call_of(caller.leg))
         channel = line.asterisk.channels[caller.leg]
         channel.served = channel.music = False
         line.tell(world.people.arrival(call_of(caller.leg)))
-
-    def _is_refused(self, caller: Caller) -> None:
-        """As ``engine.claims``: who came and went before any claim is a call still."""
-        if not self._is_here(caller) and not caller.written and caller.status != CLAIMED:
-            arrival = self._world.people.arrival(call_of(caller.leg))
-            self._world.hear(replace(arrival, gone=True))
 
     # without an engine
 
@@ -136,24 +143,51 @@ class Dialplan:
             if not world.core.config.policy.record_waiting:
                 call = call_of(caller.leg)
                 self._line.mixmonitors.starts(caller.leg, call, in_bridges_only=True)
-        world.tell("the dialplan rings for", caller.leg, self.phones)
-        for phone in self.phones:
-            if phone not in asterisk.unreachable and not asterisk.is_busy(phone):
-                self._legs += 1
-                leg = LegId(f"p-{self._legs}")
-                asterisk.channels[leg] = Channel(Role.OPERATOR, phone, served=True)
-                caller.ringing.add(leg)
-                world.people.is_rung_by_the_dialplan(leg, phone)
+        at = self._next % len(self.phones) if self.phones else 0
+        self._next = at + AT_ONCE
+        caller.left = [*self.phones[at:], *self.phones[:at]]
+        self._ring(caller)
         world.watch.rung_without_engine(caller.leg, began, len(caller.ringing))
         self._line.changed()
+
+    def _ring(self, caller: Caller) -> None:
+        """The next free phones; where there is none, some that ring for another."""
+        world, asterisk = self._world, self._line.asterisk
+        free, ringing = list[str](), list[str]()
+        while caller.left and len(free) < AT_ONCE:
+            phone = caller.left.pop(0)
+            legs = [each for each in asterisk.channels.values() if each.address == phone]
+            if phone in asterisk.unreachable or any(each.up for each in legs):
+                continue
+            if not legs:
+                free.append(phone)
+            elif len(legs) < MOST_CALLERS:
+                ringing.append(phone)
+        rung = (free or ringing)[:AT_ONCE]
+        world.tell("the dialplan rings for", caller.leg, rung)
+        for phone in rung:
+            self._legs += 1
+            leg = LegId(f"p-{self._legs}")
+            asterisk.channels[leg] = Channel(Role.OPERATOR, phone, served=True)
+            caller.ringing.add(leg)
+            world.people.is_rung_by_the_dialplan(leg, phone)
         caller.turn += 1
-        ring = world.core.config.policy.ring if caller.ringing else 0.0
-        world.later(ring, self._nobody_answers, caller, caller.turn)
+        if rung:
+            ring = world.core.config.policy.ring
+            world.later(ring, self._nobody_answers, caller, caller.turn)
+        else:
+            world.later(MUSIC_SECONDS, self._again, caller, caller.turn)
 
     def _nobody_answers(self, caller: Caller, turn: int) -> None:
         if caller.turn != turn or caller.bridge is not None or not self._is_here(caller):
             return
         self._hang_up(caller.ringing)
+        self._offer(caller)
+
+    def _all_refused(self, caller: Caller) -> None:
+        if caller.left:
+            self._ring(caller)
+            return
         caller.turn += 1
         self._world.later(MUSIC_SECONDS, self._again, caller, caller.turn)
 
@@ -191,15 +225,19 @@ class Dialplan:
         return True
 
     def _hang_up(self, legs: set[LegId]) -> None:
-        for leg in sorted(legs):
-            self._line.asterisk.hangs_up(leg, NORMAL)
+        ended = sorted(legs)
         legs.clear()
+        for leg in ended:
+            self._line.asterisk.hangs_up(leg, NORMAL)
 
     def _gone(self, leg: LegId, cause: int) -> None:
         """A channel has ended, whosever it was."""
         if (caller := self._callers.pop(leg, None)) is not None:
             self._hang_up(caller.ringing)
             self._part(caller)
+            end = Ended(leg, cause, self._world.wall, self._invited(leg), "", "112", "", "c")
+            self._ends.append(end)
+            self._unread.append(end)
             if caller.written:
                 self._write("ended", leg, f"{self._world.wall:.3f}", str(cause), caller.status)
             return
@@ -207,7 +245,7 @@ class Dialplan:
             if leg in other.ringing:
                 other.ringing.discard(leg)
                 if not other.ringing and other.bridge is None:
-                    self._nobody_answers(other, other.turn)
+                    self._all_refused(other)
             elif other.bridge is not None and not self._line.asterisk.members(other.bridge) - {
                 other.leg
             }:
@@ -232,9 +270,14 @@ class Dialplan:
 
     # what is known of it
 
-    def told(self, known: Container[CallId]) -> DialplanServed | None:
-        """What the engine reads; None when nothing was ever written."""
-        if not self._lines:
+    def engine_started(self) -> None:
+        """It reads all ends anew."""
+        self._begins, self._unread = True, list(self._ends)
+
+    def told(self, known: CallMemory, calls: Iterable[CallId]) -> DialplanServed | None:
+        """What the engine reads that has these ``calls``; None when nothing was ever written."""
+        if not self._lines and not self._unread:
+            self._begins = False
             return None
 
         def arrival(leg: str, invited_at: float, *_: str) -> Arrived:
@@ -245,12 +288,25 @@ class Dialplan:
 
         there = self._line.asterisk.channels
         gone = {line[1] for line in self._lines if self._line.is_up and line[1] not in there}
-        return told_of(self._lines, arrival, known, gone, last_written)[0]
+        told = told_of(self._lines, arrival, known.imported, gone, last_written)[0]
+        served = map(call_of, to_the_end(self._lines))
+        known_calls = {*calls, *known.calls, *known.imported, *known.over, *served}
+        # Whatever was told of them the engine has heard before it looks.
+        coming = self._line.arriving
+        ends = [each for each in self._unread if call_of(each.channel) not in coming]
+        self._unread = [each for each in self._unread if call_of(each.channel) in coming]
+        if self._begins:
+            self._begins, ends = False, not_seen(ends, known_calls, 0.0)
+        came = unheard(ends, arrival, known_calls)
+        return replace(told, over=[*told.over, *came])
 
     def talks_since(self, agent: str) -> float | None:
         """Since when an operator is in such a call; None when they are in none."""
         there = (talk for talk in self.talks.values() if talk.agent == agent)
         return next((talk.answered for talk in there if talk.ended is None), None)
+
+    def _invited(self, leg: LegId) -> float:
+        return self._world.people.arrival(call_of(leg)).invited_at
 
     def _is_here(self, caller: Caller) -> bool:
         return self._callers.get(caller.leg) is caller

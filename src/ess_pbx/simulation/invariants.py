@@ -58,6 +58,8 @@ class Watch:
     def __init__(self, world: World) -> None:
         self._world = world
         self._comes: set[CallId] = set()
+        self._cut_off: set[CallId] = set()
+        """Calls that Asterisk had when it died: nobody may have known of those just come."""
         self._desk: set[CallId] = set()
         self._ended: dict[CallId, float] = {}
         self._left: dict[CallId, float] = {}
@@ -76,9 +78,10 @@ class Watch:
 
     # what the world says
 
-    def call_comes(self) -> None:
-        """A caller is there. One of whom the engine never hears is the dialplan's."""
+    def call_comes(self, call: CallId) -> None:
+        """A caller is there."""
         self._world.outcome.calls += 1
+        self._comes.add(call)
 
     def desk_call_comes(self, call: CallId, agent: str) -> None:
         """An operator calls the centre itself, or somebody else."""
@@ -124,9 +127,9 @@ class Watch:
         }
         paused = {fact.call for fact in facts if fact.kind is FactKind.RECORDING_PAUSED}
         self._pauses = {call: at for call, at in self._pauses.items() if call in paused}
-        begun = FactKind.CALL_ARRIVED, FactKind.CALL_BACK_STARTED
-        # Who is there yet comes again.
-        self._comes &= {CallId(str(fact.call)) for fact in facts if fact.kind in begun}
+        begun = {fact.call for fact in facts if fact.kind is FactKind.CALL_BACK_STARTED}
+        # Who was to be called back, and of whom that is not on record, is still.
+        self._comes = {call for call in self._comes if not is_call_back(call) or call in begun}
         self._adopts = True
 
     def found_its_calls(self) -> None:
@@ -137,6 +140,7 @@ class Watch:
         """Everybody was cut off."""
         for leg in legs:
             self._silent.pop(leg, None)
+            self._cut_off.add(call_of(leg))
 
     # before and after a decision
 
@@ -325,7 +329,9 @@ class Watch:
         for what, which in left.items():
             if which:
                 raise Broken(f"{what} left: {which}")
-        lost = sorted(call for call in self._comes | self.unserved.calls if call not in self._ended)
+        known = {fact.call for fact in world.facts}
+        comes = {call for call in self._comes if call in known or call not in self._cut_off}
+        lost = sorted((comes | self.unserved.calls) - self._ended.keys())
         if lost:
             raise Broken(f"no end on record: {lost}")
         _none_of(self._calling_out.is_over())

@@ -76,6 +76,8 @@ class Line:
         self._snoops_fail: list[float] = []
         """After so many seconds; after as many as a request may take nothing is told of it."""
         self._held: CallEvent | CentreEvent | None = None
+        self.arriving: set[CallId] = set()
+        """Calls whose arrival is on its way to the engine."""
         self._prompts: dict[PlaybackId, str] = {}
         self._restarted = 0.0
         self._console_fails, self._console_until = 0.0, 0.0
@@ -192,6 +194,8 @@ class Line:
         world = self._world
         if not self.is_up:
             return
+        if isinstance(event, Arrived):
+            self.arriving.add(event.call)
         if self._held is not None:
             held, self._held = self._held, None
             world.later(self._back, self._is_heard, event, self._connection)
@@ -204,6 +208,8 @@ class Line:
             match trouble.fault:
                 case "event-lost":
                     world.tell("event lost:", event)
+                    if isinstance(event, Arrived):
+                        self.arriving.discard(event.call)
                     return
                 case "event-doubled":
                     world.later(after, self._is_heard, event, self._connection)
@@ -224,6 +230,8 @@ class Line:
 
     def _is_heard(self, event: CallEvent | CentreEvent, connection: int) -> None:
         if connection == self._connection:
+            if isinstance(event, Arrived):
+                self.arriving.discard(event.call)
             self._world.hear(event)
 
     # faults
@@ -313,6 +321,7 @@ class Line:
         world = self._world
         unanswered = [effect for due, effect in self._unanswered if due > world.now]
         self.is_up, self._held = False, None
+        self.arriving.clear()
         self._connection += 1
         self._unanswered.clear()
         for _ in range(min(carried_out, len(self._requests))):

@@ -113,7 +113,7 @@ class People:
         world.line.asterisk.calls(call)
         if world.core.config.policy.record_waiting:
             world.line.mixmonitors.starts(leg, call)
-        world.watch.call_comes()
+        world.watch.call_comes(call)
         world.line.dialplan.offers(leg)
         for after, key in step.keys:
             world.later(after, self._presses, leg, key)

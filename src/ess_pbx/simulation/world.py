@@ -288,7 +288,7 @@ class World:
     def unclaimed(self) -> DialplanServed | None:
         """What the engine reads of them; None when nothing is written."""
         self.read_unclaimed_at = self.now
-        return self.line.dialplan.told(self.core.kept.imported)
+        return self.line.dialplan.told(self.core.kept, self.core.calls)
 
     def start_anew(self) -> None:
         """Another engine: what it knows is what is in the journal."""
@@ -297,6 +297,7 @@ class World:
             self.core.recall(fact)
         self.alive = True
         self.recorder = Recorder(self, self.core)
+        self.line.dialplan.engine_started()
         self.watch.engine_started()
         self._read_clock()
 

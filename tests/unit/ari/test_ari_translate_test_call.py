@@ -72,11 +72,3 @@ def test_the_end_that_sends_it_is_answered_and_hears_as_a_leg_of_ours() -> None:
     assert translator.translate(entered(sends)) == [LegAnswered(call, leg)]
     talking = models.ChannelTalkingStarted(application="ess-pbx", timestamp=NOW, channel=sends)
     assert translator.translate(talking) == [SpeechBegan(call, leg)]
-
-
-def test_one_that_was_gone_before_it_was_claimed_is_no_callers_arrival() -> None:
-    translator = Translator(given_settings())
-    assert translator.came_and_went(channel("PJSIP/uji-00000003")) == []
-    (gone,) = translator.came_and_went(channel("PJSIP/telco-a-00000003"))
-    assert isinstance(gone, Arrived)
-    assert gone.gone

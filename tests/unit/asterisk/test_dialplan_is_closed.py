@@ -77,9 +77,13 @@ def test_nothing_dials_but_for_the_phones_of_a_centre_without_an_engine(
     assert dialling
     for context, line in dialling:
         assert context.startswith("unclaimed-"), line
-        assert "Dial(${ESS_PHONES}," in line
+        assert "Dial(${CUT(ESS_RING,&,2-4)}," in line
+    rung = {line for lines in dialplan.values() for line in lines if "Set(ESS_RING=" in line}
+    assert len(rung) == 1, "what is rung is taken from the list alone"
     phones = {line for lines in dialplan.values() for line in lines if "Set(ESS_PHONES=" in line}
-    assert all("Set(ESS_PHONES=${FILE(" in line for line in phones)
+    assert phones == {" same => n,Set(ESS_PHONES=${CUT(ESS_LIST,!,1)})"}
+    lists = {line for lines in dialplan.values() for line in lines if "Set(ESS_LIST=$" in line}
+    assert all("Set(ESS_LIST=${FILE(" in line for line in lists)
 
 
 def test_a_phone_reaches_112_its_codes_and_the_engine(dialplan: dict[str, list[str]]) -> None:

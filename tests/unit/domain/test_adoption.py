@@ -414,3 +414,20 @@ def test_who_was_claimed_but_not_answered_is_answered_before_anything_is_played(
     assert to_caller[:2] == [Answer(CALLER), StartMusic(CALLER)]
     assert of(new.effects, Answer) == [Answer(CALLER)]
     assert of(new.effects, PlayPrompt)
+
+
+def test_engines_that_end_one_after_the_other_keep_nobody_in_a_menu() -> None:
+    """Each begins it anew, for the caller's sake; it must not be all that they ever hear."""
+    story = given.in_menu()
+    second = Takeover(story)
+    second.finds(CALLER)
+    assert second.phase is Phase.IVR
+
+    story.all += second.effects
+    third = Takeover(story)
+    third.finds(CALLER)
+
+    assert third.phase is Phase.WAITING
+    assert of(third.effects, Originate)
+    classified = third.facts(FactKind.CLASSIFIED)[-1]
+    assert classified.data["category"] == CENTRE.menus["utama"].otherwise.category

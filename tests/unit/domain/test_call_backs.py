@@ -413,12 +413,6 @@ def test_whoever_redials_and_leaves_at_once_is_to_be_called_back_still() -> None
     assert the_task(story).id == OTHER
 
 
-def test_a_redial_that_was_gone_before_it_came_changes_nothing() -> None:
-    story = abandoned()
-    story.arrives(OTHER, callable=True, gone=True)
-    assert the_task(story).id == CALL
-
-
 # what people ask for
 
 

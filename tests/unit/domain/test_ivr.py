@@ -254,20 +254,31 @@ def test_a_caller_who_leaves_in_the_menu_has_abandoned() -> None:
     assert story.timers == {}
 
 
-def test_a_caller_who_left_before_anybody_could_take_the_call_is_on_record_and_over() -> None:
+@pytest.mark.parametrize(("stood", "phase"), [(5.1, Phase.IVR), (30.0, Phase.WAITING)])
+def test_whoever_was_in_a_menu_while_the_engine_stood_still_is_asked_no_more(
+    stood: float, phase: Phase
+) -> None:
     story = Story()
+    story.at(9)
+    story.now += 5.0
+    story.at(9)
+    story.arrives()
+    story.answers(CALLER)
+    story.now += 0.5
+    story.at(9)
+    story.now += stood
+    story.at(9)
 
-    story.arrives(gone=True)
+    assert story.phase() is phase
+    assert bool(of(story.all, Originate)) is (phase is Phase.WAITING)
 
-    assert len(story.facts(FactKind.CALL_ARRIVED)) == 1
-    [leg] = story.facts(FactKind.LEG_ENDED)
-    assert (leg["leg"], leg["role"]) == (CALLER, "caller")
-    [ended] = story.facts(FactKind.CALL_ENDED)
-    assert (ended["result"], ended["reason"], ended["ended_by"]) == (
-        "client",
-        "abandoned",
-        "caller",
-    )
-    assert story.core.calls == {}
-    for kind in (Answer, Originate, PlayPrompt):
-        assert of(story.all, kind) == []
+
+def test_whoever_came_after_the_engine_stood_still_hears_the_menu() -> None:
+    story = Story()
+    story.at(9)
+    story.now += 30.0
+    story.arrives()
+    story.answers(CALLER)
+    story.at(9)
+
+    assert story.phase() is Phase.IVR

@@ -33,6 +33,7 @@ from ess_pbx.domain.events import (
     PlaybackEnded,
     SpeechBegan,
     SpeechEnded,
+    StoodStill,
     Stopping,
     StreamRestarted,
     SupervisionAsked,
@@ -159,6 +160,7 @@ def plausible(story: Story) -> Iterator[CallEvent]:
         yield TransferAsked(CALL, leg, "", attended=True)
         yield TransferAsked(CALL, leg, "", refused=True)
     yield Hurried(CALL)
+    yield StoodStill(CALL)
     yield OfferMade(CALL, "2002")
     yield OfferWithdrawn(CALL, "2002", "break")
     yield OperatorsMissing(CALL)

@@ -92,21 +92,3 @@ def test_a_large_file_of_what_is_over_is_set_aside_and_still_read(tmp_path: Path
     path = tmp_path / "unclaimed-calls"
     again = absence.read(path, arrival, set(), (), tmp_path)
     assert [each.call for each in again.over] == ["ess1-1.0"]
-
-
-def test_how_calls_ended_is_read_from_what_the_dialplan_wrote_of_them(tmp_path: Path) -> None:
-    path = tmp_path / "ended-calls"
-    path.write_text("ess1-1.0|16\ness1-2.0|\ness1-3.0|38\ness1-4.0|16\ness1-5.0|1")
-    wanted = [CallId(f"ess1-{number}.0") for number in (1, 2, 3)]
-
-    assert absence.causes(path, wanted) == {"ess1-1.0": 16, "ess1-3.0": 38}
-    assert absence.causes(tmp_path / "none", wanted) == {}
-
-
-def test_of_a_long_file_the_end_is_read_and_it_begins_anew(tmp_path: Path) -> None:
-    path = tmp_path / "ended-calls"
-    path.write_text("ess1-1.0|16\n" + "ess1-2.0|16\n" * 100_000 + "ess1-3.0|38\n")
-    wanted = [CallId(f"ess1-{number}.0") for number in (1, 3)]
-
-    assert absence.causes(path, wanted) == {"ess1-3.0": 38}
-    assert not path.exists()

@@ -1,43 +1,42 @@
-"""A claim that comes to nothing: who came and went is a call, whom the dialplan has is not ours."""
+"""Calls that no engine has on record: nobody had them, or the dialplan."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-import msgspec
 import pytest
 from tests.unit.domain.centre import CENTRE
-from tests.unit.engine.test_absence import ANSWERED, ARRIVED, ENDED
+from tests.unit.engine.test_absence import ANSWERED, ARRIVED
 
-from ess_pbx.ari import models
 from ess_pbx.ari.protocol import Answer, Query
 from ess_pbx.ari.translate import Translator
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.centres import Centres
-from ess_pbx.domain.events import Arrived, CallEvent
+from ess_pbx.domain.events import Arrived
 from ess_pbx.domain.ids import CallId
 from ess_pbx.engine.dispatcher import Dispatcher
+from ess_pbx.engine.ended_calls import EndedCalls
 from ess_pbx.engine.unclaimed import Unclaimed
 from ess_pbx.errors import AriError, AriRefusedError
 
 LEG = "ess1-1.0"
-LATE = AriRefusedError("GET", LEG, 404, "Channel not found or not in broadcast state")
+CLAIMED_THEN = f"ended|{LEG}|1002.0|16|SUCCESS\n"
 
 
 class FakeAsterisk:
     """Holds some channels, or does not answer."""
 
-    def __init__(self, *channels: str, answers: bool = True, at: str = "112") -> None:
-        self.channels, self.answers, self.at = channels, answers, at
+    def __init__(self, *channels: str, answers: bool = True) -> None:
+        self.channels, self.answers = channels, answers
 
     async def call(self, method: str, uri: str, *, query: Query | None = None) -> Answer:
         assert (method, query) == ("GET", None)
         if not self.answers:
             raise AriError("no line")
-        if uri.removeprefix("channels/") not in self.channels:
+        if uri != "asterisk/ping" and uri.removeprefix("channels/") not in self.channels:
             raise AriRefusedError("GET", LEG, 404, "Channel not found")
-        return a_channel(self.at)
+        return {}
 
 
 class Fed:
@@ -49,9 +48,6 @@ class Fed:
     def feed(self, event: object) -> None:
         self.events.append(event)
 
-    def came_and_went(self, _: models.Channel) -> list[CallEvent]:
-        return [self.told(LEG, 1000.0, "", "", "", "")]
-
     def told(self, call: str, at: float, *_: str) -> Arrived:
         return Arrived(CallId(call), "", None, "", "112", "telco-a", invited_at=at)
 
@@ -61,68 +57,57 @@ def unclaimed(folder: Path, asterisk: FakeAsterisk, text: str = "") -> tuple[Unc
     path.write_text(text)
     centres = Centres([CallCentre(CENTRE)])
     translator, dispatcher = cast("Translator", fed), cast("Dispatcher", fed)
+    ended = EndedCalls(folder / "ended-calls")
 
     def over(*_: object) -> None:
         """Recordings are of no concern here."""
 
-    return Unclaimed(asterisk, translator, centres, dispatcher, path, folder, over), fed
+    ours = Unclaimed(
+        asterisk, translator, centres, dispatcher, path, folder, over, ended, since=0.0
+    )
+    return ours, fed
 
 
-def a_channel(exten: str = "112") -> dict[str, Any]:
-    number: dict[str, Any] = {"name": "", "number": ""}
-    where = {"context": "emergency", "exten": exten, "priority": 1, "app_name": "", "app_data": ""}
-    told = {
-        "id": LEG,
-        "name": "PJSIP/telco-a-1",
-        "state": "Up",
-        "caller": number,
-        "accountcode": "",
-    }
-    told |= {"connected": number, "dialplan": where, "creationtime": "2026-01-01T00:00:00.000+0000"}
-    return told | {"language": "en", "protocol_id": ""}
-
-
-def the_channel() -> models.Channel:
-    return msgspec.convert(a_channel(), models.Channel)
+def end_of(leg: str, at: float = 1002.0) -> str:
+    """What the dialplan writes when a caller's channel ends."""
+    return f"{leg}|16|{at}|1000.0||112|PJSIP/telco-a-1|\n"
 
 
 @pytest.mark.parametrize(
-    ("there", "written", "is_told"),
-    [
-        ((), "", True),
-        ((LEG,), "", False),
-        ((LEG,), ARRIVED, False),
-        ((), ARRIVED + ENDED, False),
-    ],
-    ids=["left before the claim", "is rung for", "is served", "was served, and has left"],
+    ("written", "is_told"),
+    [("", True), (ARRIVED, False), (ARRIVED + CLAIMED_THEN, True)],
+    ids=["nobody had it", "the dialplan has it", "whoever claimed it then died"],
 )
-async def test_of_whom_a_claim_was_refused_only_who_left_before_it_is_a_call_of_ours(
-    there: tuple[str, ...], written: str, is_told: bool, tmp_path: Path
+async def test_a_call_that_ended_and_that_nobody_knows_is_brought_on_record(
+    written: str, is_told: bool, tmp_path: Path
 ) -> None:
-    ours, fed = unclaimed(tmp_path, FakeAsterisk(*there), written)
+    ours, _ = unclaimed(tmp_path, FakeAsterisk(LEG), written)
+    (tmp_path / "ended-calls").write_text(end_of(LEG))
 
-    await ours.refused(the_channel(), LATE)
+    told = await ours.read()
 
-    assert bool(fed.events) is is_told
+    assert told is not None
+    assert [(each.call, each.unheard) for each in told.over] == [(LEG, True)] * is_told
+    again = await ours.read()
+    assert again is not None
+    assert again.over == []
 
 
-async def test_who_left_and_after_whom_the_dialplan_clears_up_came_and_went(tmp_path: Path) -> None:
-    ours, fed = unclaimed(tmp_path, FakeAsterisk(LEG, at="h"))
-    await ours.refused(the_channel(), LATE)
-    assert len(fed.events) == 1
-
-    ours, _ = unclaimed(tmp_path, FakeAsterisk(LEG, at="h"), ARRIVED + ANSWERED)
+async def test_what_asterisk_may_have_told_of_it_is_heard_before_it_is_judged(
+    tmp_path: Path,
+) -> None:
+    asterisk = FakeAsterisk(LEG, answers=False)
+    ours, _ = unclaimed(tmp_path, asterisk)
+    (tmp_path / "ended-calls").write_text(end_of(LEG))
     told = await ours.read()
     assert told is not None
-    assert told.over == []  # its end is about to be written
+    assert told.over == []
 
+    asterisk.answers = True
+    told = await ours.read()
 
-async def test_one_that_another_engine_claimed_is_no_call_of_ours(tmp_path: Path) -> None:
-    ours, fed = unclaimed(tmp_path, FakeAsterisk())
-
-    await ours.refused(the_channel(), AriRefusedError("POST", LEG, 409, "already claimed"))
-
-    assert fed.events == []
+    assert told is not None
+    assert [each.call for each in told.over] == [LEG]
 
 
 @pytest.mark.parametrize(

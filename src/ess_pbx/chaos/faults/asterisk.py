@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from ess_pbx.chaos.centre import CentreProcess
+from ess_pbx.chaos.operators import WITH_A_SECOND_LINE
 from ess_pbx.chaos.recorded import recording_check
 from ess_pbx.chaos.records import call_back_numbers, calls_of, record_checks
 from ess_pbx.chaos.scene import Scene
@@ -22,7 +23,9 @@ PRESENT = "present"
 
 async def restart(scene: Scene) -> list[Check]:
     """``kill -9``: whoever was connected is cut off, and must be on record and be called back."""
-    async with scene.running() as running:
+    # Whoever picked up in that very moment has a call that no hanging up ends before 64·T1 (32 s):
+    # without an ACK a phone may send no BYE (RFC 3261 §15). It keeps a line of their own phone.
+    async with scene.running(phones_a_process=WITH_A_SECOND_LINE) as running:
         await running.warm()
         await asyncio.sleep(min(3.0, scene.load.seconds / 4))
         cut = [each for each in running.callers.all if each.call.end is None and each.established]

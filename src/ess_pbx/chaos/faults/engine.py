@@ -136,12 +136,12 @@ async def _adopted(running: Running, before: int, began: float, live: int) -> fl
     if live == 0:
         return 0.0
     kind = FactKind.CALL_ADOPTED
-    at = await running.centre.until(
+    await running.centre.until(
         lambda: len(running.centre.told(kind)) > before, "calls are adopted", ADOPTED_WITHIN * 4
     )
-    # They come together: the last of this moment counts.
+    # They come together: the last of this moment counts. It is before all else of a start is done.
     await asyncio.sleep(0.2)
-    return round(max([at, *(seen for seen, _ in running.centre.told(kind)[before:])]) - began, 2)
+    return round(max(seen for seen, _ in running.centre.told(kind)[before:]) - began, 2)
 
 
 async def frozen(scene: Scene) -> list[Check]:

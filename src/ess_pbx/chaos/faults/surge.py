@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from ess_pbx.bench.crowd import out_of_order
+from ess_pbx.chaos.queue import out_of_turn
 from ess_pbx.chaos.scene import Scene
 from ess_pbx.chaos.verdict import Check
-from ess_pbx.domain.facts import FactKind
 
 TIMES = 20
 SURGE_SHARE = 0.15
@@ -27,12 +26,8 @@ async def trunk_surge(scene: Scene) -> list[Check]:
     async with scene.running(load=surge, operators=load.operators) as running:
         scene.progress(f"{surge.calls} calls in {surge.seconds:g} s on {load.operators} operators")
         found = await running.checks()
-        order = [
-            [str(fact.call) for _, fact in running.centre.told(kind)]
-            for kind in (FactKind.CALL_ARRIVED, FactKind.OFFERED)
-        ]
         return [
             Check("calls a second", surge.per_second),
-            Check("overtaken", out_of_order(order[0], order[1]), at_most=0),
+            Check("overtaken", out_of_turn(running.centre.journal()), at_most=0),
             *found,
         ]
