@@ -306,6 +306,9 @@ class Story:
     async def assert_they_talk(self, caller: Caller, operator: SoftCall) -> None:
         await caller.rtp.heard_tone(operator_tone(operator.account), SOON)
         await operator.heard_tone(CALLER_TONE, SOON)
+        # The last that was heard in a call that is over stays the last.
+        assert operator.ended_by is None, f"{operator.account}: the call ended"
+        assert caller.call.end is None, f"{caller.number}: the call ended"
 
     async def assert_hears(self, listener: Listener, *hertz: int) -> None:
         """Each of these tones is heard now, at the level at which it was sent."""

@@ -69,6 +69,8 @@ UNREACHABLE = frozenset({"UNAVAILABLE", "INVALID", "UNKNOWN"})
 """Device states of a phone that is not registered or does not answer its qualify (OPTIONS)."""
 
 NORMAL_CLEARING, UNKNOWN_CAUSE = 16, 0
+UP = "Up"
+"""State of a channel that is answered."""
 
 DESK, DESK_CONTEXT = "desk", "desk"
 """First argument of ``Stasis()`` for an operator who dialled a code, and where the dialplan is."""
@@ -146,7 +148,7 @@ class Translator:
                 return [LegAnswered(call_of(channel.id), LegId(channel.id))]
             case models.ChannelStateChange(channel=channel) if channel.state == "Ringing":
                 return [LegRang(call_of(channel.id), LegId(channel.id))]
-            case models.ChannelStateChange(channel=channel) if channel.state == "Up" and is_caller(
+            case models.ChannelStateChange(channel=channel) if channel.state == UP and is_caller(
                 channel.id
             ):
                 return [LegAnswered(call_of(channel.id), LegId(channel.id))]
@@ -231,7 +233,8 @@ class Translator:
             str(variables.get(CENTRE_VARIABLE) or ""),
         )
         info = str(variables.get(CALL_INFO_VARIABLE) or "")
-        return replace(told, reference=self._reference(told.trunk, info))
+        reference = self._reference(told.trunk, info)
+        return replace(told, up=channel.state == UP, reference=reference)
 
     def _reference(self, trunk: str | None, call_info: str) -> Reference | None:
         """What a neighbouring centre says of its call; anybody else's word counts for nothing."""

@@ -60,6 +60,8 @@ class Arrived(CallEvent):
     known_number: bool = True
     number_fault: str = ""
     """Why it may not: ``ess_pbx.sip.numbers.Reason``."""
+    up: bool = False
+    """The dialplan had answered them before, while no engine was there."""
     node: str = ""
     invited_at: float = 0.0
     """Wall clock of the INVITE, seconds since the epoch."""

@@ -56,14 +56,22 @@ def arrived(turn: Turn, event: Arrived) -> None:
         if centre.policy.search_at_once:
             record_classification(turn)
             queueing.join(turn)
-        turn.do(Answer(turn.call.caller))
+        _answer(turn, event)
         enter_menu(turn, centre.first_menu, *greeting)
         return
     record_classification(turn)
     # Without a menu the operator's phone is rung before the caller is even answered.
     waiting.begin(turn)
-    turn.do(Answer(turn.call.caller))
+    _answer(turn, event)
     hearing.announce(turn, *greeting)
+
+
+def _answer(turn: Turn, event: Arrived) -> None:
+    if event.up:
+        # Asterisk tells nothing of an answer to who is answered.
+        turn.record(FactKind.CALL_ANSWERED)
+    else:
+        turn.do(Answer(turn.call.caller))
 
 
 def record_arrival(turn: Turn, event: Arrived) -> None:

@@ -105,7 +105,11 @@ class MixMonitors:
 
     def is_open(self, recording: str) -> bool:
         """Whether Asterisk may write to it yet."""
-        return any(each.file in self.files[recording] for each in self._of.values())
+        return any(self.holds(file) for file in self.files[recording])
+
+    def holds(self, file: File) -> bool:
+        """Whether a MixMonitor has it, whether it writes or not."""
+        return any(each.file is file for each in self._of.values())
 
     def written(self) -> dict[str, Written]:
         """What can be seen on the disk."""

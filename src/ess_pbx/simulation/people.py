@@ -126,6 +126,7 @@ class People:
         """A caller's call, as it is told whenever the dialplan offers it."""
         number, invited_at = self._numbers[call], self._invited[call]
         step, reference = self._calls.get(call), None
+        channel = self._world.line.asterisk.channels.get(caller_leg(call))
         if step is not None and step.passed_on:
             reference = Reference(NEIGHBOURS_CENTRE, askers.passed_on(step.number))
         return Arrived(
@@ -137,6 +138,7 @@ class People:
             "telco",
             callable=True,
             invited_at=invited_at,
+            up=channel is not None and channel.up,
             reference=reference,
         )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from ess_pbx.domain.effects import (
@@ -62,7 +62,8 @@ from ess_pbx.domain.ids import (
 
 NORMAL, BUSY, DEAD = 16, 17, 20
 HUNG_UP = 32
-"""What Asterisk tells of a caller whom the engine hung up (``AST_SOFTHANGUP_EXPLICIT``)."""
+"""What Asterisk tells of a caller whom the engine hung up (``AST_SOFTHANGUP_EXPLICIT``), but not of
+one whom it called."""
 Place: TypeAlias = "LegId | BridgeId"
 
 
@@ -148,12 +149,15 @@ class VirtualAsterisk:
                 leg
             ):
                 pass  # Asterisk says 409
+            case Answer(leg) if leg in self.channels and self.channels[leg].up:
+                pass  # Asterisk says 204, and tells nothing
             case Answer(leg) if leg in self.channels:
                 self.channels[leg].up = True
                 self.channels[leg].music = False
                 self._tell(LegAnswered(call_of(leg), leg))
             case HangUp(leg) | Refuse(leg):
-                cause = HUNG_UP if leg == caller_leg(call_of(leg)) else NORMAL
+                came = leg == caller_leg(call_of(leg)) and not is_called_back(leg)
+                cause = HUNG_UP if came else NORMAL
                 self._end(leg, cause if leg in self.channels else DEAD)
             case Originate() as wanted:
                 self._originate(wanted)
@@ -322,7 +326,7 @@ class VirtualAsterisk:
         if self.offers is not None:
             self.offers(leg)
             return
-        self._tell(self.arrivals(call_of(leg), 0.0))
+        self._tell(replace(self.arrivals(call_of(leg), 0.0), up=channel.up))
 
     def _served(self, leg: LegId) -> bool:
         return leg in self.channels and self.channels[leg].served

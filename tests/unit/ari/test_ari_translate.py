@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from ess_pbx.ari import models
 from ess_pbx.ari.translate import Translator
@@ -59,6 +60,17 @@ def test_a_code_is_told_with_the_registration_that_it_came_with() -> None:
 def test_any_other_call_is_a_callers(args: list[str]) -> None:
     (event,) = Translator(sample()).translate(entered(args))
     assert isinstance(event, Arrived)
+
+
+@pytest.mark.parametrize(("state", "up"), [("Ring", False), ("Up", True)])
+def test_whether_a_caller_was_answered_before_is_told_with_the_arrival(
+    state: str, up: bool
+) -> None:
+    enters = entered([])
+    channel = replace(enters.channel, state=state)
+    (event,) = Translator(sample()).translate(replace(enters, channel=channel))
+    assert isinstance(event, Arrived)
+    assert event.up is up
 
 
 def test_a_snoop_channel_that_is_there_and_one_that_is_gone_are_told_as_a_leg() -> None:

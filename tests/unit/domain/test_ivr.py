@@ -32,6 +32,18 @@ def test_a_caller_is_answered_and_hears_greeting_and_menu_one_after_another() ->
     assert story.facts(FactKind.MENU_ENTERED) == [{"menu": "utama"}]
 
 
+@pytest.mark.parametrize("menu", ["utama", None])
+def test_who_was_answered_while_no_engine_was_there_is_on_record_as_answered_at_once(
+    menu: str | None,
+) -> None:
+    story = Story(replace(CENTRE, first_menu=menu))
+
+    story.arrives(up=True)
+
+    assert of(story.effects, Answer) == []
+    assert story.facts(FactKind.CALL_ANSWERED) == [{}]
+
+
 def test_the_arrival_is_recorded_as_the_network_gave_it() -> None:
     story = Story()
 
