@@ -64,10 +64,10 @@ class ClockWatch:
         return [*records, _raised(off)]
 
     def stood_still(self, calls: Iterable[Call]) -> list[CallId]:
-        """Those that were there all the while, if it was not read for long."""
+        """Those that have been there for as long, if it was not read for long."""
         if self._reading - self._before <= STILL:
             return []
-        return [each.id for each in calls if each.arrived < self._before]
+        return [each.id for each in calls if each.arrived <= self._reading - STILL]
 
     def _steady(self, now: float) -> list[Record]:
         if self._jumped_at is not None and now - self._jumped_at < STEADY:

@@ -22,6 +22,10 @@ from ess_pbx.domain.opening import is_open
 LONGEST_PROMPTS = 60.0
 """Seconds after which a menu goes on even if Asterisk never says that its prompts ended."""
 
+ASKED_WITHIN = 10.0
+"""Seconds after the INVITE from which on nobody is asked by a menu: no engine took the call, and
+they have heard enough music for a human to come first."""
+
 FAREWELL_PROMPT = "terima-kasih"
 NORMAL_CLEARING = 16
 """Q.850 cause of a call that we ended ourselves."""
@@ -52,14 +56,17 @@ def arrived(turn: Turn, event: Arrived) -> None:
     if turn.call.prank is not None and centre.policy.prank_warning is not None:
         greeting += (centre.policy.prank_warning,)
     silence.watch(turn)
-    if centre.first_menu is not None:
+    if centre.first_menu is not None and turn.now - turn.call.arrived < ASKED_WITHIN:
         if centre.policy.search_at_once:
             record_classification(turn)
             queueing.join(turn)
         _answer(turn, event)
         enter_menu(turn, centre.first_menu, *greeting)
         return
-    record_classification(turn)
+    if centre.first_menu is not None:
+        classify(turn, centre.menus[centre.first_menu].otherwise)
+    else:
+        record_classification(turn)
     # Without a menu the operator's phone is rung before the caller is even answered.
     waiting.begin(turn)
     _answer(turn, event)

@@ -273,6 +273,27 @@ def test_whoever_was_in_a_menu_while_the_engine_stood_still_is_asked_no_more(
     assert bool(of(story.all, Originate)) is (phase is Phase.WAITING)
 
 
+def test_whoever_came_in_the_moment_before_the_engine_stood_still_is_asked_no_more() -> None:
+    story = Story()
+    story.at(9)
+    story.now += 4.9
+    story.arrives()
+    story.answers(CALLER)
+    story.now += 30.0
+    story.at(9)
+
+    assert story.phase() is Phase.WAITING
+
+
+@pytest.mark.parametrize(("ago", "phase"), [(9.0, Phase.IVR), (11.0, Phase.WAITING)])
+def test_whom_no_engine_took_for_long_no_menu_asks(ago: float, phase: Phase) -> None:
+    story = Story()
+
+    story.arrives(invited_at=story.core.wall(story.now) - ago)
+
+    assert story.phase() is phase
+
+
 def test_whoever_came_after_the_engine_stood_still_hears_the_menu() -> None:
     story = Story()
     story.at(9)
