@@ -17,9 +17,9 @@ from ess_pbx.settings.entry import home, numbers_of, own_host, rings
 from ess_pbx.settings.model import Settings, trunks_of_neighbours
 
 CLAIM_MS = 200
+"""How long the dialplan waits for an engine before it rings the operators itself."""
 AT_ONCE = 3
 """Phones that ring at once for a caller whom no engine claimed (docs/decisions/0011)."""
-"""How long the dialplan waits for an engine before it rings the operators itself."""
 
 LONGEST_SOCKET_PATH = 107
 

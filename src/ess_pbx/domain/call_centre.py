@@ -19,7 +19,7 @@ from ess_pbx.domain.call import Call, Turn
 from ess_pbx.domain.call_back_desk import CallBackDesk, Outcome
 from ess_pbx.domain.call_backs import CallBacks
 from ess_pbx.domain.call_in import CallIn
-from ess_pbx.domain.call_memory import CallMemory
+from ess_pbx.domain.call_memory import CallMemory, waited_before
 from ess_pbx.domain.callers import Callers
 from ess_pbx.domain.clock_watch import ClockWatch
 from ess_pbx.domain.command_desk import decide_command
@@ -416,18 +416,16 @@ class CallCentre:
 
     def _anew(self, event: Arrived | CallBackDue, now: float) -> Call:
         """A call that begins; one that the dialplan offers once more does not use an id again."""
-        kept, wall = self.kept.calls.get(event.call), self.wall(now)
+        kept, wall, began = self.kept.calls.get(event.call), self.wall(now), now
         number = event.number if isinstance(event, CallBackDue) else event.caller_e164
         known = self.callers.known(number, wall)
-        if (
-            kept is None
-            and event.call in self._taking_over.offered_again
-            and isinstance(event, Arrived)
-        ):
-            kept = restoring.kept_of(event, wall)
+        if isinstance(event, Arrived):
+            began -= waited_before(event.invited_at, wall)
+            if kept is None and event.call in self._taking_over.offered_again:
+                kept = restoring.kept_of(event, wall)
         made = 0 if kept is None else restoring.first_never_made(kept, wall)
         earlier = self.desk.earlier(event)
-        return Call(event.call, now, known, earlier=earlier, made_legs=made, made_playbacks=made)
+        return Call(event.call, began, known, earlier=earlier, made_legs=made, made_playbacks=made)
 
     def turn(self, call: Call, now: float) -> Turn:
         """A call's turn to decide, with the centre as it meets it now."""

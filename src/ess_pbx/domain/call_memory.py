@@ -24,6 +24,7 @@ from ess_pbx.domain.silence import ASK_PROMPT
 MOST_IMPORTED = 20_000
 """More than the lines of the dialplan's file can tell of (``engine.absence``)."""
 MOST_ENDED = 1000
+LONGEST_BEFORE = 3600.0
 MOST_OVER = 1000
 """More calls than end in the seconds of which ``engine.ended_calls`` tells a new engine."""
 """Calls that are over and wait for the end of a leg that may never be told."""
@@ -43,6 +44,16 @@ class Urgency(msgspec.Struct, frozen=True):
     raises: dict[str, int]
     prank: int | None
     head_start: float
+
+
+def waited_before(invited_at: float, at: float) -> float:
+    """Seconds that a caller has waited since the INVITE when the call comes to us ``at`` then.
+
+    That is no time, unless no engine took the call, and the dialplan had it. Both in epoch seconds;
+    what is not within an hour says that the clock was set, or is not known (0).
+    """
+    waited = at - invited_at
+    return waited if 0.0 <= waited < LONGEST_BEFORE else 0.0
 
 
 class KeptCall(msgspec.Struct, kw_only=True):
@@ -227,13 +238,14 @@ def _listed(state: Mapping[str, JSON], name: str) -> dict[CallId, None]:
 
 
 def _arrived(before: KeptCall | None, call: str, data: Mapping[str, JSON], at: float) -> KeptCall:
-    invited_at = data.get("invited_at")
+    told = data.get("invited_at")
+    invited_at = float(told) if isinstance(told, int | float) else 0.0
     caller = ids.caller_leg(CallId(call))
     number, display = str(data.get("caller_e164") or ""), str(data.get("caller_display") or "")
     return KeptCall(
         id=CallId(call),
-        arrived=at,
-        invited_at=invited_at if isinstance(invited_at, int | float) and invited_at else at,
+        arrived=at - waited_before(invited_at, at),
+        invited_at=invited_at or at,
         last=at,
         number=number,
         display=display,

@@ -330,3 +330,27 @@ def test_a_phone_is_hung_up_before_it_rings_for_the_next_caller() -> None:
     assert story.rung.call == OTHER
     assert story.rung.address == "2001"
     assert story.effects.index(HangUp(operator)) < story.effects.index(story.rung)
+
+
+def test_who_waited_before_any_engine_took_the_call_keeps_the_age() -> None:
+    story = waiting(phones=())
+    story.after(5.0)
+    invited_at = story.core.wall(story.now) - 20.0
+
+    story.arrives(OTHER, invited_at=invited_at)
+    story.answers(OTHER)
+    story.phone("2001")
+
+    assert [each.call for each in of(story.effects, Originate)] == [OTHER]
+
+
+@pytest.mark.parametrize("ago", [-7200.0, -1.0, 3600.0, 1e9])
+def test_a_clock_that_was_set_makes_nobody_older(ago: float) -> None:
+    story = waiting(phones=())
+    story.after(5.0)
+
+    story.arrives(OTHER, invited_at=story.core.wall(story.now) - ago)
+    story.answers(OTHER)
+    story.phone("2001")
+
+    assert [each.call for each in of(story.effects, Originate)] == [CALL]
