@@ -134,11 +134,15 @@ class KillableStory(Story):
     def asterisk_pid(self) -> int | None:
         return find_process(self.settings.folders.state / "asterisk" / "etc" / "asterisk.conf")
 
-    async def when_the_centre_is_stopped(self) -> None:
+    async def when_the_engines_are_stopped(self) -> None:
+        """The standby first: a leader hands over to it."""
         for process in (self._standby, self._process):
             if process is not None and process.returncode is None:
                 process.terminate()
                 await asyncio.wait_for(process.wait(), STARTS_WITHIN)
+
+    async def when_the_centre_is_stopped(self) -> None:
+        await self.when_the_engines_are_stopped()
         pid = self.asterisk_pid
         if pid is not None:  # the test ended while no engine was there
             os.killpg(pid, signal.SIGKILL)

@@ -29,6 +29,7 @@ class Real(Scene):
 
     def __init__(self, story: Story, patch: pytest.MonkeyPatch) -> None:
         self._story = story
+        self._patch = patch
         self._calls: dict[str, SoftCall] = {}
         self.heard = Heard()
         self._caller: Caller | None = None
@@ -69,6 +70,14 @@ class Real(Scene):
     async def caller_dials_in_vain(self, agent: str) -> None:
         self._caller = await self._story.when_caller_dials()
         self._calls[agent] = await self._story.phones.incoming(agent, SOON)
+
+    async def caller_dials_unanswered(self) -> None:
+        executor = self._story.engine.dispatcher.executor
+        assert executor is not None
+        self._patch.setattr(executor, "carry_out", lambda _: None)
+        self._caller = await self._story.when_caller_dials()
+        await self._story.assert_fact(FactKind.CALL_ARRIVED)
+        await self.engine_goes()
 
     async def caller_presses(self, key: str, then: FactKind) -> None:
         await self.caller.rtp.press(key)

@@ -171,6 +171,9 @@ class Scene:
     async def caller_dials_in_vain(self, agent: str) -> None:
         """No engine claims them, and the dialplan rings an operator."""
 
+    async def caller_dials_unanswered(self) -> None:
+        """The engine claims them, and dies in that moment."""
+
     async def caller_presses(self, key: str, then: FactKind) -> None: ...
     async def caller_hangs_up(self) -> None: ...
     async def gives_up(self) -> None:

@@ -195,7 +195,7 @@ async def test_a_leader_that_is_asked_to_stop_hands_over(
 
 async def test_when_the_standby_goes_first_all_ends(given_centre: GivenCentre) -> None:
     story = await given_pair(given_centre)
-    await story.when_the_centre_is_stopped()
+    await story.when_the_engines_are_stopped()
     assert story.asterisk_pid is None
 
 

@@ -205,6 +205,7 @@ async def is_claimed_after_a_phone_rang_without_an_engine(scene: Scene) -> None:
     await scene.caller_dials_in_vain("1001")
     await scene.engine_comes()
     await scene.answers("1001", FactKind.OPERATOR_ANSWERED)
+    assert FactKind.CALL_ANSWERED in kinds(scene.facts)
     await scene.caller_hangs_up()
 
 

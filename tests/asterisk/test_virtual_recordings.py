@@ -56,7 +56,17 @@ async def has_a_leg_recorded_on_its_own(scene: Scene) -> None:
     await scene.looks("it is over")
 
 
-async def is_recorded_from_the_answer_on(scene: Scene) -> None:
+async def leaves_before_the_answer(scene: Scene) -> None:
+    await scene.caller_dials_unanswered()
+    await scene.looks("nobody answers")
+    await scene.gives_up()
+    await scene.looks("the caller has left")
+    await scene.engine_comes()
+    await scene.is_over()
+    await scene.looks("it is over")
+
+
+async def calls_out_and_is_recorded(scene: Scene) -> None:
     await scene.phone_outside(answers_after=7.0)
     await scene.calls_out("1001", ALLOWED, FactKind.OUTBOUND_STARTED)
     await scene.looks("it rings")
@@ -109,7 +119,8 @@ async def is_called_back(scene: Scene) -> None:
 PLAYS = [
     Play(is_stopped_begun_again_and_paused, ONE, policy=PAUSES),
     Play(has_a_leg_recorded_on_its_own, ONE),
-    Play(is_recorded_from_the_answer_on, ONE),
+    Play(leaves_before_the_answer),
+    Play(calls_out_and_is_recorded, ONE),
     Play(is_refused_before_it_is_answered, ONE),
     Play(waits_unrecorded, ONE, policy=TALK_ONLY),
     Play(is_recorded_in_a_bridge_only, ONE, policy=TALK_ONLY),

@@ -70,6 +70,11 @@ class Virtual(Scene):
         self.world.go_on(lambda: self.world.line.asterisk.is_busy(agent))
         self._passes(PEOPLE_SECONDS)
 
+    async def caller_dials_unanswered(self) -> None:
+        self.world.line.trouble(Trouble(at=0.0, fault="engine-killed", much=AWAY_SECONDS))
+        self._dials_112()
+        self.world.go_on(lambda: not self.world.alive)
+
     async def caller_presses(self, key: str, then: FactKind) -> None:
         line = self.world.line
         line.act(line.asterisk.presses, LegId(self._caller), key)

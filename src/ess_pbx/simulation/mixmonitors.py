@@ -1,8 +1,8 @@
 """What the virtual Asterisk records: MixMonitors on legs, and the files that they write.
 
-As the real one does: a file grows while the leg that it is of is up, about each second, and ends
-with it; a leg may have a MixMonitor that writes only while it is in a bridge (``b``). The files
-outlive every engine, and Asterisk.
+As the real one does (``tests/asterisk/test_virtual_recordings.py``): a file is there at once, grows
+while the leg that it is of is up, about each second, and ends with it; a leg may have a MixMonitor
+that writes only while it is in a bridge (``b``). The files outlive every engine, and Asterisk.
 """
 
 from __future__ import annotations
