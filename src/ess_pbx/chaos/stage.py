@@ -18,6 +18,8 @@ FIRST_EXTENSION = 2000
 WRAP_UP_SECONDS = 1.0
 COMFORT_SECONDS = 10.0
 PORTS_A_LEG, SPARE_PORTS = 2, 100
+RUNG_AT_ONCE = 4
+"""Legs to a phone: a call, an offer of the engine, and two callers whom no engine claimed."""
 PROBE_TRUNKS = 2
 DATABASE_BEHIND = 2.0
 """Sooner an alarm than in a centre, which gives it 10 s: short runs have it away for less."""
@@ -86,7 +88,8 @@ def settings_for(
     if not menu:
         centre = replace(centre, first_menu=None)
     at_once = max(calls or 0, load.calls)
-    first, last = free_rtp_range(PORTS_A_LEG * (at_once + 2 * count) + SPARE_PORTS)
+    legs = at_once + RUNG_AT_ONCE * count
+    first, last = free_rtp_range(PORTS_A_LEG * legs + SPARE_PORTS)
     probes = [
         Trunk(
             id=f"uji-{number}",
