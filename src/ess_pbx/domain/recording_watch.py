@@ -99,6 +99,8 @@ class RecordingWatch:
         """Those with recordings of their own, also where a pause has not let them begin."""
         self._talked: set[CallId] = set()
         """Calls in which somebody speaks with the caller: each has a recording, or an alarm."""
+        self._knows_calls = False
+        """Whether it is known which calls go on: before that none is nobody's."""
         self._alarmed: dict[str, str] = {}
         """Centres that have the alarm, and what was said when it was raised."""
 
@@ -126,6 +128,7 @@ class RecordingWatch:
 
         ``raw`` are the recordings that have files, of these calls and of others.
         """
+        self._knows_calls = True
         for call in self._centres.calls.values():
             self._note_talking(call.id)
             self._aside |= call.legs.keys() & raw - {call.caller}
@@ -165,6 +168,8 @@ class RecordingWatch:
 
         The dialplan may have their callers: whether Asterisk still writes is to be asked.
         """
+        if not self._knows_calls:
+            return []
         known = {
             call for centre in self._centres for call in (*centre.calls, *centre.beside_calls())
         }

@@ -147,6 +147,7 @@ class World:
         """The engine has started, phones are registered, and the story is on the agenda."""
         setting = self.story.setting
         self._read_clock()
+        self.recorder.took_stock(())
         for agent, seat in self.core.acd.seats.items():
             there = agent in setting.phones
             if not there:

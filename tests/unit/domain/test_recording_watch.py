@@ -190,6 +190,9 @@ def test_what_is_on_the_disk_of_no_call_is_forgotten_once_it_stands_still() -> N
     gone = CallId("ess1-9.9")
     written = {**watched.written, gone: Written(f"{gone}.raw", 5)}
     now = watched.story.now
+    assert watched.watch.forgotten(written, now - 2 * FORGOTTEN_SECONDS) == []
+    assert watched.watch.forgotten(written, now - FORGOTTEN_SECONDS) == [], "nobody knows its calls"
+    watched.watch.took_stock({CALL})
     assert watched.watch.forgotten(written, now) == []
     assert watched.watch.forgotten(written, now + FORGOTTEN_SECONDS) == [gone]
     assert watched.watch.forgotten(written, now + FORGOTTEN_SECONDS + 1.0) == []
