@@ -64,12 +64,19 @@ def not_seen(ended: Sequence[Ended], known: Container[CallId], since: float) -> 
     return [each for each in ended if each.at >= since]
 
 
-def unheard(ended: Iterable[Ended], arrival: Arrival, known: Container[CallId]) -> list[ServedCall]:
-    """The calls among them that are not ``known``: they came, and went, and nobody had them."""
+def without(ended: Iterable[Ended], known: Container[CallId]) -> list[Ended]:
+    """Those of calls that are not ``known``; that the centre called somebody is on record."""
+    return [
+        each
+        for each in ended
+        if not is_called_back(each.channel) and call_of(each.channel) not in known
+    ]
+
+
+def unheard(ended: Iterable[Ended], arrival: Arrival) -> list[ServedCall]:
+    """Their calls, of which nothing is known: they came, and went, and nobody had them."""
     calls: dict[CallId, ServedCall] = {}
     for each in ended:
-        if is_called_back(each.channel) or call_of(each.channel) in known:
-            continue  # that the centre called somebody is on record
         arrived = arrival(
             *(each.channel, each.invited_at, each.caller, each.called, each.name, each.centre)
         )

@@ -23,7 +23,7 @@ from ess_pbx.domain.centres import Centres
 from ess_pbx.domain.ids import CallId, call_of
 from ess_pbx.engine import absence
 from ess_pbx.engine.dispatcher import Dispatcher
-from ess_pbx.engine.ended_calls import Ended, EndedCalls, not_seen, unheard
+from ess_pbx.engine.ended_calls import Ended, EndedCalls, not_seen, unheard, without
 from ess_pbx.engine.executor import NOT_FOUND
 from ess_pbx.errors import AriError, AriRefusedError
 
@@ -63,7 +63,7 @@ class Unclaimed:
         self._over = over
         self._ended, self._since = ended, since
         self._ends: list[Ended] = []
-        """Of calls of which Asterisk may have told us on a line that was not read yet."""
+        """Of calls that are not known, or that Asterisk told of on a line that was not read yet."""
         self._begins = True
         """Most of them are of calls that engines before this one had."""
         self._log = structlog.get_logger(__name__)
@@ -114,10 +114,11 @@ class Unclaimed:
         for centre in self._centres:
             kept = centre.kept
             known |= {*centre.calls, *kept.calls, *kept.imported, *kept.over}
-        ends, self._ends = self._ends, []
         if self._begins:
-            self._begins, ends = False, not_seen(ends, known, self._since)
-        return unheard(ends, self._translator.told, known)
+            self._begins, self._ends = False, not_seen(self._ends, known, self._since)
+        # Kept until they are known: whoever asks may lose the line before the core is told.
+        self._ends = without(self._ends, known)
+        return unheard(self._ends, self._translator.told)
 
     async def _is_gone(self, leg: str) -> bool:
         """Whether a channel is not there."""

@@ -19,7 +19,7 @@ from ess_pbx.domain.effects import Role
 from ess_pbx.domain.events import Arrived
 from ess_pbx.domain.ids import BridgeId, CallId, LegId, call_of
 from ess_pbx.engine.absence import CLAIMED, to_the_end, told_of
-from ess_pbx.engine.ended_calls import Ended, not_seen, unheard
+from ess_pbx.engine.ended_calls import Ended, not_seen, unheard, without
 from ess_pbx.simulation.virtual_asterisk import NORMAL, Channel
 
 if TYPE_CHECKING:
@@ -297,7 +297,7 @@ class Dialplan:
         self._unread = [each for each in self._unread if call_of(each.channel) in coming]
         if self._begins:
             self._begins, ends = False, not_seen(ends, known_calls, 0.0)
-        came = unheard(ends, arrival, known_calls)
+        came = unheard(without(ends, known_calls), arrival)
         return replace(told, over=[*told.over, *came])
 
     def talks_since(self, agent: str) -> float | None:

@@ -88,6 +88,12 @@ async def test_a_call_that_ended_and_that_nobody_knows_is_brought_on_record(
 
     assert told is not None
     assert [(each.call, each.unheard) for each in told.over] == [(LEG, True)] * is_told
+    # Whoever asked may have lost the line, so that the core was not told.
+    again = await ours.read()
+    assert again is not None
+    assert again.over == told.over
+    (centre,) = ours._centres
+    centre.kept.imported[CallId(LEG)] = None
     again = await ours.read()
     assert again is not None
     assert again.over == []
