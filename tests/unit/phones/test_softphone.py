@@ -52,7 +52,10 @@ async def test_the_softphone_and_the_other_side_hear_each_other(
     near, far = talking
     assert far.rtp is not None
     await asyncio.gather(near.heard_tone(440, within=5), far.rtp.heard_tone(620, within=5))
-    assert near.tone_level_dbov(440) == pytest.approx(-13, abs=1)
+    async with asyncio.timeout(10):
+        # A busy machine sends in bursts, and what is late to the jitter buffer is not heard.
+        while near.tone_level_dbov(440) != pytest.approx(-13, abs=1):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.05)
 
 
 async def test_a_key_pressed_on_the_softphone_reaches_the_other_side(
