@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 
 import msgspec
 
+from ess_pbx.errors import EssPbxError
 from ess_pbx.simulation.authors import story_of
 from ess_pbx.simulation.shortening import shorten
 from ess_pbx.simulation.story import Story
@@ -64,7 +68,10 @@ def simulate(seeds: Iterable[int]) -> Tally:
 
 
 def simulate_all(seeds: range, jobs: int, on_done: Callable[[int], None]) -> Tally:
-    """Run them on ``jobs`` processes; ``on_done`` hears how many more are done."""
+    """Run them on ``jobs`` processes; ``on_done`` hears how many more are done.
+
+    Raises EssPbxError when one of the processes is killed: its seeds would be missing.
+    """
     tally = Tally()
     for part in _parts(seeds, jobs):
         tally.add(part)
@@ -85,5 +92,19 @@ def _parts(seeds: range, jobs: int) -> Iterator[Tally]:
     if jobs == 1 or len(chunks) == 1:
         yield from map(simulate, chunks)
         return
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap_unordered(simulate, chunks)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, spawn, _leave_ctrl_c_to_the_parent) as pool:
+        parts = [pool.submit(simulate, chunk) for chunk in chunks]
+        try:
+            yield from (part.result() for part in as_completed(parts))
+        except BrokenProcessPool as broken:
+            raise EssPbxError(
+                "a process of the simulation was killed, and its seeds with it; expected each to "
+                "end by itself. Look for memory that ran out (dmesg), and try fewer --jobs."
+            ) from broken
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _leave_ctrl_c_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
