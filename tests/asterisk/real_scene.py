@@ -187,6 +187,8 @@ class Real(Scene):
         async with asyncio.timeout(SOON):
             while await engine.ari.call("GET", "channels"):  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.02)
+        # A channel is in no list any more just before its end is told.
+        await until(lambda: not self.heard.to_be_gone, "the end of every leg is told")
         await engine.settled()
 
     async def looks(self, when: str) -> None:

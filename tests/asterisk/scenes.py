@@ -66,6 +66,19 @@ class Heard:
         return any(isinstance(e, LegGone) and part(e.leg) == leg for e in self.events)
 
     @property
+    def to_be_gone(self) -> set[str]:
+        """The legs whose end is yet to be told; of those that ended on a cut line it never is."""
+        there: set[str] = set()
+        for event in self.events:
+            if isinstance(event, AsteriskFound) and event.concerns is None:
+                there = {part(leg) for leg in event.legs}
+            elif isinstance(event, LegGone):
+                there.discard(part(event.leg))
+            elif isinstance(event, LegEvent):
+                there.add(part(event.leg))
+        return there
+
+    @property
     def parts(self) -> set[str]:
         """Which legs there were."""
         return {part(event.leg) for event in self._of_legs}
