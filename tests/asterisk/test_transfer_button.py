@@ -147,6 +147,16 @@ async def hears_nothing_said(listener: Listener) -> None:
     )
 
 
+async def assert_phones_are_told(story: Story, *statuses: int) -> None:
+    """What NOTIFY says of a transfer; it may come after BYE, and then pjsua keeps it to itself."""
+    log = story.folder / "phones" / "pjsua.log"
+    await until(
+        lambda: re.findall(r"^SIP/2\.0 (\d+) .*\s+--end msg--", log.read_text(), re.MULTILINE)
+        == [str(status) for status in statuses],
+        f"phones are told {statuses}",
+    )
+
+
 @pytest.mark.usefixtures("engine_answers")
 async def test_a_blind_transfer_to_an_agency_keeps_the_operator_until_it_answers(
     given_centre: GivenCentre,
@@ -163,8 +173,7 @@ async def test_a_blind_transfer_to_an_agency_keeps_the_operator_until_it_answers
     await story.assert_hears(caller.rtp, AGENCY_TONE)
     await story.assert_hears(story.agency_line, CALLER_TONE)
     assert await operator.ended(SOON) == "far"
-    assert set(operator.transfer_told) == {100, 200}
-    assert operator.transfer_told[-1] == 200
+    await assert_phones_are_told(story, 100, 200)
     await story.assert_fact(FactKind.OPERATOR_LEFT, agent="1001")
     await caller.call.hang_up()
     await story.assert_one_ending(caller)
@@ -184,7 +193,7 @@ async def test_a_blind_transfer_to_a_colleague_gives_them_the_call(
     colleague = await story.phones.incoming("1002", SOON)
     await story.assert_they_talk(caller, colleague)
     await operator.ended(SOON)
-    assert operator.transfer_told[-1] == 200
+    await assert_phones_are_told(story, 100, 200)
     await story.assert_fact(FactKind.TAKEN_OVER, agent="1002", former="1001")
     await caller.call.hang_up()
     await story.assert_one_ending(caller)
