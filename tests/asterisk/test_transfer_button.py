@@ -151,8 +151,10 @@ async def assert_phones_are_told(story: Story, *statuses: int) -> None:
     """What NOTIFY says of a transfer; it may come after BYE, and then pjsua keeps it to itself."""
     log = story.folder / "phones" / "pjsua.log"
     await until(
-        lambda: re.findall(r"^SIP/2\.0 (\d+) .*\s+--end msg--", log.read_text(), re.MULTILINE)
-        == [str(status) for status in statuses],
+        lambda: (
+            re.findall(r"^SIP/2\.0 (\d+) .*\s+--end msg--", log.read_text(), re.MULTILINE)
+            == [str(status) for status in statuses]
+        ),
         f"phones are told {statuses}",
     )
 
