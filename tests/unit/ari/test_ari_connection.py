@@ -156,7 +156,8 @@ async def eventually(condition: Callable[[], object], seconds: float = 5) -> Non
 
 def given_quick_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ess_pbx.ari.connection.HEARTBEAT_SECONDS", 0.02)
-    monkeypatch.setattr("ess_pbx.ari.connection.HEARTBEAT_TIMEOUT", 0.2)
+    # Longer than a busy machine stands still: Asterisk answers in this very loop.
+    monkeypatch.setattr("ess_pbx.ari.connection.HEARTBEAT_TIMEOUT", 1.5)
 
 
 def user_event(name: str) -> dict[str, Any]:
@@ -274,7 +275,7 @@ class TestReconnecting:
             futures = [ari.send("POST", f"channels/{n}/answer", timeout=60) for n in range(3)]
             await eventually(lambda: len(asterisk.requests) == 4)
             await asterisk.drop()
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(5):
                 outcomes = await asyncio.gather(*futures, return_exceptions=True)
 
         assert [type(outcome) for outcome in outcomes] == [AriError] * 3
@@ -301,7 +302,7 @@ class TestReconnecting:
         heard = Heard()
         async with given_connected(asterisk, heard) as ari:
             asterisk.alive = False
-            await eventually(lambda: heard.story == ["connected", "disconnected"])
+            await eventually(lambda: heard.story[:2] == ["connected", "disconnected"])
             asterisk.alive = True
             await ari.wait_connected(5)
             handshakes = len(asterisk.handshakes)
@@ -384,7 +385,7 @@ class TestRequests:
         async with given_connected(asterisk) as ari:
             asterisk.script = lambda _: None
             ari.send("POST", "slow", timeout=60)
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(5):
                 with pytest.raises(AriTimeoutError):
                     await ari.call("POST", "quick", timeout=0.05)
 

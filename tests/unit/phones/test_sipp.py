@@ -81,7 +81,7 @@ async def test_both_sides_of_an_answered_call_hear_each_other(
 ) -> None:
     line, far = talking
     await asyncio.gather(
-        line.caller_rtp.heard_tone(620, within=3), line.agency_rtp.heard_tone(440, within=3)
+        line.caller_rtp.heard_tone(620, within=5), line.agency_rtp.heard_tone(440, within=5)
     )
     assert "+6281234567" in far.caller_id
     assert list(line.call.at) == ["invited", "ringing", "answered"]
@@ -91,15 +91,18 @@ async def test_a_key_pressed_by_the_caller_reaches_the_agency(
     talking: tuple[Line, SippCall],
 ) -> None:
     line, _ = talking
-    await line.agency_rtp.heard_tone(440, within=3)
+    await line.agency_rtp.heard_tone(440, within=5)
     await line.caller_rtp.press("5", held_ms=60, pause_ms=40)
+    async with asyncio.timeout(5):
+        while not line.agency_rtp.keys_heard:  # noqa: ASYNC110 - it comes from the network
+            await asyncio.sleep(0.02)
     assert [k.key for k in line.agency_rtp.keys_heard] == ["5"]
 
 
 async def test_the_caller_hangs_up_with_a_bye_when_told(talking: tuple[Line, SippCall]) -> None:
     line, far = talking
     assert await line.call.hang_up() == NEAR
-    assert await far.ended(within=2) == FAR
+    assert await far.ended(within=5) == FAR
     await line.callers.finished(within=5)
     assert "BYE sip:agency@" in line.messages("caller")
     assert "HANGUP" not in line.messages("agency")
@@ -108,7 +111,7 @@ async def test_the_caller_hangs_up_with_a_bye_when_told(talking: tuple[Line, Sip
 async def test_the_agency_hangs_up_with_a_bye_when_told(talking: tuple[Line, SippCall]) -> None:
     line, far = talking
     assert await far.hang_up() == NEAR
-    assert await line.call.ended(within=2) == FAR
+    assert await line.call.ended(within=5) == FAR
     await line.callers.finished(within=5)
     assert "BYE sip:telco@" in line.messages("caller")
 
@@ -122,12 +125,16 @@ async def test_both_hanging_up_at_once_leaves_no_call(talking: tuple[Line, SippC
 
 async def test_the_audio_stops_with_the_call(talking: tuple[Line, SippCall]) -> None:
     line, far = talking
-    await line.agency_rtp.heard_tone(440, within=3)
+    await line.agency_rtp.heard_tone(440, within=5)
     await line.call.hang_up()
-    await far.ended(within=2)
-    heard, sent = line.agency_rtp.packets_received, line.agency_rtp.packets_sent
-    await asyncio.sleep(0.1)  # five packets' time in which nothing may come
-    assert (line.agency_rtp.packets_received, line.agency_rtp.packets_sent) == (heard, sent)
+    await far.ended(within=5)
+    sent = line.agency_rtp.packets_sent
+    async with asyncio.timeout(5):
+        heard = -1
+        while line.agency_rtp.packets_received != heard:  # some may be on their way
+            heard = line.agency_rtp.packets_received
+            await asyncio.sleep(0.1)  # five packets' time in which nothing may come
+    assert line.agency_rtp.packets_sent == sent
 
 
 async def test_hanging_up_twice_says_how_it_ended_the_first_time(
@@ -145,8 +152,8 @@ async def test_the_agency_rings_silently_until_it_is_told_to_answer(tmp_path: Pa
             await line.call.answered(within=0.1)
         assert line.caller_rtp.packets_received == 0
         far.answer()
-        await line.call.answered(within=2)
-        await line.caller_rtp.heard_tone(620, within=3)
+        await line.call.answered(within=5)
+        await line.caller_rtp.heard_tone(620, within=5)
 
 
 async def test_a_caller_who_hangs_up_while_it_rings_cancels(tmp_path: Path) -> None:
@@ -154,17 +161,17 @@ async def test_a_caller_who_hangs_up_while_it_rings_cancels(tmp_path: Path) -> N
         far = await line.agency.invited(within=5)
         await line.call.ringing(within=5)
         assert await line.call.hang_up() == CallEnd("cancelled", "near")
-        assert await far.ended(within=2) == CallEnd("cancelled", "far")
+        assert await far.ended(within=5) == CallEnd("cancelled", "far")
         await line.callers.finished(within=5)
         with pytest.raises(PhoneError, match="cancelled by the near side"):
-            await line.call.answered(within=1)
+            await line.call.answered(within=5)
 
 
 async def test_an_agency_told_to_hang_up_while_it_rings_declines(tmp_path: Path) -> None:
     async with Line(tmp_path, answer_after=None) as line:
         far = await line.agency.invited(within=5)
         assert await far.hang_up() == NEAR
-        assert await line.call.ended(within=2) == CallEnd("refused", "far", 603)
+        assert await line.call.ended(within=5) == CallEnd("refused", "far", 603)
 
 
 async def test_a_busy_agency_refuses_with_486(tmp_path: Path) -> None:
@@ -179,7 +186,7 @@ async def test_an_agency_that_does_not_answer_accepts_the_cancel(tmp_path: Path)
         far = await line.agency.invited(within=5)
         await line.call.ringing(within=5)
         await line.call.hang_up()
-        assert await far.ended(within=2) == CallEnd("cancelled", "far")
+        assert await far.ended(within=5) == CallEnd("cancelled", "far")
 
 
 async def test_a_caller_who_gives_up_at_once_is_cancelled(tmp_path: Path) -> None:
@@ -233,7 +240,7 @@ async def test_many_calls_of_one_process_each_have_their_own_audio_and_end(tmp_p
             for call in callers.calls:
                 await call.answered(within=5)
             for n, line in enumerate(lines):
-                await line.heard_tone(400 + 50 * n, within=3)
+                await line.heard_tone(400 + 50 * n, within=5)
             assert await callers.calls[2].hang_up() == NEAR
             assert callers.calls[1].end is None
             await callers.hang_up_all()
