@@ -28,6 +28,7 @@ HERTZ = 710
 """The tone that it sends."""
 PIECE = 160
 AMPLITUDE = 40
+STARTS_WITHIN = 30.0
 
 
 def run_phone(server: str, port: int, extension: str, sip_port: int, rtp_port: int) -> None:
@@ -132,13 +133,13 @@ async def given_pyvoip_phone(
         )
     assert phone.stdin is not None
     phone.stdin.write(f"{credentials.operators[extension]}\n".encode())
-    await said(phone, "started")
+    await said(phone, "started", STARTS_WITHIN)
     return phone
 
 
-async def said(phone: asyncio.subprocess.Process, word: str) -> None:
+async def said(phone: asyncio.subprocess.Process, word: str, within: float = SOON) -> None:
     assert phone.stdout is not None
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(within):
         while (line := (await phone.stdout.readline()).decode().strip()) != word:
             assert line, f"the phone ended before it said {word}"
 

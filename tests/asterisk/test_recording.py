@@ -84,7 +84,7 @@ async def test_the_recording_has_all_that_the_caller_said_and_heard(
     record = await story.assert_one_ending(caller)
 
     left, right = _channels(Path(record.recordings[0]["path"]))
-    began = _began(right, rtp)
+    began = recording_began(right, rtp)
     said = set() if sends == "only keys" else {CALLER_TONE}
     for name, others in (
         ("menu", set()),
@@ -119,7 +119,7 @@ def _channels(path: Path) -> tuple[audio.Samples, audio.Samples]:
     return sound[:, 0], sound[:, 1]
 
 
-def _began(right: audio.Samples, rtp: RtpParty) -> float:
+def recording_began(right: audio.Samples, rtp: RtpParty) -> float:
     """When the file begins: where its first second on the right is most like what was heard."""
     assert rtp.received_first_at is not None
     second, before = audio.SAMPLE_RATE, 0.5

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from ess_pbx.demo.stage import operator_tone
 from ess_pbx.domain.facts import FactKind
@@ -19,8 +20,12 @@ from .story import CALLER_TONE, HEARD_DBOV, QUICK, SOON, GivenCentre, until
 
 pytestmark = pytest.mark.asterisk
 
-RINGS_WITHIN = 1.0
-"""Seconds from the INVITE to an operator's phone when no engine is there."""
+RINGS_WITHIN = 2.0
+"""Seconds from the INVITE to an operator's phone when no engine is there, on a machine that is busy
+with other tests; `ess chaos` holds the bound itself.
+"""
+RINGS = replace(QUICK, ring=6)
+"""Long enough to be picked up on a busy machine."""
 
 
 @pytest.mark.parametrize("which", ["sip_port", "ari_port"])
@@ -66,7 +71,7 @@ async def test_after_a_restart_of_asterisk_the_next_call_is_taken(
 async def test_without_an_engine_the_phones_on_shift_ring_at_once_and_the_call_is_recorded(
     given_centre: GivenCentre,
 ) -> None:
-    story = await given_centre(off_duty=("1003",))
+    story = await given_centre(off_duty=("1003",), policy=RINGS)
     await story.given_operators("1001", "1002", "1003")
     await story.when_the_engine_stops()
     told = len(story.facts)
@@ -111,14 +116,14 @@ async def test_the_engine_that_is_back_takes_the_next_call(given_centre: GivenCe
 async def test_the_engine_that_is_back_takes_over_who_waited_without_it(
     given_centre: GivenCentre,
 ) -> None:
-    story = await given_centre(first_menu=None)
+    story = await given_centre(first_menu=None, policy=RINGS)
     await story.given_operators("1001")
     await story.when_the_engine_stops()
     caller = await story.when_caller_dials()
     unanswered = await story.phones.incoming("1001", SOON)
 
     await story.when_the_engine_is_back()
-    assert await unanswered.ended(QUICK.ring + SOON) == "far"
+    assert await unanswered.ended(RINGS.ring + SOON) == "far"
     operator = await story.phones.incoming("1001", SOON)
     await story.assert_fact(FactKind.OPERATOR_RUNG, agent="1001")
     await operator.answer()

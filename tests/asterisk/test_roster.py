@@ -15,7 +15,7 @@ from ess_pbx.domain.facts import FactKind
 from ess_pbx.installation import Installation
 from ess_pbx.phones.softphone import Answer
 
-from .story import SOON, GivenCentre, Story, until
+from .story import QUICK, SOON, GivenCentre, Story, until
 
 pytestmark = pytest.mark.asterisk
 
@@ -29,7 +29,11 @@ def write_roster(path: Path, operator: str, zone: str) -> None:
     """Put an operator on the whole-day shift, whichever date it is during the test."""
     today = datetime.now(ZoneInfo(zone)).date()
     days = [today + timedelta(days=each) for each in (-1, 0, 1)]
-    rows = "".join(f"{day},kini,{operator},tugas\n" for day in days)
+    put_there(path, "".join(f"{day},kini,{operator},tugas\n" for day in days))
+
+
+def put_there(path: Path, rows: str) -> None:
+    """All at once: it is read at any time."""
     fresh = path.with_suffix(".new")
     fresh.write_text("tanggal,regu,operator,keterangan\n" + rows)
     fresh.replace(path)
@@ -39,7 +43,8 @@ async def given_roster(
     given_centre: GivenCentre, template: str, rostered: str
 ) -> tuple[Story, Path]:
     """A centre whose shift template names one operator, and its roster another."""
-    story = await given_centre(started=False, on_duty=(template,))
+    patient = replace(QUICK, ring=10)  # nobody misses an offer because the machine is busy
+    story = await given_centre(started=False, on_duty=(template,), policy=patient)
     path = story.folder / "roster.csv"
     write_roster(path, rostered, story.centre.time_zone)
     first = story.settings.trunks[0]
@@ -93,7 +98,7 @@ async def test_a_wrong_roster_is_an_alarm_and_the_last_good_one_holds(
     story, path = await given_roster(given_centre, template="1001", rostered="1002")
     await story.assert_fact(FactKind.ALARM_RAISED, alarm="shift-unmanned:kini")
 
-    path.write_text("tanggal,regu,operator,keterangan\nbesok,kini,1001,tugas\n")
+    put_there(path, "besok,kini,1001,tugas\n")
     raised = await story.assert_fact(FactKind.ALARM_RAISED, alarm="roster")
     assert "roster.csv:2: tanggal" in str(raised.data["detail"])
     assert story.engine.duty == {"1002"}

@@ -11,6 +11,7 @@ from ess_pbx.domain.config import Agency, Contact
 from ess_pbx.domain.facts import FactKind
 from ess_pbx.domain.incident import Fields
 from ess_pbx.domain.incidents import OpenReport
+from ess_pbx.domain.introduction import LONGEST
 from ess_pbx.installation import Installation
 from ess_pbx.phones import audio
 from ess_pbx.phones.listener import Listener
@@ -24,6 +25,8 @@ pytestmark = pytest.mark.asterisk
 POLICE_TONE = 2050
 OPERATOR_TONE = operator_tone("1001")
 LOUD_MUSIC_DBOV = -45.0
+BUSY = 2.0
+"""Seconds by which a machine that is busy with other tests may be late."""
 BY = Asker("1001", Via.API)
 
 
@@ -166,8 +169,9 @@ async def test_a_phone_is_asked_to_answer_itself_and_shows_who_calls_and_why(
     await story.given_it_runs()
     caller, _ = await story.given_talking()
 
-    log = (story.folder / "phones" / "pjsua.log").read_text()
-    [invite] = [each for each in log.split("\n\n") if "INVITE sip:1001@" in each][:1]
+    log = story.folder / "phones" / "pjsua.log"
+    await until(lambda: "INVITE sip:1001@" in log.read_text(), "the INVITE is in the log")
+    [invite] = [each for each in log.read_text().split("\n\n") if "INVITE sip:1001@" in each][:1]
     assert "Call-Info: <sip:ess-pbx>;answer-after=0" in invite
     assert "info=alert-autoanswer" in invite
     assert f'From: "Kegawatan medis" <sip:{caller.number}@' in invite
@@ -201,7 +205,7 @@ async def test_an_agency_hears_what_it_is_and_where_before_the_operator_speaks_w
     await story.agency_line.heard_sound(SOON)
     assert story.agency_line.tone_level_dbov(OPERATOR_TONE) < NOT_HEARD_DBOV
     consulted = await story.assert_fact(FactKind.PARTY_CONSULTED)
-    assert 2.0 < consulted.at - answered.at <= 6.5
+    assert 2.0 < consulted.at - answered.at <= LONGEST + BUSY
     assert list((story.settings.folders.state / "spoken").glob("*.alaw"))
     await story.assert_hears(story.agency_line, OPERATOR_TONE)
     await caller.call.hang_up()

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Self
 
 import pytest
+from msgspec.structs import replace
 
 from ess_pbx.asterisk import transfers
 from ess_pbx.demo.stage import HOST, operator_tone
@@ -24,7 +25,16 @@ from ess_pbx.phones.rtp import RtpParty, tone
 from ess_pbx.phones.softphone import Answer
 from ess_pbx.phones.softphone_call import SoftCall
 
-from .story import AGENCY_TONE, CALLER_TONE, NOT_HEARD_DBOV, SOON, GivenCentre, Story, until
+from .story import (
+    AGENCY_TONE,
+    CALLER_TONE,
+    NOT_HEARD_DBOV,
+    QUICK,
+    SOON,
+    GivenCentre,
+    Story,
+    until,
+)
 
 pytestmark = pytest.mark.asterisk
 
@@ -163,15 +173,19 @@ async def assert_phones_are_told(story: Story, *statuses: int) -> None:
 async def test_a_blind_transfer_to_an_agency_keeps_the_operator_until_it_answers(
     given_centre: GivenCentre,
 ) -> None:
-    story = await given_centre(phone_transfers=True)
-    agencies = await story.given_agency(answer_after=1.5)
+    policy = replace(QUICK, agency_ring=20)
+    story = await given_centre(phone_transfers=True, policy=policy)
+    agencies = await story.given_agency(answer_after=None)
     caller, operator = await story.given_talking()
 
     await operator.transfer(uri(story, "119"), stays=True)
 
-    await agencies.invited(SOON)
+    called = await agencies.invited(SOON)
     await story.assert_fact(FactKind.TRANSFER_BUTTON, to="119", refusal=None, attended=False)
+    await story.assert_fact(FactKind.AGENCY_RUNG)
+    await asyncio.sleep(1.0)  # it rings
     assert operator.ended_by is None
+    called.answer()
     await story.assert_hears(caller.rtp, AGENCY_TONE)
     await story.assert_hears(story.agency_line, CALLER_TONE)
     assert await operator.ended(SOON) == "far"
@@ -214,7 +228,7 @@ async def test_a_blind_transfer_anywhere_else_is_refused_and_the_operator_alone_
 
     await hears_words(operator)
     await hears_nothing_said(caller.rtp)
-    assert operator.transfer_told[-1] == 603
+    await until(lambda: operator.transfer_told[-1:] == [603], "the phone is told")
     await story.assert_they_talk(caller, operator)
     await story.assert_fact(FactKind.TRANSFER_BUTTON, refusal="transfer-tujuan-ditolak")
     assert agencies.calls == []
@@ -282,7 +296,7 @@ async def test_an_attended_transfer_is_refused_and_both_calls_go_on(
 ) -> None:
     story = await given_centre(phone_transfers=True)
     caller, operator = await story.given_talking()
-    second = await story.phones.dial("1001", uri(story, "*10"))
+    second = await story.phones.dial("1001", uri(story, "*13"))  # it waits long for a PIN
     await second.answered(SOON)
 
     await operator.transfer_to(second)
@@ -310,7 +324,7 @@ async def test_where_asterisk_refuses_a_transfer_the_operator_hears_what_to_do_i
 
     await hears_words(operator)
     await hears_nothing_said(caller.rtp)
-    assert operator.transfer_told == [603]
+    await until(lambda: operator.transfer_told == [603], "the phone is told, once")
     await story.assert_fact(FactKind.TRANSFER_BUTTON, agent="1001", refusal="transfer-pakai-kode")
     await story.assert_they_talk(caller, operator)
     assert agencies.calls == []

@@ -23,6 +23,7 @@ from ess_pbx.demo.pair_process import LEADS, SETTINGS
 from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.phones.softphone import Answer
 from ess_pbx.settings.credentials import load_credentials
+from ess_pbx.web.control import Control, control_socket
 
 from .story import SOON, UNBROKEN, Story, until
 from .test_chaos import processes_of
@@ -38,7 +39,15 @@ class UpStory(Story):
     """The centre of the command; what is known of it is what the command says."""
 
     async def assert_reachable(self, extension: str, reachable: bool = True) -> None:
-        """Asterisk has registered it; the engine, whichever leads, is told."""
+        """Asterisk has registered it, and the engine that leads was told."""
+        control, deadline = Control(control_socket(self.settings)), time.monotonic() + SOON
+        while True:
+            seats = await control.ask("GET", "/operators")
+            (status,) = [each["status"] for each in seats if each["extension"] == extension]
+            if (status == "present") is reachable:
+                return
+            assert time.monotonic() < deadline, f"{extension} reachable: {reachable}"
+            await asyncio.sleep(0.05)
 
     def leave_to_the_command(self) -> None:
         """Its phones' passwords are where the command has made them."""
@@ -128,7 +137,7 @@ async def test_the_leading_engine_is_killed_and_the_command_shows_how_all_goes_o
     leader = first[1]
     follower = "B" if leader == "A" else "A"
     pid = int((await command.says(r"try: kill -9 (\d+), or kill -STOP \1"))[1])
-    await command.says(f"engine {follower}: stands by")
+    await command.says(f"engine {follower}: stands by", COMES_UP_WITHIN)
     settings = pickle.loads((command.folder / SETTINGS).read_bytes())  # noqa: S301 - ours
     await command.says(f"SIP server {settings.asterisk.sip_host}:{settings.asterisk.sip_port}")
     assert f"engine {leader} (process {pid}) starts" in "\n".join(command.said)

@@ -33,7 +33,8 @@ from .virtual_scene import Virtual
 
 pytestmark = pytest.mark.asterisk
 
-POLICY = replace(QUICK, silent_after=0, comfort=60)
+POLICY = replace(QUICK, ring=6, agency_ring=6, silent_after=0, comfort=60)
+"""It rings long enough to be picked up on a busy machine."""
 WAYS_OF_A_SOUND = (["PlaybackBegan", "PlaybackEnded"], ["PlaybackEnded"])
 """One that is stopped in the moment it was asked for never begins."""
 OPERATORS, SUPERVISOR = ("1001", "1002"), "1007"

@@ -105,6 +105,8 @@ async def test_without_asterisk_it_is_an_alarm_and_with_it_again_it_is_not(
 TEST_NUMBER = "0254112999"
 SILENCE = b"\xd5"
 """A sample of no sound in A-law (G.711)."""
+PATIENT = 8.0
+"""Seconds for a test call that is to succeed on a busy machine."""
 TESTED = SyntheticCall(number=TEST_NUMBER, every=1.0, within=3.0, failures=2)
 
 
@@ -175,14 +177,15 @@ async def test_a_test_call_comes_in_by_sip_is_answered_and_each_end_hears_the_ot
     given_centre: GivenCentre,
     quick_clock: None,  # noqa: ARG001 - for its effect
 ) -> None:
-    story = await given_centre(synthetic_call=TESTED)
+    story = await given_centre(synthetic_call=replace(TESTED, within=PATIENT))
     await story.given_operators("1001", behaviour=Answer(0.1))
-    await until(lambda: len(results(story)) >= 3, "three test calls", 20)
+    await until(lambda: len(results(story)) >= 3, "three test calls", 3 * PATIENT)
     told = story.told_of(FactKind.SYNTHETIC_CALL)[:3]
     assert [fact.data["result"] for fact in told] == ["ok"] * 3
     for fact in told:
         assert fact.call is None
-        assert 0 < fact.data["answered_ms"] <= fact.data["heard_ms"] < 3000  # type: ignore[operator]
+        assert 0 < fact.data["answered_ms"] <= fact.data["heard_ms"]  # type: ignore[operator]
+        assert fact.data["heard_ms"] < 1000 * PATIENT  # type: ignore[operator]
 
     others = {FactKind.CALL_ARRIVED, FactKind.CALL_ENDED, FactKind.QUEUED, FactKind.OFFERED}
     others |= {FactKind.RECORDING_STARTED, FactKind.RECORDING_FINISHED}
@@ -253,4 +256,6 @@ async def test_a_centre_that_says_nothing_is_not_heard_and_that_is_an_alarm(
     await story.given_it_runs()
     raised = await story.assert_fact(FactKind.ALARM_RAISED, 30, alarm="synthetic-call")
     assert "centre-not-heard" in str(raised.data["detail"])
-    assert all(fact.data["answered_ms"] for fact in story.told_of(FactKind.SYNTHETIC_CALL))
+    not_heard = story.told_of(FactKind.SYNTHETIC_CALL, result="centre-not-heard")
+    assert not_heard
+    assert all(fact.data["answered_ms"] for fact in not_heard)

@@ -82,7 +82,12 @@ def test_upgrading_what_is_up_to_date_changes_nothing(empty_url: str) -> None:
 def test_engines_that_start_together_do_not_migrate_at_once(empty_url: str) -> None:
     program = "import sys; from ess_pbx.db.migrate import upgrade; upgrade(sys.argv[1])"
     engines = [subprocess.Popen([sys.executable, "-c", program, empty_url]) for _ in range(4)]
-    assert [engine.wait(60) for engine in engines] == [0, 0, 0, 0]
+    try:
+        assert [engine.wait(60) for engine in engines] == [0, 0, 0, 0]
+    finally:
+        for engine in engines:
+            engine.kill()
+            engine.wait()
     assert migrate.current(empty_url) == migrate.head()
 
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from ess_pbx.domain.facts import JSON, Fact, FactKind
 from ess_pbx.engine import disk_watch
 from ess_pbx.engine.journal import RESERVE_SECONDS
-from ess_pbx.settings.model import Watching, Webhook
+from ess_pbx.settings.model import Webhook
 from ess_pbx.watching import behind
 from ess_pbx.watching import watch as watching
 from ess_pbx.watching.recorded import was_recorded
@@ -24,16 +24,13 @@ from ess_pbx.watching.recorded import was_recorded
 from .story import PINS, SUPERVISOR, Person, Service, centre_settings, until
 
 CHANGES = (FactKind.ALARM_RAISED, FactKind.ALARM_CLEARED)
-QUICK = Watching(database_behind=1.0)
 
 
 class Watched(Service):
     """A service whose alarms are listened to."""
 
-    def __init__(
-        self, folder: Path, limits: Watching = QUICK, hooks: tuple[Webhook, ...] = ()
-    ) -> None:
-        settings = replace(centre_settings(folder / "s"), watching=limits, webhook=hooks)
+    def __init__(self, folder: Path, hooks: tuple[Webhook, ...] = ()) -> None:
+        settings = replace(centre_settings(folder / "s"), webhook=hooks)
         settings.folders.recordings.mkdir(parents=True)
         super().__init__(settings, watched=True)
         self.alarms: list[tuple[str, str]] = []
@@ -155,8 +152,7 @@ async def test_a_database_that_is_away_is_an_alarm_until_it_has_all_facts(
         raise ConnectionRefusedError("database is away")
 
     await watched.engine.stored(5)
-    await watched.watch.look()
-    watched.alarms.clear()
+    monkeypatch.setattr(watched.watch._behind, "_within", 1.0)
     with monkeypatch.context() as stopped:
         stopped.setattr(watched.engine._storing._projector, "_store", away)
         watched.when_a_call_arrives()

@@ -11,7 +11,7 @@ import pytest
 from ess_pbx.web import live
 from ess_pbx.web.live import SIGNED_OUT
 
-from .story import CALL, NUMBER, OPERATOR, Person, Service, until
+from .story import CALL, NUMBER, OPERATOR, SOON, Person, Service, until
 
 
 async def test_a_feed_begins_with_all_as_it_is(service: Service, operator: Person) -> None:
@@ -100,7 +100,8 @@ async def test_a_client_that_does_not_answer_holds_no_stop_up(
         await feed.next()
         began = asyncio.get_running_loop().time()
         await service.stop()
-        assert asyncio.get_running_loop().time() - began < 4
+        # It has a second to answer, where the library would wait for ten.
+        assert asyncio.get_running_loop().time() - began < 8
 
 
 async def test_a_client_that_does_not_read_is_cut_off_and_others_miss_nothing(
@@ -122,9 +123,9 @@ async def test_a_client_that_does_not_read_is_cut_off_and_others_miss_nothing(
             told += 1
             assert told < 2000
     assert service.web.api.access.counts["live-too-slow"] == 1
-    assert slowest < 0.2
+    assert slowest < SOON, "it waited for who does not read"
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-        await reader.readexactly(1 << 30)
+        await asyncio.wait_for(reader.readexactly(1 << 30), SOON)
     writer.close()
 
 
@@ -154,5 +155,5 @@ async def slow_client(service: Service, token: str) -> Any:
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
         b"Authorization: Bearer " + token.encode() + b"\r\n\r\n"
     )
-    assert b"101" in await reader.readline()
+    assert b"101" in await asyncio.wait_for(reader.readline(), SOON)
     return reader, writer

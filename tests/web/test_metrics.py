@@ -131,7 +131,7 @@ async def test_an_answer_is_counted_once_from_invite_to_the_human(tmp_path: Path
         assert await reading(service, "answer_seconds_count", centre="contoh") == 1
         seconds = await reading(service, "answer_seconds_sum", centre="contoh")
         assert seconds is not None
-        assert 0.0 <= seconds < 1.0
+        assert 0.0 <= seconds < 10.0
         service.when_the_caller_hangs_up()
         assert await reading(service, "calls_arrived_total", centre="contoh") == 1
         assert await reading(service, "calls_ended_total", result="success") == 1

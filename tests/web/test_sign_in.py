@@ -45,6 +45,13 @@ async def test_what_is_wrong_with_a_sign_in_is_not_told(
     assert content["message"] == "account or PIN is wrong"
 
 
+@pytest.fixture
+def _no_time_passes(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first wait is one second, which a busy machine spends by itself."""
+    monkeypatch.setattr(service.web.api.access, "_monotonic", lambda: 1000.0)
+
+
+@pytest.mark.usefixtures("_no_time_passes")
 async def test_wrong_sign_ins_make_the_next_wait_and_another_desk_does_not(
     service: Service, anyone: Person
 ) -> None:
@@ -60,6 +67,7 @@ async def test_wrong_sign_ins_make_the_next_wait_and_another_desk_does_not(
         await Person(session, service.url).signs_in(OPERATOR, PINS[OPERATOR])
 
 
+@pytest.mark.usefixtures("_no_time_passes")
 async def test_an_address_told_by_a_stranger_is_not_believed(anyone: Person) -> None:
     wrong = {"account": OPERATOR, "secret": "000000"}
     for n in range(3):
@@ -69,9 +77,12 @@ async def test_an_address_told_by_a_stranger_is_not_believed(anyone: Person) -> 
     assert (await anyone.ask("POST", "/session", wrong, headers=headers))[0] == 429
 
 
-async def test_an_address_told_by_a_proxy_of_the_settings_is_believed(tmp_path: Path) -> None:
+async def test_an_address_told_by_a_proxy_of_the_settings_is_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     service = Service(centre_settings(tmp_path / "s", proxies=("127.0.0.1",)))
     await service.start()
+    monkeypatch.setattr(service.web.api.access, "_monotonic", lambda: 1000.0)
     try:
         async with aiohttp.ClientSession() as session:
             desk = Person(session, service.url)

@@ -14,6 +14,7 @@ of stdin. FOLDER gets pjsua's log and what each call heard.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import heapq
 import itertools
 import json
@@ -35,6 +36,7 @@ MAX_CALLS = 4
 EVENTS_MS = 5
 STOP_SECONDS = 0.5
 CODECS = {"PCMA/8000": 255, "PCMU/8000": 254}
+_LIBC = ctypes.CDLL(None)
 REFUSALS = {"busy": 486, "unavailable": 480, "decline": 603}
 
 
@@ -186,6 +188,7 @@ class Phone:
         buffer = b""
         while True:
             self.endpoint.libHandleEvents(EVENTS_MS)
+            _LIBC.fflush(None)  # pjsua keeps the last 4 kB of its log to itself
             while self._timers and self._timers[0][0] <= time.monotonic():
                 self._answer(heapq.heappop(self._timers)[1])
             if select.select([0], [], [], 0)[0]:
