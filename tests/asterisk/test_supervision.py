@@ -47,12 +47,13 @@ from .story import (
     until,
 )
 from .test_desk_codes import dialling, enters, given_pins
-from .test_recording import recording_began
+from .test_recording import assert_recorded_only, recording_began
 
 pytestmark = pytest.mark.asterisk
 
 OPERATOR, SUPERVISOR = "1001", "1007"
 OPERATOR_TONE, SUPERVISOR_TONE = operator_tone(OPERATOR), operator_tone(SUPERVISOR)
+VOICES = (OPERATOR_TONE, SUPERVISOR_TONE)
 WHILE = 1.0
 """Seconds for which it is looked who hears whom."""
 BY = Asker("diskominfo", Via.API)
@@ -111,19 +112,6 @@ def assert_hears_only(listener: Listener, stage: Stage, *hertz: int) -> None:
 
 def _modes_are_more_than(story: Story, count: int) -> bool:
     return len(story.told_of(FactKind.SUPERVISION_MODE)) > count
-
-
-def assert_recorded_only(right: audio.Samples, began: float, stage: Stage, *hz: int) -> None:
-    """What the caller's recording has of the others' voices in that time."""
-    first, last = (round((at - began) * audio.SAMPLE_RATE) for at in stage)
-    heard = right[first:last]
-    pieces = [heard[at : at + 800] for at in range(0, heard.size - 799, 800)]
-    for each in (OPERATOR_TONE, SUPERVISOR_TONE):
-        levels = [audio.tone_level_dbov(piece, each) for piece in pieces]
-        if each in hz:
-            assert float(np.median(levels)) >= HEARD_DBOV
-        else:
-            assert max(levels) < NOT_HEARD_DBOV
 
 
 async def test_from_their_phone_a_supervisor_goes_through_all_modes_without_leaving(
@@ -191,7 +179,7 @@ async def test_from_their_phone_a_supervisor_goes_through_all_modes_without_leav
     assert rate == audio.SAMPLE_RATE
     began = recording_began(sound[:, 1], caller.rtp)
     for stage, heard in stages.values():
-        assert_recorded_only(sound[:, 1], began, stage, *heard)
+        assert_recorded_only(sound[:, 1], began, stage, VOICES, heard)
     assert not next(iter(story.engine.centres)).desks.calls
     assert story.engine.failed_requests == 0
 
