@@ -18,6 +18,7 @@ from ess_pbx.chaos.run import run_faults
 from ess_pbx.chaos.stage import SHORT
 from ess_pbx.settings.model import CHECKOUT
 
+from .conftest import FAILED
 from .story import until
 
 SLACK = 4.0
@@ -27,13 +28,14 @@ pytestmark = [pytest.mark.asterisk, pytest.mark.database, pytest.mark.xdist_grou
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder with a short path, removed afterwards."""
+def folder(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A folder with a short path, removed afterwards unless the test fails."""
     path = Path(tempfile.mkdtemp(prefix="ess-"))
     # The database's server may run as nobody.
     path.chmod(0o755)
     yield path
-    shutil.rmtree(path, ignore_errors=True)
+    if not request.node.stash.get(FAILED, False):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.mark.parametrize("fault", [each for each in FAULTS if each.short], ids=lambda each: each.id)
@@ -43,7 +45,7 @@ async def test_the_fault_costs_no_more_than_it_may(fault: Fault, folder: Path) -
     (verdict,) = await run_faults([fault], SHORT, folder, told.append, SLACK)
 
     print(verdict.measured)
-    assert verdict.passed, "\n".join([verdict.measured, *told])
+    assert verdict.passed, "\n".join([verdict.measured, *told, f"see {folder}"])
     await assert_none_is_left(folder)
 
 

@@ -39,7 +39,7 @@ async def given_two_trunks(given_centre: GivenCentre, **options: Any) -> tuple[S
 
 
 SUPERVISOR, COLLEAGUE = "1007", "1002"
-WRAP_UP = 10
+WRAP_UP = 6
 """Seconds; longer than it takes on any machine to reach nobody in two ways."""
 SUPERVISOR_TONE, COLLEAGUE_TONE = operator_tone(SUPERVISOR), operator_tone(COLLEAGUE)
 
