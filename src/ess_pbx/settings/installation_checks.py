@@ -9,6 +9,8 @@ from ess_pbx.settings.agency_checks import check_contact_trunks
 from ess_pbx.settings.checks import CentreChecks, SettingsFile
 from ess_pbx.settings.model import (
     LEAST_RTP_PORTS,
+    LEGS_AN_OPERATOR,
+    RTP_PORTS_A_LEG,
     Asterisk,
     Database,
     Folders,
@@ -204,6 +206,14 @@ class InstallationChecks:
                 ("asterisk", "rtp_last"),
                 str(last),
                 f"{first + LEAST_RTP_PORTS - 1} or above: at least {LEAST_RTP_PORTS} ports",
+            )
+        operators = sum(len(list(each.file.each("operators"))) for each in self.centres)
+        wanted = RTP_PORTS_A_LEG * LEGS_AN_OPERATOR * operators
+        if LEAST_RTP_PORTS <= last - first + 1 < wanted:
+            self.file.warnings.add(
+                ("asterisk", "rtp_last"),
+                f"{last}, {last - first + 1} ports for {operators} operators",
+                f"{first + wanted - 1} or above: who calls when no port is free is refused",
             )
         for name, port in (("sip_port", asterisk.sip_port), ("ari_port", asterisk.ari_port)):
             if first <= port <= last:

@@ -52,8 +52,12 @@ HookUrl = Annotated[
     str, Meta(pattern=r"^(https://[^\s@/?#]+|http://127\.[0-9.]+(:[0-9]+)?)(/[^\s@#]*)?$")
 ]
 EnvironmentName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
+RTP_PORTS_A_LEG = 2
+"""RTP and RTCP."""
 LEAST_RTP_PORTS = 20
-"""Five calls of two legs; two ports (RTP and RTCP) a leg."""
+"""Five calls of two legs."""
+LEGS_AN_OPERATOR = 4
+"""The operator's own, their caller's, an agency's, and that of a caller who waits."""
 
 
 class Asterisk(Shape, frozen=True, kw_only=True):

@@ -50,6 +50,9 @@ from .centre import CALL, CALLER, arrival, of
 from .given import PHASES, waiting
 from .story import Story
 
+pytestmark = pytest.mark.no_cover
+"""Every event in every phase: being watched at that takes as long as all other tests of the core."""
+
 GHOST = operator_leg(CALL, 99)
 KEYED_TIMERS = ("ring", "overflow", "called")
 TIMERS = (

@@ -65,3 +65,19 @@ async def test_a_list_that_says_what_is_so_is_not_written_again(
     given.list.unlink()
     assert await given.reads(NOON + 5) == []
     assert not given.list.exists()
+
+
+@pytest.mark.parametrize("count", [372, 373, 3000])
+def test_a_list_is_cut_between_two_phones_where_the_dialplan_ends_to_read(
+    tmp_path: Path, count: int
+) -> None:
+    everyone = [str(number) for number in range(1000, 1000 + count)]
+
+    fallback.write(tmp_path / "list", (), everyone)
+
+    text = (tmp_path / "list").read_text()
+    listed = text.removesuffix(fallback.END).split("&")
+    assert text.endswith(fallback.END)
+    assert listed == [f"PJSIP/{each}" for each in everyone[: len(listed)]]
+    assert len(listed) == min(count, 372), "as many as there is room for"
+    assert len(text) <= fallback.LONGEST

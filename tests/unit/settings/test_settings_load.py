@@ -16,92 +16,7 @@ from ess_pbx.settings.reading import Problem, render_errors
 CHECKOUT = Path(__file__).parents[3]
 SAMPLE = CHECKOUT / "deploy" / "sample" / "centre.toml"
 
-PLAIN = """\
-[centre]
-id = "contoh"
-name = "Pusat 112"
-first_menu = "utama"
-menus = "menus.yaml"
-default_queue = "umum"
-default_category = "lainnya"
-area_code = "0254"
-[policy]
-ring = 12
-[asterisk]
-sip_port = 5060
-ari_port = 8088
-rtp_first = 10000
-rtp_last = 10999
-[folders]
-state = "state"
-templates = "."
-dialplan = "."
-prompts = "prompts"
-[database]
-url = "postgresql+psycopg://ess:${ESS_TEST_PASSWORD}@127.0.0.1/ess"
-[[trunks]]
-id = "telco-a"
-name = "Telco A"
-address = "127.0.0.1"
-port = 5080
-entry_numbers = ["112", "+62112"]
-[[queues]]
-id = "umum"
-name = "Umum"
-operators = ["1001"]
-[[categories]]
-id = "lainnya"
-name = "Lainnya"
-queue = "umum"
-[[shifts]]
-id = "pagi"
-name = "Pagi"
-starts = 07:00:00
-ends = "19:00"
-operators = ["1001"]
-[[shifts]]
-id = "malam"
-name = "Malam"
-starts = "19:00"
-ends = "07:00"
-operators = ["1002"]
-[[operators]]
-extension = "1001"
-name = "Satu"
-[[operators]]
-extension = "1002"
-name = "Dua"
-[[agencies]]
-id = "psc"
-name = "PSC"
-code = "119"
-contact = "sip:119@127.0.0.1:5090"
-categories = ["lainnya"]
-"""
-
 Given = Callable[..., Path]
-
-
-@pytest.fixture
-def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Given:
-    """Write the plain settings with texts replaced, in a folder where all else is in order."""
-    monkeypatch.setenv("ESS_TEST_PASSWORD", "p@ss/word")
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "prompts").mkdir()
-    (tmp_path / "prompts" / "id.yaml").write_text("selamat-datang: Halo.\nmenu-utama: Tekan.\n")
-    (tmp_path / "menus.yaml").write_text(
-        "utama:\n  prompts: [menu-utama]\n  otherwise: {queue: umum}\n"
-    )
-
-    def write(*changes: tuple[str, str]) -> Path:
-        source = PLAIN
-        for old, new in changes:
-            assert old in source
-            source = source.replace(old, new, 1)
-        Path("centre.toml").write_text(source)
-        return Path("centre.toml")
-
-    return write
 
 
 def errors_of(path: Path) -> list[str]:
@@ -477,60 +392,6 @@ def test_a_file_that_is_not_there_is_an_error_with_what_to_give() -> None:
     assert error.startswith("/nowhere/centre.toml:1: cannot be read: No such file")
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "warning"),
-    [
-        (
-            'ends = "19:00"',
-            'ends = "18:30"',
-            "centre.toml:37: warning: shifts: no shift from 18:30 to 19:00; better all day covered",
-        ),
-        (
-            'ends = "07:00"',
-            'ends = "22:00"',
-            "centre.toml:37: warning: shifts: no shift from 22:00 to 07:00; better all day covered",
-        ),
-        (
-            '["1002"]',
-            "[]",
-            "centre.toml:48: warning: shifts[1].operators: none; better one operator or more",
-        ),
-        (
-            "ring = 12",
-            "prank_priority = 6",
-            "centre.toml:10: warning: policy.prank_priority: 6, above default_priority; "
-            "better 5 or less, for it holds nobody back",
-        ),
-        (
-            "sip_port",
-            'ari_host = "10.0.0.5"\nsip_port',
-            "centre.toml:12: warning: asterisk.ari_host: 10.0.0.5, where the network can reach it; "
-            "better 127.0.0.1, for ARI can place calls",
-        ),
-    ],
-)
-def test_what_is_allowed_but_odd_is_a_warning(
-    given: Given, old: str, new: str, warning: str
-) -> None:
-    assert warning in load_settings(given((old, new))).warnings
-
-
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [(("07:00", "19:00"), ("19:00", "07:00")), (("08:00", "08:00"), ("10:00", "12:00"))],
-)
-def test_a_day_that_is_covered_gives_no_warning(
-    given: Given, first: tuple[str, str], second: tuple[str, str]
-) -> None:
-    path = given(
-        ("starts = 07:00:00", f'starts = "{first[0]}"'),
-        ('ends = "19:00"', f'ends = "{first[1]}"'),
-        ('starts = "19:00"\nends = "07:00"', f'starts = "{second[0]}"\nends = "{second[1]}"'),
-    )
-
-    assert load_settings(path).warnings == ()
-
-
 def test_errors_are_rendered_one_a_line() -> None:
     errors = [Problem("a.toml", 3, "x.y", "1", "2"), Problem("a.toml", 4, "", "no", "yes")]
 
@@ -542,20 +403,6 @@ def test_settings_cannot_be_changed(given: Given) -> None:
 
     with pytest.raises(AttributeError):
         settings.trunks = ()  # type: ignore[misc]
-
-
-def test_a_skill_that_no_call_asks_for_and_one_that_nobody_has_are_warnings(given: Given) -> None:
-    path = given(
-        ('queue = "umum"\n[[shifts]]', 'queue = "umum"\nskills = ["medis"]\n[[shifts]]'),
-        ('name = "Satu"\n', 'name = "Satu"\nskills = {medsi = 2, bahasa-id = 1}\n'),
-    )
-
-    warnings = load_settings(path).warnings
-
-    assert [each.partition("warning: ")[2].partition(",")[0] for each in warnings] == [
-        'categories[0].skills[0]: "medis"',
-        'operators[0].skills.medsi: "medsi"',
-    ]
 
 
 def test_call_backs_need_a_delay_and_time_for_all_attempts(given: Given) -> None:
