@@ -51,7 +51,7 @@ from .given import PHASES, waiting
 from .story import Story
 
 pytestmark = pytest.mark.no_cover
-"""Every event in every phase: being watched at that takes as long as all other tests of the core."""
+"""Every event in every phase: being watched at that takes as long as the core's other tests."""
 
 GHOST = operator_leg(CALL, 99)
 KEYED_TIMERS = ("ring", "overflow", "called")
