@@ -45,7 +45,9 @@ def pytest_runtest_makereport(
 def standard_sip_port_is_taken() -> Iterator[None]:
     """``ess up`` takes it where it is free: two that begin at once would both choose it."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
-        # Another worker, or another program, may have it already.
+        # Every worker has it, so that it is taken until the last one ends.
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Another program may have it already.
         with contextlib.suppress(OSError):
             holder.bind((HOST, STANDARD_SIP_PORT))
         yield
@@ -96,6 +98,7 @@ async def given_centre(
                 log.configure("info", engine_log)
             ports = stack.enter_context(own_ports())
             story = kind(folder, centre_settings(folder / "s", ports, **options))
+            story.given_its_dialplan_is_patient()
             stories.append(story)
             stack.push_async_callback(story.close)
             shutil.copytree(
@@ -113,12 +116,12 @@ async def given_centre(
             shutil.rmtree(story.folder, ignore_errors=True)
 
 
-PORTS_FIRST, PORTS_LAST, PORTS_EACH = 10_000, 19_990, 10
+PORTS_FIRST, PORTS_LAST, PORTS_EACH = 5_070, 11_980, 10
 
 
 @contextlib.contextmanager
 def own_ports() -> Iterator[Iterator[int]]:
-    """Ports that stay ours before they are bound: below the ephemeral ones, one block a test.
+    """Ports that stay ours before they are bound: below those of ``free_port``, one block a test.
 
     Who has the first port of a block bound owns the block, in every process that does as we do.
     """

@@ -45,6 +45,8 @@ class KillableStory(Story):
         self._process: asyncio.subprocess.Process | None = None
         self._standby: asyncio.subprocess.Process | None = None
         self._read = 0
+        self.is_offered_patiently = False
+        """Not where a test freezes an engine: nobody says then that it does not answer."""
 
     async def given_it_runs(self) -> None:
         (self.folder / "settings.pickle").write_bytes(pickle.dumps(self.settings))
@@ -74,6 +76,7 @@ class KillableStory(Story):
             return started.exists() and started.read_text() == str(process.pid)
 
         await until(has_started, "the centre has started", STARTS_WITHIN)
+        self.engine_answers(self.is_offered_patiently)
         self.read_facts()
 
     async def when_a_standby_joins(self) -> None:
@@ -114,14 +117,16 @@ class KillableStory(Story):
 
     async def when_the_engine_is_killed(self) -> None:
         assert self._process is not None
+        self.engine_answers(False)
         self._process.kill()
-        await self._process.wait()
+        await asyncio.wait_for(self._process.wait(), SOON)
 
     async def when_the_engine_is_restarted(self, meanwhile: Callable[[], None] = _nothing) -> None:
         """A planned restart, and what is done to the machine between the engines."""
         assert self._process is not None
+        self.engine_answers(False)
         self._process.send_signal(signal.SIGHUP)
-        assert await self._process.wait() == 0
+        assert await asyncio.wait_for(self._process.wait(), STARTS_WITHIN) == 0
         await asyncio.to_thread(meanwhile)
         await self.when_the_engine_is_back()
 
@@ -136,17 +141,27 @@ class KillableStory(Story):
 
     async def when_the_engines_are_stopped(self) -> None:
         """The standby first: a leader hands over to it."""
-        for process in (self._standby, self._process):
-            if process is not None and process.returncode is None:
+        self.engine_answers(False)
+        processes = (self._standby, self._process)
+        running = [each for each in processes if each is not None and each.returncode is None]
+        try:
+            for process in running:
                 process.terminate()
                 await asyncio.wait_for(process.wait(), STARTS_WITHIN)
+        finally:
+            for process in running:
+                if process.returncode is None:  # it hangs, or a test that failed left it frozen
+                    process.kill()
 
     async def when_the_centre_is_stopped(self) -> None:
-        await self.when_the_engines_are_stopped()
-        pid = self.asterisk_pid
-        if pid is not None:  # the test ended while no engine was there
-            os.killpg(pid, signal.SIGKILL)
-            await until(lambda: not is_alive(pid), "Asterisk is gone")
+        try:
+            await self.when_the_engines_are_stopped()
+        finally:
+            pid = self.asterisk_pid
+            if pid is not None:  # the test ended while no engine was there
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)
+                await until(lambda: not is_alive(pid), "Asterisk is gone")
 
     def read_facts(self) -> None:
         path = self.folder / "facts.jsonl"

@@ -55,7 +55,7 @@ EXTENSIONS = """
 [default]
 exten = hold,1,Answer()
  same = n,Wait(60)
-exten = claim,1,StasisBroadcast(1000)
+exten = claim,1,StasisBroadcast(10000)
  same = n,Wait(60)
 """
 
@@ -199,7 +199,7 @@ async def eventually(condition: Callable[[], object], seconds: float = 10) -> No
 
 async def stays_connected(ari: AriConnection, seconds: float) -> None:
     since = time.monotonic()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(START_SECONDS):
         while time.monotonic() - since < seconds:
             if not ari.connected:
                 since = time.monotonic()
@@ -332,7 +332,7 @@ async def test_a_wrong_password_is_told_and_never_shown(asterisk: PrivateAsteris
         on_event=lambda _: None,
     ) as ari:
         with pytest.raises(AriError, match=r"does not know this user.*ari\.conf") as error:
-            await ari.wait_connected(0.5)
+            await ari.wait_connected(3)
 
     assert "wrong-pass" not in str(error.value)
 
@@ -360,7 +360,7 @@ async def test_a_killed_asterisk_that_comes_back_is_connected_to_again(
     async with given_connected(asterisk, heard, allowed_events=["StasisStart"]) as ari:
         waiting = ari.send("GET", "channels", timeout=60)
         asterisk.kill()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             await asyncio.wait([waiting])
         await eventually(lambda: heard.story == ["connected", "disconnected"])
         with pytest.raises(AriError):
@@ -396,8 +396,10 @@ async def test_a_frozen_asterisk_is_noticed_and_connected_to_again_for_good(
                 )
             finally:
                 asterisk.thaw()
+                # On a busy machine an answer may take a quarter of a second.
+                monkeypatch.undo()
             # Asterisk now lets the given-up sockets live and die, which may cost us ours once more.
-            await stays_connected(ari, seconds=0.7)
+            await stays_connected(ari, seconds=2.5)
             channel_id = f"thawed-{attempts_while_frozen}"
             await originate(ari, channel_id)
             await eventually(lambda: heard.started(channel_id))

@@ -9,9 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from ess_pbx.asterisk import render
 from ess_pbx.bench import answer, crowd, ring
 
+from .story import PATIENCE_MS
+
 pytestmark = pytest.mark.asterisk
+
+
+@pytest.fixture(autouse=True)
+def patient_dialplan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that other tests make slow is not to lose its callers to the dialplan."""
+    monkeypatch.setattr(render, "CLAIM_MS", PATIENCE_MS)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import pytest
+from msgspec.structs import replace
 
 from ess_pbx.domain.agent import AgentState
 from ess_pbx.domain.config import Choice, Menu
@@ -15,11 +16,13 @@ from ess_pbx.engine.service import CLOCK_SECONDS
 from ess_pbx.phones import PhoneError
 from ess_pbx.phones.sipp import CallEnd
 
-from .story import AGENCY_TONE, SOON, Caller, GivenCentre, Story
+from .story import AGENCY_TONE, QUICK, SOON, Caller, GivenCentre, Story
 
 pytestmark = pytest.mark.asterisk
 
 SHORT_MENU = Menu(prompts=("gangguan",), otherwise=Choice(queue="umum"), timeout=5)
+PATIENT = replace(QUICK, ring=30, agency_ring=20)
+"""Who rings goes on ringing until the caller hangs up, on a slow machine too."""
 
 
 async def during_the_greeting(story: Story) -> Caller:
@@ -123,7 +126,7 @@ async def test_nothing_is_left_when_the_caller_hangs_up(
     if step.reach is in_the_menu:
         story = await given_centre(menu=SHORT_MENU, greeting=None)
     else:
-        story = await given_centre()
+        story = await given_centre(policy=PATIENT)
     caller = await step.reach(story)
 
     assert await caller.call.hang_up() == CallEnd("ended", "near")
@@ -138,7 +141,7 @@ async def test_nothing_is_left_when_the_caller_hangs_up(
 async def test_nothing_is_left_when_the_caller_hangs_up_as_the_operator_answers(
     given_centre: GivenCentre,
 ) -> None:
-    story = await given_centre()
+    story = await given_centre(policy=PATIENT)
     caller = await while_the_operator_rings(story)
     (ringing,) = story.phones.calls
 

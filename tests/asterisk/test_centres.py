@@ -25,6 +25,8 @@ pytestmark = pytest.mark.asterisk
 NORTH, SOUTH = "contoh", "selatan"
 PHONE = {NORTH: "1001", SOUTH: "2002"}
 """Who is on duty; each sends a tone of its own."""
+PATIENT = replace(QUICK, ring=30)
+"""Nobody's phone rings twice for a call."""
 OFF_DUTY = {NORTH: "1003", SOUTH: "2003"}
 
 
@@ -49,7 +51,7 @@ WAYS = (
 
 
 async def given_two_centres(
-    given_centre: GivenCentre, *, policy: Any = QUICK, behaviour: Behaviour = "ring"
+    given_centre: GivenCentre, *, policy: Any = PATIENT, behaviour: Behaviour = "ring"
 ) -> Story:
     """A trunk for each centre and one that they share; one operator of each has a phone."""
     story = await given_centre(

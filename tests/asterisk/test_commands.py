@@ -50,7 +50,10 @@ async def run(*arguments: str, **environment: str) -> tuple[int, str, str]:
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, **environment},
     )
-    out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
+    try:
+        out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
+    finally:
+        await end(process)
     return process.returncode or 0, out.decode(), err.decode()
 
 
@@ -109,7 +112,7 @@ async def test_a_demo_without_asterisk_says_what_is_missing_and_where_the_logs_a
 
 @asynccontextmanager
 async def running(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A command that goes on; killed at the end if it still runs."""
+    """A command that goes on; ended at the end if it still runs."""
     process = await asyncio.create_subprocess_exec(
         *COMMAND,
         *arguments,
@@ -121,9 +124,19 @@ async def running(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
     try:
         yield process
     finally:
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+        await end(process)
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    """With all that it started, if it still runs: its Asterisk and phones outlive who is killed."""
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), 30)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
 
 
 async def read_until(stream: asyncio.StreamReader | None, words: str) -> str:
@@ -181,7 +194,8 @@ async def test_the_command_line_asks_a_service_that_runs(folder: Path) -> None:
     assert "the service does not run" in told
 
     # An address of its own: another "up" that starts in this moment wants the same port.
-    async with running("up", "--folder", str(state), "--host", "127.0.0.9") as process:
+    host = f"127.9.{os.getpid() >> 8 & 255}.{os.getpid() & 255 | 1}"
+    async with running("up", "--folder", str(state), "--host", host) as process:
         printed = await read_until(process.stdout, "Ctrl-C stops")
         assert re.search(r"API: http://127\.0\.0\.1:\d+/api/v1, sign in as admin", printed)
         code, out, told = await run("agents", "list", str(settings), "--json")

@@ -77,20 +77,21 @@ async def test_a_neighbouring_centre_that_answers_first_has_the_caller(
     story = await given_centre(
         first_menu=None, policy=replace(PATIENT, ladder=(OVERFLOW,), agency_ring=20)
     )
-    neighbour = await story.given_agency(answer_after=1.0)
+    neighbour = await story.given_agency(answer_after=None)
     await story.given_operators("1001")
 
     caller = await story.when_caller_dials()
     ringing = await story.phones.incoming("1001", SOON)
     called = await neighbour.invited(SOON)
     assert ringing.ended_by is None
+    called.answer()
     await caller.rtp.heard_tone(AGENCY_TONE, SOON)
     await story.agency_line.heard_tone(CALLER_TONE, SOON)
 
     assert await ringing.ended(SOON) == "far"
     (call,) = story.engine.centres.calls.values()
     assert call.phase is Phase.HANDED_OVER
-    assert story.engine.centres.seats["1001"].free
+    await until(lambda: story.engine.centres.seats["1001"].free, "1001 is free")
     assert story.told_of(FactKind.OFFER_MISSED) == []
     await caller.call.hang_up()
     assert (await called.ended(SOON)).by == "far"

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from msgspec.structs import replace
 
 from ess_pbx.ari import models
 from ess_pbx.ari.connection import AriConnection
@@ -15,7 +16,7 @@ from ess_pbx.domain.facts import FactKind
 from ess_pbx.engine.executor import APP
 from ess_pbx.phones import audio
 
-from .story import SOON, Caller, GivenCentre, Story, until
+from .story import QUICK, SOON, Caller, GivenCentre, Story, until
 from .test_waiting_sound import LONGEST_SILENCE, SILENT_DBOV
 
 pytestmark = pytest.mark.asterisk
@@ -47,10 +48,12 @@ async def an_engine_that_claims_and_dies(
 
     async def dies() -> None:
         await asyncio.wait_for(claimed.wait(), SOON)
+        story.engine_answers(False)
         await dying.close()
 
     async with dying:
         await dying.wait_connected(SOON)
+        story.engine_answers(True)
         yield dies
 
 
@@ -92,7 +95,7 @@ async def test_who_was_claimed_by_an_engine_that_died_hears_it_ring_and_the_next
 async def test_who_waited_without_an_engine_and_was_claimed_by_one_that_died_hears_music(
     given_centre: GivenCentre,
 ) -> None:
-    story = await given_centre(first_menu=None)
+    story = await given_centre(first_menu=None, policy=replace(QUICK, ring=30))
     await story.when_the_engine_stops()
     caller = await story.when_caller_dials()
     await caller.call.answered(SOON)

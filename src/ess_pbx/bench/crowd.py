@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import time as time_of_day
 from pathlib import Path
@@ -58,7 +58,7 @@ class Crowd(msgspec.Struct, frozen=True, kw_only=True):
     talked: int
     """Callers who heard an operator's tone."""
     out_of_order: int
-    """Callers whose turn came after that of one who called later; all have the same priority."""
+    """Callers who waited while one was offered who called later; all have the same priority."""
     longest_silence: float
     """The longest of any caller, from the answer to the hang-up."""
     wait_p50: float
@@ -84,23 +84,20 @@ class _Caller:
 
 
 class _Service:
-    """In which order calls came and were offered, told by the facts."""
+    """What became of calls, told by the facts."""
 
     def __init__(self) -> None:
         self.callers: dict[str, _Caller] = {}
         self._numbers: dict[str, str] = {}
-        self.arrived: list[str] = []
-        self.offered: list[str] = []
+        self.facts: list[Fact] = []
 
     def told(self, fact: Fact) -> None:
         """A fact."""
         if fact.call is None:
             return
+        self.facts.append(fact)
         if fact.kind == FactKind.CALL_ARRIVED:
             self._numbers[fact.call] = str(fact.data["caller_e164"])
-            self.arrived.append(fact.call)
-        elif fact.kind == FactKind.OFFERED:
-            self.offered.append(fact.call)
         elif fact.kind == FactKind.OPERATOR_ANSWERED:
             caller = self.callers[self._numbers[fact.call]]
             caller.taken_at = time.monotonic()
@@ -252,7 +249,7 @@ def _result(
         refused=sum("answered" not in caller.call.at for caller in crowd),
         dropped=sum(caller.dropped for caller in crowd),
         talked=sum(_heard_an_operator(caller, operators) for caller in crowd),
-        out_of_order=out_of_order(service.arrived, service.offered),
+        out_of_order=out_of_turn(service.facts),
         longest_silence=round(max(_longest_silence(caller) for caller in crowd), 2),
         wait_p50=round(waits[len(waits) // 2], 2),
         wait_p95=round(waits[len(waits) * 95 // 100], 2),
@@ -289,6 +286,24 @@ def out_of_order(arrived: Sequence[str], offered: Sequence[str]) -> int:
         waiting.discard(call)
         overtaken |= {other for other in waiting if place[other] < place[call]}
     return len(overtaken)
+
+
+def out_of_turn(facts: Iterable[Fact]) -> int:
+    """How many of a queue's callers waited in it while one was offered whose INVITE came later.
+
+    A caller whom no engine claimed at once comes to the queue later, with all their age.
+    """
+    waits: dict[str, float] = {}
+    found: set[str] = set()
+    for fact in facts:
+        call = fact.call or ""
+        if fact.kind == FactKind.CALL_ARRIVED:
+            waits[call] = float(str(fact.data["invited_at"]))
+        elif fact.kind == FactKind.CALL_ENDED:
+            waits.pop(call, None)
+        elif fact.kind == FactKind.OFFERED and (mine := waits.pop(call, None)) is not None:
+            found |= {other for other, invited_at in waits.items() if invited_at < mine}
+    return len(found)
 
 
 def render(crowd: Crowd) -> str:

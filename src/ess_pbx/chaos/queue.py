@@ -64,24 +64,6 @@ def overtaken(before: Sequence[Fact], after: Iterable[Fact]) -> int:
     return out_of_order(waited, [call for call in offered if call in waited])
 
 
-def out_of_turn(facts: Iterable[Fact]) -> int:
-    """How many of a queue's callers waited in it while one was offered whose INVITE came later.
-
-    A caller whom no engine claimed at once comes to the queue later, with all their age.
-    """
-    waits: dict[str, float] = {}
-    found: set[str] = set()
-    for fact in facts:
-        call = fact.call or ""
-        if fact.kind == FactKind.CALL_ARRIVED:
-            waits[call] = float(str(fact.data["invited_at"]))
-        elif fact.kind == FactKind.CALL_ENDED:
-            waits.pop(call, None)
-        elif fact.kind == FactKind.OFFERED and (mine := waits.pop(call, None)) is not None:
-            found |= {other for other, invited_at in waits.items() if invited_at < mine}
-    return len(found)
-
-
 def passed_over(facts: Sequence[Fact], call: str, since: int, *, head: bool) -> int:
     """Offers of others to operators from a fact on until the next offer of this call.
 

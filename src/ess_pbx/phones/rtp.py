@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import bisect
+import contextlib
 import secrets
 import socket
+import struct
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -36,6 +38,10 @@ _ORDER_SECONDS = 1.0
 """Packets are kept as they came; none is out of order by more than this."""
 _JUMP_SECONDS = 0.1
 """A packet this far from where its timestamp puts it starts a new stretch of the stream."""
+_SO_TIMESTAMPNS = 35
+"""Linux, socket(7): with each datagram comes when the kernel had it."""
+_TIMESPEC = struct.Struct("@ll")
+_DATAGRAM_BYTES = 2048
 
 Address = tuple[str, int]
 
@@ -83,8 +89,11 @@ class KeyHeard:
     at: float
 
 
-class RtpParty(Listener, asyncio.DatagramProtocol):
-    """A phone's media. ``local`` is known after ``start``; times are those of time.monotonic."""
+class RtpParty(Listener):
+    """A phone's media. ``local`` is known after ``start``; times are those of time.monotonic.
+
+    A packet came when the kernel had it: on a busy machine this process may read it much later.
+    """
 
     def __init__(self, source: Source = SILENCE, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self.local: Address = (host, port)
@@ -97,7 +106,7 @@ class RtpParty(Listener, asyncio.DatagramProtocol):
         self._frame = 0
         self._steps: list[KeyStep] = []
         self._steps_done: asyncio.Future[None] | None = None
-        self._transport: asyncio.DatagramTransport | None = None
+        self._socket: socket.socket | None = None
         self._ssrc = secrets.randbits(32)
         self._sequence = secrets.randbits(16)
         self._timestamp = secrets.randbits(32)
@@ -125,29 +134,35 @@ class RtpParty(Listener, asyncio.DatagramProtocol):
 
         Raises PhoneError when the port cannot be had.
         """
-        if self._transport is not None:
+        if self._socket is not None:
             return self.local
         loop = asyncio.get_running_loop()
+        line = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        line.setblocking(False)
+        line.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         try:
-            transport, _ = await loop.create_datagram_endpoint(
-                lambda: self, local_addr=self.local, family=socket.AF_INET
-            )
+            line.bind(self.local)
         except OSError as error:
+            line.close()
             host, port = self.local
             raise PhoneError(f"no RTP port {host}:{port}: {error}; use port 0 for any") from error
-        self._transport = transport
-        self.local = transport.get_extra_info("sockname")
+        self._socket = line
+        self.local = line.getsockname()
         self._started_at = time.monotonic()
+        loop.add_reader(line, self._read)
         RtpPacer.of(loop).add(self)
         return self.local
 
     async def stop(self) -> None:
         """Send no more and close the port; what was heard can still be measured. Idempotent."""
-        if self._transport is None:
+        if self._socket is None:
             return
-        RtpPacer.of(asyncio.get_running_loop()).remove(self)
-        self._transport.close()
-        self._transport = None
+        loop = asyncio.get_running_loop()
+        RtpPacer.of(loop).remove(self)
+        loop.remove_reader(self._socket)
+        self._read()
+        self._socket.close()
+        self._socket = None
         self._end_steps()
 
     def send_to(self, host: str, port: int) -> None:
@@ -175,7 +190,7 @@ class RtpParty(Listener, asyncio.DatagramProtocol):
         Raises PhoneError for an unknown key, when it is not known where to send, or when the call
         ends before all keys are out.
         """
-        if self._transport is None or self.remote is None:
+        if self._socket is None or self.remote is None:
             raise PhoneError(f"{digits!r} cannot be pressed: no call, so nowhere to send it to")
         steps = key_steps(digits, held_ms, pause_ms)
         while self._steps_done is not None and not self._steps_done.done():
@@ -185,6 +200,7 @@ class RtpParty(Listener, asyncio.DatagramProtocol):
 
     def samples(self, since: float, until: float) -> audio.Samples:
         """What was heard from ``since`` to ``until``; where no packet came there is silence."""
+        self._read()
         size = max(round((until - since) * audio.SAMPLE_RATE), 0)
         out = np.zeros(size, np.int16)
         first = bisect.bisect_left(self._heard, (since - _ORDER_SECONDS,))
@@ -220,46 +236,53 @@ class RtpParty(Listener, asyncio.DatagramProtocol):
 
     # The wire
 
-    def datagram_received(self, data: bytes, addr: Address) -> None:
+    def _read(self) -> None:
+        """Take all packets that came."""
+        while self._socket is not None:
+            try:
+                data, extra, _, addr = self._socket.recvmsg(
+                    _DATAGRAM_BYTES, socket.CMSG_SPACE(_TIMESPEC.size)
+                )
+            except OSError:  # that was all
+                return
+            self._received(data, addr, _came_at(extra))
+
+    def _received(self, data: bytes, addr: Address, came: float) -> None:
         packet = RtpPacket.parse(data)
         if packet is None:
             return
-        now = time.monotonic()
         self.packets_received += 1
         if self.received_first_at is None:
-            self.received_first_at = now
+            self.received_first_at = came
         if self.remote is None and self._learns:
             self.remote = addr
         if packet.payload_type in (PCMA, PCMU):
-            self._heard.append((self._place(packet, now), packet.payload_type, packet.payload))
+            self._heard.append((self._place(packet, came), packet.payload_type, packet.payload))
         elif packet.payload_type == TELEPHONE_EVENT:
-            self._key_received(packet, now)
+            self._key_received(packet, came)
 
-    def error_received(self, exc: Exception) -> None:
-        """ICMP says the far port is closed: a peer not up yet, or gone. What is heard tells."""
-
-    def _place(self, packet: RtpPacket, now: float) -> float:
+    def _place(self, packet: RtpPacket, came: float) -> float:
         """When this packet's sound belongs: by its timestamp, as arrival jitters."""
         if self._stretch is not None:
             ssrc, timestamp, at = self._stretch
             ahead = (packet.timestamp - timestamp + 2**31) % 2**32 - 2**31
             place = at + ahead / audio.SAMPLE_RATE
-            if ssrc == packet.ssrc and abs(place - now) < _JUMP_SECONDS:
+            if ssrc == packet.ssrc and abs(place - came) < _JUMP_SECONDS:
                 return place
-        self._stretch = (packet.ssrc, packet.timestamp, now)
-        return now
+        self._stretch = (packet.ssrc, packet.timestamp, came)
+        return came
 
-    def _key_received(self, packet: RtpPacket, now: float) -> None:
+    def _key_received(self, packet: RtpPacket, came: float) -> None:
         event = TelephoneEvent.parse(packet.payload)
         stroke = (packet.ssrc, packet.timestamp)
         if event is not None and event.end and stroke != self._last_key:
             self._last_key = stroke
-            self.keys_heard.append(KeyHeard(event.key, now))
+            self.keys_heard.append(KeyHeard(event.key, came))
 
     def send_frame(self) -> None:
         """Send what is due in this 20 ms; called by the pacer."""
         self._timestamp = (self._timestamp + FRAME_SAMPLES) & 0xFFFFFFFF
-        if self._transport is None or self.remote is None:
+        if self._socket is None or self.remote is None:
             return
         if self._steps:
             self._send_step(self._steps.pop(0))
@@ -298,10 +321,23 @@ class RtpParty(Listener, asyncio.DatagramProtocol):
     def _send(self, payload_type: int, timestamp: int, payload: bytes, *, marker: bool) -> None:
         self._sequence = (self._sequence + 1) & 0xFFFF
         packet = RtpPacket(payload_type, self._sequence, timestamp, self._ssrc, payload, marker)
-        assert self._transport is not None  # noqa: S101 - send_frame looked
-        self._transport.sendto(packet.pack(), self.remote)
+        assert self._socket is not None  # noqa: S101 - send_frame looked
+        assert self.remote is not None  # noqa: S101
+        # What cannot be sent now is lost, as on any network.
+        with contextlib.suppress(OSError):
+            self._socket.sendto(packet.pack(), self.remote)
         self.packets_sent += 1
 
     def skip_frames(self, count: int) -> None:
         """Let that much of the stream pass unsent."""
         self._timestamp = (self._timestamp + FRAME_SAMPLES * count) & 0xFFFFFFFF
+
+
+def _came_at(extra: list[tuple[int, int, bytes]]) -> float:
+    """When the kernel had a datagram, in seconds of time.monotonic."""
+    for level, kind, data in extra:
+        if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS):
+            seconds, nanoseconds = _TIMESPEC.unpack(data)
+            since: float = time.time() - seconds - nanoseconds / 1e9
+            return time.monotonic() - max(since, 0.0)
+    return time.monotonic()

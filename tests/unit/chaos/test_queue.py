@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec import structs
 
-from ess_pbx.chaos.queue import out_of_turn, overtaken, passed_over, waiting
+from ess_pbx.bench.crowd import out_of_turn
+from ess_pbx.chaos.queue import overtaken, passed_over, waiting
 from ess_pbx.domain.facts import Fact, FactKind
 
 ARRIVED, OFFERED, ENDED = FactKind.CALL_ARRIVED, FactKind.OFFERED, FactKind.CALL_ENDED

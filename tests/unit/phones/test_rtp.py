@@ -11,7 +11,7 @@ import pytest
 
 from ess_pbx.phones import PhoneError, PhoneTimeoutError, audio
 from ess_pbx.phones.rtp import RtpParty, speech, tone
-from ess_pbx.phones.rtp_packet import PCMU, RtpPacket
+from ess_pbx.phones.rtp_packet import PCMA, PCMU, RtpPacket
 
 
 async def until(is_true: Callable[[], bool], within: float = 5.0) -> None:
@@ -122,6 +122,28 @@ async def test_a_time_without_packets_is_silence(pair: tuple[RtpParty, RtpParty]
     # What was on its way is in time still: 20 ms a packet, by its own number.
     assert b.longest_silence(stopped - 0.1, stopped + 0.4) == pytest.approx(0.4, abs=0.1)
     assert b.level_dbov(stopped + 0.1, stopped + 0.3) == audio.SILENCE_DBOV
+
+
+async def test_what_came_while_this_process_stood_still_is_heard_at_the_time_it_came() -> None:
+    packet = RtpPacket(PCMA, 0, 0, 7, tone(440).frames[0]).pack()
+    async with RtpParty() as party:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far:
+            far.sendto(packet, party.local)
+        sent = time.monotonic()
+        time.sleep(0.5)  # noqa: ASYNC251 - nothing else is done meanwhile
+        await until(lambda: party.packets_received == 1)
+    assert party.received_first_at == pytest.approx(sent, abs=0.2)
+    assert party.level_dbov(sent - 0.2, sent + 0.2) > audio.QUIET_DBOV
+
+
+async def test_what_was_not_read_yet_is_no_silence() -> None:
+    packet = RtpPacket(PCMA, 0, 0, 7, tone(440).frames[0]).pack()
+    async with RtpParty() as party:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far:
+            far.sendto(packet, party.local)
+        # The loop had no turn to read it.
+        since = party.heard_since()
+        assert party.level_dbov(since, since + 0.3) > audio.QUIET_DBOV
 
 
 async def test_mulaw_is_decoded_as_mulaw() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from ess_pbx.chaos.queue import out_of_turn
+from ess_pbx.bench.crowd import out_of_turn
 from ess_pbx.chaos.scene import Scene
 from ess_pbx.chaos.verdict import Check
 
