@@ -147,10 +147,12 @@ async def test_what_was_not_read_yet_is_no_silence() -> None:
 
 
 async def test_mulaw_is_decoded_as_mulaw() -> None:
-    party = RtpParty()
-    for n in range(3):
-        packet = RtpPacket(PCMU, n, 160 * n, 7, b"\x80" * 160)
-        party.datagram_received(packet.pack(), ("127.0.0.1", 9))
+    async with RtpParty() as party:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far:
+            for n in range(3):
+                packet = RtpPacket(PCMU, n, 160 * n, 7, b"\x80" * 160)
+                far.sendto(packet.pack(), party.local)
+            await until(lambda: party.packets_received == 3)
     first = party.received_first_at
     assert first is not None
     assert party.samples(first, first + 0.06).tolist() == [32124] * 480
