@@ -15,12 +15,12 @@ from ess_pbx.db import migrate
 from ess_pbx.demo.stage import operator_tone
 from ess_pbx.domain.events import Arrived
 from ess_pbx.domain.facts import FactKind
+from ess_pbx.engine.recordings import still_written
 from ess_pbx.phones.rtp import RtpParty, tone
 from ess_pbx.phones.softphone import Answer
 
 from .killable import KillableStory
-from .story import AGENCY_TONE, CALLER_TONE, QUICK, SOON, UNBROKEN, GivenCentre, until
-from .test_chaos import SLACK
+from .story import AGENCY_TONE, CALLER_TONE, QUICK, SLACK, SOON, UNBROKEN, GivenCentre, until
 from .test_several_parties import OPERATOR_TONE, POLICE_TONE, hears_music
 
 pytestmark = pytest.mark.asterisk
@@ -67,14 +67,15 @@ async def when_the_engine_dies_and_another_comes(story: KillableStory, phase: st
 
 
 async def the_dialplan_has_told_who_left(story: KillableStory) -> None:
-    """Wait until it has written of the end of a call."""
+    """Wait until it has written of the end of a call, and closed what it recorded of it."""
     folders = story.installation.folders
 
     def told() -> bool:
         unclaimed, ended = (
             path.read_text() if path.exists() else "" for path in (folders.unclaimed, folders.ended)
         )
-        return "ended|" in unclaimed or bool(ended)
+        recorded = folders.recordings.glob("*.raw")
+        return ("ended|" in unclaimed or bool(ended)) and not any(map(still_written, recorded))
 
     await until(told, "the dialplan has told of the end")
 
@@ -281,7 +282,6 @@ async def test_who_hangs_up_while_no_engine_is_there_is_on_record_and_orphans_ar
     leaves = time.time()
     await caller.call.hang_up()
     await the_dialplan_has_told_who_left(story)
-    await asyncio.sleep(1.0)  # the recording is closed a moment later, and by it the end is known
     alone_until = time.time()
 
     await story.when_the_engine_is_back()
@@ -341,7 +341,6 @@ async def test_who_leaves_before_any_engine_could_have_the_call_is_on_record_onc
     caller = await story.when_caller_dials(scenario="uac-invite-cancel")
     await caller.call.ended(SOON)
     await the_dialplan_has_told_who_left(story)
-    await asyncio.sleep(1.0)  # the recording is closed a moment later, and by it the end is known
     alone_until = time.time()
 
     await story.when_the_engine_is_back()

@@ -19,10 +19,8 @@ from ess_pbx.chaos.stage import SHORT
 from ess_pbx.settings.model import CHECKOUT
 
 from .conftest import FAILED
-from .story import until
+from .story import SLACK, until
 
-SLACK = 4.0
-"""Times are allowed so much more: other tests run beside. ``ess-pbx chaos`` gives none."""
 # One after another on one worker: each has a crowd and is timed.
 pytestmark = [pytest.mark.asterisk, pytest.mark.database, pytest.mark.xdist_group("chaos")]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -22,9 +23,10 @@ from ess_pbx.domain.recording_pause import RecordingPauses
 from ess_pbx.domain.recording_watch import RecordingWatch
 from ess_pbx.domain.taking_over import TakingOver
 from ess_pbx.engine import fallback
+from ess_pbx.errors import EssPbxError
 from ess_pbx.simulation import dialplan, rest
 from ess_pbx.simulation.authors import story_of
-from ess_pbx.simulation.run import explain, simulate
+from ess_pbx.simulation.run import explain, simulate, simulate_all
 from ess_pbx.simulation.story import Calls, Setting, Story, Trouble, load, save
 from ess_pbx.simulation.world import World
 
@@ -50,6 +52,25 @@ def test_what_failed_once_holds(path: Path) -> None:
     outcome = World(load(path), tells=True).run()
 
     assert outcome.broken is None, "\n".join(outcome.told)
+
+
+def test_several_processes_find_what_one_finds() -> None:
+    done: list[int] = []
+
+    tally = simulate_all(range(60), 2, done.append)
+
+    alone = simulate(range(60))
+    assert (tally.seeds, tally.calls, tally.steps) == (60, alone.calls, alone.steps)
+    assert sum(done) == 60
+
+
+def test_a_process_that_is_killed_is_an_error_and_not_waited_for() -> None:
+    def kills(_: int) -> None:
+        for process in multiprocessing.active_children():
+            process.kill()
+
+    with pytest.raises(EssPbxError, match="a process of the simulation was killed"):
+        simulate_all(range(2000), 2, kills)
 
 
 @pytest.mark.parametrize("seed", range(0, 40))

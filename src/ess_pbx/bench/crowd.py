@@ -274,20 +274,6 @@ def _longest_silence(caller: _Caller) -> float:
     return caller.rtp.longest_silence(caller.call.at["answered"], caller.left_at)
 
 
-def out_of_order(arrived: Sequence[str], offered: Sequence[str]) -> int:
-    """How many were not yet offered to anyone when one who came later was.
-
-    Which of two phones that ring is picked up first is the operators' affair.
-    """
-    place = {call: number for number, call in enumerate(arrived)}
-    overtaken: set[str] = set()
-    waiting = set(arrived)
-    for call in offered:
-        waiting.discard(call)
-        overtaken |= {other for other in waiting if place[other] < place[call]}
-    return len(overtaken)
-
-
 def out_of_turn(facts: Iterable[Fact]) -> int:
     """How many of a queue's callers waited in it while one was offered whose INVITE came later.
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
-from ess_pbx.bench.crowd import out_of_order
 from ess_pbx.chaos.callers import Callers
 from ess_pbx.chaos.scene import Running, Scene
 from ess_pbx.chaos.stage import Load
@@ -61,7 +60,21 @@ def overtaken(before: Sequence[Fact], after: Iterable[Fact]) -> int:
     """How many of those who waited at the end of ``before`` were offered ``after`` a later one."""
     waited = waiting(before)
     offered = [str(fact.call) for fact in after if fact.kind == FactKind.OFFERED]
-    return out_of_order(waited, [call for call in offered if call in waited])
+    return _out_of_order(waited, [call for call in offered if call in waited])
+
+
+def _out_of_order(arrived: Sequence[str], offered: Sequence[str]) -> int:
+    """How many were not yet offered to anyone when one who came later was.
+
+    Which of two phones that ring is picked up first is the operators' affair.
+    """
+    place = {call: number for number, call in enumerate(arrived)}
+    overtaken: set[str] = set()
+    waiting = set(arrived)
+    for call in offered:
+        waiting.discard(call)
+        overtaken |= {other for other in waiting if place[other] < place[call]}
+    return len(overtaken)
 
 
 def passed_over(facts: Sequence[Fact], call: str, since: int, *, head: bool) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from typing import ClassVar, Protocol
 from weakref import WeakKeyDictionary
@@ -57,5 +56,4 @@ class RtpPacer:
                     party.skip_frames(missed)
             await asyncio.sleep(max(due - time.monotonic(), 0))
             for party in tuple(self._parties):
-                with contextlib.suppress(OSError):
-                    party.send_frame()
+                party.send_frame()

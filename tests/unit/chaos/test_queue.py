@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec import structs
-
-from ess_pbx.bench.crowd import out_of_turn
 from ess_pbx.chaos.queue import overtaken, passed_over, waiting
 from ess_pbx.domain.facts import Fact, FactKind
 
@@ -51,19 +48,3 @@ def test_at_the_head_of_the_queue_nobody_who_waits_goes_before() -> None:
 
     assert passed_over(facts, "b", 4, head=True) == 1
     assert passed_over(facts, "b", 5, head=True) == 0
-
-
-def test_a_surge_is_judged_by_who_called_first_of_those_who_wait() -> None:
-    invited = {"a": 1.0, "b": 2.0}
-
-    def of(*facts: tuple[FactKind, str]) -> int:
-        named = [
-            structs.replace(each, data={"invited_at": invited[str(each.call)]})
-            for each in told(*facts)
-        ]
-        return out_of_turn(named)
-
-    assert of((ARRIVED, "b"), (ARRIVED, "a"), (OFFERED, "a"), (OFFERED, "b")) == 0
-    assert of((ARRIVED, "b"), (OFFERED, "b"), (ARRIVED, "a")) == 0
-    assert of((ARRIVED, "b"), (ARRIVED, "a"), (OFFERED, "b")) == 1
-    assert of((ARRIVED, "a"), (ARRIVED, "b"), (ENDED, "a"), (OFFERED, "b")) == 0

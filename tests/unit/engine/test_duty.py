@@ -13,6 +13,7 @@ from ess_pbx.domain.call_centre import CallCentre
 from ess_pbx.domain.events import AlarmChanged, ClockRead
 from ess_pbx.engine import fallback
 from ess_pbx.engine.duty import ALARM, Duty
+from ess_pbx.settings.model import CHECKOUT
 
 NOON = 1_800_000_000.0
 
@@ -81,3 +82,5 @@ def test_a_list_is_cut_between_two_phones_where_the_dialplan_ends_to_read(
     assert listed == [f"PJSIP/{each}" for each in everyone[: len(listed)]]
     assert len(listed) == min(count, 372), "as many as there is room for"
     assert len(text) <= fallback.LONGEST
+    dialplan = (CHECKOUT / "dialplan" / "extensions.conf.j2").read_text()
+    assert f"}},0,{fallback.LONGEST})" in dialplan, "what FILE() reads"
